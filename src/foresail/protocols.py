@@ -1,0 +1,176 @@
+"""The interfaces of the platform, in one file: its table of contents.
+
+Attributes are read-only properties, so that frozen dataclasses and narrower types fit. Interfaces enter with their
+first implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.ids import InstrumentId
+from foresail.domain.accounts import Account
+from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.forecast import Forecast
+from foresail.domain.orders import Order, Ruling
+from foresail.domain.panel import Panel
+from foresail.domain.quality import QualityReport
+from foresail.domain.signals import Intent, Signal, TargetWeights
+from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
+
+__all__ = ["Allocator", "Forecaster", "MarketStore", "MarketView", "RiskRule", "RiskView", "Strategy", "StrategySpec"]
+
+
+class MarketStore(Protocol):
+    """Bars, point in time: no read without saying when you stand."""
+
+    def append(self, bars: BarTable, bar_set: BarSet, *, recorded_at: datetime) -> QualityReport:
+        """Check and store bars; revisions are kept, nothing is overwritten."""
+        ...
+
+    def read(self, name: str, *, known_at: datetime, instruments: Sequence[InstrumentId] | None = None) -> Panel:
+        """Return the bars of a set as they were known (``available_at`` and ``recorded_at``) at an instant."""
+        ...
+
+
+class Forecaster(Protocol):
+    """Quantiles of log returns from features."""
+
+    @property
+    def spec(self) -> ForecasterSpec:
+        """Inputs, targets, horizons, levels."""
+        ...
+
+    def fit(self, data: TrainingSet, *, seed: int) -> FitReport:
+        """Learn from the training rows; validation rows may stop it early; calibration rows may only calibrate it."""
+        ...
+
+    def predict(self, features: Panel, rows: IntArray, scale: FloatArray) -> FloatArray:
+        """Return (R, K, H, Q) log-return quantiles for (instrument, time) rows; ``scale`` is (N, T) as in training."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted model as text and JSON; never pickle."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model that ``save`` wrote."""
+        ...
+
+
+class MarketView(Protocol):
+    """What a strategy sees: the past, as it was known. Asking for more raises LookAheadError."""
+
+    @property
+    def now(self) -> int:
+        """Decision time, ns UTC."""
+        ...
+
+    @property
+    def cause(self) -> str:
+        """Name of the timer that asks."""
+        ...
+
+    @property
+    def instruments(self) -> tuple[InstrumentId, ...]:
+        """Instruments with a bar at this decision and listed now."""
+        ...
+
+    def bars(self, frame: str, n: int) -> Panel:
+        """Return the last ``n`` closed bars."""
+        ...
+
+    def features(self) -> Panel:
+        """Return the newest feature row of every instrument, (N, 1, F)."""
+        ...
+
+    def forecast(self) -> Forecast | None:
+        """Return the newest forecast, None while no model is fitted."""
+        ...
+
+    def facts(self, kind: str) -> float:
+        """Return the newest value of a reference series, NaN where none is known."""
+        ...
+
+    def account(self) -> Account:
+        """Return cash, equity and positions at the last close."""
+        ...
+
+
+class StrategySpec(Protocol):
+    """What a strategy declares."""
+
+    @property
+    def id(self) -> str:
+        """``namespace/name@version``."""
+        ...
+
+    @property
+    def every(self) -> int:
+        """Decide every so many bars, counted from the first bar of the set."""
+        ...
+
+    @property
+    def critical_inputs(self) -> tuple[str, ...]:
+        """Inputs without which the strategy is disabled, with the reason."""
+        ...
+
+
+class Strategy(Protocol):
+    """A step: an as-of view in, intents out; all memory in ``state``."""
+
+    @property
+    def spec(self) -> StrategySpec:
+        """What it is and what it needs."""
+        ...
+
+    def start(self) -> Any:
+        """Return the state before the first step."""
+        ...
+
+    def step(self, state: Any, view: MarketView) -> Sequence[Intent]:
+        """Return intents; may change ``state``."""
+        ...
+
+
+class Allocator(Protocol):
+    """Ranked signals to target weights, within limits."""
+
+    def allocate(self, signals: Sequence[Signal], view: MarketView) -> TargetWeights:
+        """Return fractions of equity with stops and targets, every cap noted."""
+        ...
+
+
+class RiskView(Protocol):
+    """What a risk rule may look at."""
+
+    @property
+    def account(self) -> Account:
+        """Cash, equity, positions."""
+        ...
+
+    def price(self, instrument: InstrumentId) -> float:
+        """Return the last close, NaN if none is known (which refuses)."""
+        ...
+
+    def sector(self, instrument: InstrumentId) -> str:
+        """Return the sector used for caps."""
+        ...
+
+
+class RiskRule(Protocol):
+    """May only shrink or refuse; the gate takes the strictest ruling."""
+
+    @property
+    def name(self) -> str:
+        """Requirement id and row, for example RISK-01 max position."""
+        ...
+
+    def review(self, order: Order, view: RiskView) -> Ruling:
+        """Return what this rule allows."""
+        ...
