@@ -1,0 +1,1 @@
+"""Judges what the engine produced, or returns made elsewhere: canaries, leak hunter, trials, verdict."""
