@@ -1,0 +1,1 @@
+"""Commands. They read options, call one use case of ``service`` and print; nothing is decided here."""

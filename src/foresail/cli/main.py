@@ -1,0 +1,263 @@
+"""The ``foresail`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foresail import __version__
+from foresail.cli.contract import Progress, execute
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="foresail",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Foresail: calibrated forecasts, honest backtests. Not financial advice; past performance guarantees nothing.",
+)
+new_app = typer.Typer(no_args_is_help=True, help="Write a starting point for a plug-in.", rich_markup_mode=None)
+app.add_typer(new_app, name="new")
+
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder to write; an existing one needs --force.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing run folder once the new one is complete.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Until = Annotated[
+    str | None, typer.Option("--until", help="YYYY-MM-DD: use nothing available after the end of that day, UTC.")
+]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML, version = 1).")]
+Plugin = Annotated[Path | None, typer.Option("--plugin", help="A strategy file, fuzzed for leaks before use.")]
+Zone = Annotated[
+    str | None, typer.Option("--timezone", help="Zone of times that carry none, for example America/New_York.")
+]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 typer's callback form
+    if value:
+        typer.echo(f"foresail {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,  # noqa: FBT002
+) -> None:
+    """Common options."""
+    _ = version
+
+
+def _leave(outcome: Any) -> tuple[Any, list[str], int]:  # noqa: ANN401 any use case's outcome with these two
+    return outcome.document, outcome.lines, outcome.exit_code
+
+
+@app.command()
+def demo(out: Out = None, seed: Seed = None, *, force: Force = False, as_json: Json = False) -> None:
+    """Run the main job offline on real market data that ships inside installed packages."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.demo import run_demo
+
+        return _leave(run_demo(out=out, seed=seed, force=force, progress=Progress()))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def run(
+    bars: Annotated[
+        str, typer.Option("--bars", help="Parquet or CSV file, folder with foresail-set.toml, or an imported name.")
+    ],
+    out: Out = None,
+    seed: Seed = None,
+    until: Until = None,
+    config: Config = None,
+    plugin: Plugin = None,
+    timezone: Zone = None,
+    names: Annotated[
+        int | None, typer.Option("--names", min=2, help="Only the first so many instruments, by id.")
+    ] = None,
+    capital: Annotated[str | None, typer.Option("--capital", help="For example '100000 USD'.")] = None,
+    *,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Forecast, decide, backtest with costs, and judge."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.run import RunRequest, run_job
+
+        request = RunRequest(
+            bars=bars,
+            out=out,
+            seed=seed,
+            until=until,
+            config=config,
+            plugin=plugin,
+            timezone=timezone,
+            names=names,
+            capital=capital,
+            force=force,
+        )
+        return _leave(run_job(request, progress=Progress()))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def verify(run_folder: Annotated[Path, typer.Argument(help="A finished run.")], *, as_json: Json = False) -> None:
+    """Run again from the record of a run and compare byte by byte."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.verify import verify_run
+
+        return _leave(verify_run(run_folder, progress=Progress()))
+
+    execute(work, as_json=as_json)
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="File or folder with bars.")],
+    name: Annotated[str | None, typer.Option("--name", help="Name under which the set is stored.")] = None,
+    timezone: Zone = None,
+    *,
+    describe: Annotated[bool, typer.Option("--describe", help="Only print a proposal of foresail-set.toml.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check bars and store them with a quality report."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.importing import describe_set, import_set
+
+        outcome = describe_set(path) if describe else import_set(path, name=name, timezone=timezone)
+        return _leave(outcome)
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def fetch(
+    symbols: Annotated[str | None, typer.Option("--symbols", help="Comma-separated tickers.")] = None,
+    universe: Annotated[
+        str | None, typer.Option("--universe", help="nasdaq100 or sp500 (today's members: hindsight).")
+    ] = None,
+    source: Annotated[str, typer.Option("--source", help="yahoo")] = "yahoo",
+    since: Annotated[str, typer.Option("--since", help="First day, YYYY-MM-DD.")] = "2015-01-01",
+    name: Annotated[str, typer.Option("--name", help="Name of the stored set.")] = "fetched",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Fetch daily bars from a vendor (needs a network and the extra 'yahoo') and store them."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.fetching import fetch_set
+
+        outcome = fetch_set(
+            source=source, symbols=symbols, universe=universe, since=since, name=name, progress=Progress()
+        )
+        return _leave(outcome)
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def judge(
+    file: Annotated[
+        Path, typer.Argument(help="CSV of returns, equity or trades; exports of vectorbt, backtesting.py, freqtrade.")
+    ],
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many variants were tried before this one.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Give the verdict on results made elsewhere."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.judging import judge_results
+
+        return _leave(judge_results(file, trials=trials))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def leaks(
+    file: Annotated[Path, typer.Argument(help="Python file with a feature or strategy.")],
+    seed: Seed = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Hunt look-ahead leaks in a feature or strategy file; exit 4 if one is found."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.judging import hunt_leaks
+
+        return _leave(hunt_leaks(file, seed=7 if seed is None else seed))
+
+    execute(work, as_json=as_json)
+
+
+@new_app.command("strategy")
+def new_strategy(
+    name: Annotated[str, typer.Argument(help="Name of the strategy, lower snake case.")],
+    *,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write NAME.py, a strategy that runs as it is."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.workspace import write_strategy
+
+        return _leave(write_strategy(name, force=force))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the workspace.")] = Path(), *, as_json: Json = False
+) -> None:
+    """Make a folder a workspace: foresail.toml, store/, runs/."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.workspace import init_workspace
+
+        return _leave(init_workspace(folder))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def warm(*, as_json: Json = False) -> None:
+    """Compile the kernels now, so that no later command has to."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.workspace import warm_kernels
+
+        return _leave(warm_kernels(progress=Progress()))
+
+    execute(work, as_json=as_json)
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Say what this installation can do, what is missing and how to get it."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.workspace import examine
+
+        return _leave(examine())
+
+    execute(work, as_json=as_json)
+
+
+def main() -> None:
+    """Entry point of the ``foresail`` command."""
+    app()

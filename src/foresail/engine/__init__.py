@@ -1,0 +1,1 @@
+"""The fold: event order, drivers, walk-forward, comparators. The only place that knows the order of the stages."""

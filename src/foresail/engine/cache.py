@@ -1,0 +1,85 @@
+"""A cache of finished folds by content: what an interrupted run has computed is not computed again.
+
+The key hashes every byte that the fold depends on, so a wrong hit is impossible short of a collision; deleting the folder
+is always safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.canonical import canonical_bytes, write_atomic
+from foresail.domain.panel import Panel
+from foresail.domain.training import FitReport, TrainingSet
+from foresail.engine.settings import PipelineSettings
+
+__all__ = ["FoldCache"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldCache:
+    """Predictions and fit reports under ``folder``; ``code`` is a hash of the sources that produced them."""
+
+    folder: Path
+    code: str
+
+    def key(
+        self,
+        data: TrainingSet,
+        features: Panel,
+        scale: FloatArray,
+        rows: IntArray,
+        settings: PipelineSettings,
+        seed: int,
+    ) -> str:
+        """Return the hash of all that a fold's predictions depend on."""
+        digest = hashlib.sha256(self.code.encode())
+        digest.update(
+            canonical_bytes([asdict(settings), seed, features.fields, data.targets.names, data.targets.horizons])
+        )
+        first = int(data.train_rows[:, 1].min()) if len(data.train_rows) else 0
+        for array in (
+            np.ascontiguousarray(data.features.values[:, first:]),
+            np.ascontiguousarray(data.targets.values[:, first:]),
+            np.ascontiguousarray(data.scale[:, first:]),
+            data.train_rows,
+            data.validation_rows,
+            data.calibration_rows,
+            data.weights,
+            rows,
+            np.ascontiguousarray(features.values[rows[:, 0], rows[:, 1]]),
+            np.ascontiguousarray(scale[rows[:, 0], rows[:, 1]]),
+        ):
+            digest.update(str(array.shape).encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def read(self, key: str) -> tuple[FloatArray, FitReport] | None:
+        """Return what was stored under a key; None if nothing whole is there."""
+        path = self.folder / f"{key}.fold"
+        if not path.is_file():
+            return None
+        head, _, body = path.read_bytes().partition(b"\n")
+        record = json.loads(head)
+        if hashlib.sha256(body).hexdigest() != record["sha256"]:
+            return None
+        report = record["report"]
+        report["importance"] = tuple((str(name), float(share)) for name, share in report["importance"])
+        report["notes"] = tuple(report["notes"])
+        return np.load(io.BytesIO(body), allow_pickle=False), FitReport(**report)
+
+    def write(self, key: str, predicted: FloatArray, report: FitReport) -> None:
+        """Store a fold; a failure to write costs only the saving."""
+        buffer = io.BytesIO()
+        np.save(buffer, predicted, allow_pickle=False)
+        body = buffer.getvalue()
+        head = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "report": asdict(report)})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.folder / f"{key}.fold", head.encode() + b"\n" + body)

@@ -1,0 +1,79 @@
+"""What a run of the main job is asked to do, resolved and frozen; ``service.settings`` reads it from TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+__all__ = ["MarketData", "PipelineSettings", "WalkForwardSettings"]
+
+from foresail.core.arrays import FloatArray, TimeArray
+from foresail.domain.bars import BarSet
+from foresail.domain.panel import Panel
+
+
+@dataclass(frozen=True, slots=True)
+class WalkForwardSettings:
+    """How models are refitted through time; all counts are bars of the panel.
+
+    Attributes
+    ----------
+    train_bars : longest training window before a refit
+    minimum_train_bars : bars needed before the first fit
+    refit_bars : bars that one model serves
+    validation_share, calibration_share : newest parts of the window, for early stopping and for conformal scores
+    conformal_window : issue times whose resolved forecasts keep the intervals calibrated
+    """
+
+    train_bars: int = 1260
+    minimum_train_bars: int = 504
+    refit_bars: int = 252
+    validation_share: float = 0.15
+    calibration_share: float = 0.15
+    conformal_window: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """Everything that decides the outcome of a run apart from its data.
+
+    Attributes
+    ----------
+    horizons : bars ahead that are forecast
+    decision_horizon : the one that is traded; decisions are taken every so many bars
+    features : names; empty means all of the catalogue that the data allow
+    strategy : "rank_expected_return" or the id of a plug-in
+    capital : money at the first decision, in ``currency``
+    top_k : names held; 0 means max(3, min(20, a fifth of the names))
+    cost_gate : whether an expected move must exceed the round-trip cost
+    """
+
+    horizons: tuple[int, ...] = (1, 5)
+    decision_horizon: int = 5
+    walk_forward: WalkForwardSettings = field(default_factory=WalkForwardSettings)
+    features: tuple[str, ...] = ()
+    forecaster: str = "quantile_trees"
+    strategy: str = "rank_expected_return"
+    profile: str = "multi-asset"
+    capital: Decimal = Decimal(100_000)
+    currency: str = "USD"
+    top_k: int = 0
+    cost_gate: bool = True
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarketData:
+    """Input of a run.
+
+    Attributes
+    ----------
+    bars : (N, T, F) panel as the store gave it
+    reference : name -> (available_at ns, value), each ascending in time; joined as-of
+    blocked_from : (N,) time position from which an instrument may not be traded; T where never
+    """
+
+    bars: Panel
+    bar_set: BarSet
+    reference: dict[str, tuple[TimeArray, FloatArray]]
+    blocked_from: TimeArray

@@ -1,0 +1,186 @@
+"""Walk-forward forecasts: fit on the past, serve the next block, keep the intervals calibrated with what has resolved.
+
+1. ``plan_folds`` draws the borders.
+2. A fold sees a panel that ends where its model starts to serve: nothing later exists for it.
+3. Raw quantiles of the whole test block are corrected with residuals whose labels were known at each issue time.
+4. A finished fold is kept in the cache under a hash of everything that went into it, so an interrupted run resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.seeds import derive_seed
+from foresail.domain.forecast import QUANTILE_LEVELS, ForecastBlock
+from foresail.domain.panel import Panel
+from foresail.domain.training import FitReport, ForecasterSpec, Targets, TrainingSet
+from foresail.engine.cache import FoldCache
+from foresail.engine.folds import Fold, plan_folds, rows_between
+from foresail.engine.settings import PipelineSettings
+from foresail.forecasting import calibration, registry
+
+if TYPE_CHECKING:
+    from foresail.protocols import Forecaster
+
+__all__ = ["FoldResult", "WalkForward", "walk_forward"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """What became of one fold; ``reason`` says why it was not fitted."""
+
+    fold: Fold
+    model: str
+    report: FitReport | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WalkForward:
+    """Out-of-sample forecasts at every decision position, with the folds that made them."""
+
+    block: ForecastBlock
+    folds: tuple[FoldResult, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inputs:
+    features: Panel
+    targets: Targets
+    scale: FloatArray
+    usable: BoolArray
+    positions: IntArray
+
+
+def usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
+    """Return (N, T): a bar, a finite scale, half of the features and the longest close label exist."""
+    enough = np.isfinite(features.values).mean(axis=2) >= 0.5
+    label = np.isfinite(targets.values[:, :, 0, :]).all(axis=2)
+    usable: BoolArray = features.present & np.isfinite(scale) & enough & label
+    return usable
+
+
+def walk_forward(
+    features: Panel,
+    targets: Targets,
+    scale: FloatArray,
+    settings: PipelineSettings,
+    *,
+    cache: FoldCache | None = None,
+    progress: Progress | None = None,
+) -> WalkForward:
+    """Return the forecasts of a walk-forward over a panel.
+
+    Parameters
+    ----------
+    features : (N, T, F)
+    targets : labels of the same axes
+    scale : (N, T) volatility of the one-bar log return, known at t
+    """
+    n, t, _ = features.shape
+    every = settings.decision_horizon
+    folds = plan_folds(t, settings.walk_forward)
+    first = folds[0].test_from if folds else t
+    positions = np.arange(first + (-first) % every, t, every, dtype=np.int64)
+    inputs = _Inputs(features, targets, scale, usable_rows(features, targets, scale), positions)
+    shape = (n, len(positions), len(targets.names), len(targets.horizons), len(QUANTILE_LEVELS))
+    values = np.full(shape, np.nan)
+    models = [""] * len(positions)
+    results = []
+    for fold in folds:
+        if progress is not None:
+            progress("walk-forward", fold.index, len(folds))
+        inside = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
+        raw, result = _serve(inputs, fold, positions[inside], settings, cache)
+        results.append(result)
+        if raw is not None:
+            values[:, inside] = raw
+            for i in inside:
+                models[i] = result.model
+    if progress is not None:
+        progress("walk-forward", len(folds), len(folds))
+    values = calibration.calibrate_block(
+        values, targets, scale, positions, window=settings.walk_forward.conformal_window
+    )
+    block = ForecastBlock(
+        values=values,
+        position=positions,
+        issued_at=features.available_at[positions],
+        instruments=features.instruments,
+        targets=targets.names,
+        horizons=targets.horizons,
+        levels=QUANTILE_LEVELS,
+        model=tuple(models),
+    )
+    return WalkForward(block, tuple(results))
+
+
+def _training_set(inputs: _Inputs, fold: Fold) -> TrainingSet:
+    """Return what the fold's model may see: everything is cut where it starts to serve."""
+    longest = max(inputs.targets.horizons)
+    end = fold.test_from
+    values = inputs.targets.values[:, :end].copy()
+    unknown = inputs.targets.label_end[:end] >= end
+    values[:, unknown.any(axis=1)] = np.nan
+    targets = replace(inputs.targets, values=values, label_end=inputs.targets.label_end[:end])
+    usable = inputs.usable[:, :end]
+    train = rows_between(usable, fold.train_from, fold.validation_from, longest)
+    return TrainingSet(
+        features=inputs.features.cut(0, end),
+        targets=targets,
+        scale=inputs.scale[:, :end].copy(),
+        train_rows=train,
+        validation_rows=rows_between(usable, fold.validation_from, fold.calibration_from, longest),
+        calibration_rows=rows_between(usable, fold.calibration_from, end, longest),
+        weights=np.ones(len(train)),
+    )
+
+
+def _serve(
+    inputs: _Inputs, fold: Fold, positions: IntArray, settings: PipelineSettings, cache: FoldCache | None
+) -> tuple[FloatArray | None, FoldResult]:
+    """Fit one fold and return the raw quantiles of its test positions, (N, P, K, H, Q)."""
+    forecaster: Forecaster = registry.forecaster(
+        settings.forecaster,
+        ForecasterSpec(
+            name=settings.forecaster,
+            version="1",
+            features=inputs.features.fields,
+            targets=inputs.targets.names,
+            horizons=inputs.targets.horizons,
+            levels=QUANTILE_LEVELS,
+        ),
+    )
+    data = _training_set(inputs, fold)
+    if len(data.train_rows) < forecaster.spec.minimum_rows:
+        reason = f"{len(data.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)"
+        return None, FoldResult(fold, "", None, reason)
+    seed = derive_seed(settings.seed, "fold", fold.index)
+    rows = _test_rows(inputs, positions)
+    key = cache.key(data, inputs.features, inputs.scale, rows, settings, seed) if cache is not None else ""
+    stored = cache.read(key) if cache is not None else None
+    if stored is None:
+        report = forecaster.fit(data, seed=seed)
+        predicted = forecaster.predict(inputs.features, rows, inputs.scale)
+        if cache is not None:
+            cache.write(key, predicted, report)
+    else:
+        predicted, report = stored
+    n = len(inputs.features.instruments)
+    block = np.full((n, len(positions), *predicted.shape[1:]), np.nan)
+    block[rows[:, 0], np.searchsorted(positions, rows[:, 1])] = predicted
+    return block, FoldResult(fold, report.model, report)
+
+
+def _test_rows(inputs: _Inputs, positions: IntArray) -> IntArray:
+    enough = np.isfinite(inputs.features.values[:, positions]).mean(axis=2) >= 0.5
+    ready = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough
+    time, instrument = np.nonzero(ready.T)
+    return np.column_stack([instrument, positions[time]]).astype(np.int64)

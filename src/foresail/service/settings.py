@@ -1,0 +1,183 @@
+"""Settings: one TOML file, ``version = 1``, unknown keys refused with the known ones, values checked before anything runs.
+
+Frame-dependent defaults (training window, refits, horizons) follow the protocol: daily data train on the last 5 years and
+refit yearly; hourly data train on 1 year and refit monthly.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.numbers import parse_money
+from foresail.engine.settings import PipelineSettings, WalkForwardSettings
+
+__all__ = ["WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
+
+WORKSPACE_FILE = "foresail.toml"
+
+# key -> (type name, meaning); the one list that the reader, the template and the reference page share
+RUN_KEYS: dict[str, tuple[str, str]] = {
+    "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
+    "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
+    "features": ("names", "feature names; leave out for all that the data allow"),
+    "forecaster": ("name", "quantile_trees or ridge"),
+    "profile": ("name", "risk profile (RISK-01)"),
+    "capital": ("money", 'for example "100000 USD"'),
+    "top_k": ("integer", "names held; 0 = a fifth of the names, at least 3, at most 20"),
+    "cost_gate": ("boolean", "trade only when the expected move exceeds the round-trip cost"),
+    "seed": ("integer", "seed of everything random"),
+}
+WALK_KEYS: dict[str, tuple[str, str]] = {
+    "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
+    "minimum_train": ("duration", "history needed before the first fit"),
+    "refit": ("duration", "how long one model serves"),
+    "conformal_window": ("duration", "resolved forecasts that keep the intervals calibrated"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says over the file; None = not said."""
+
+    seed: int | None = None
+    capital: str | None = None
+    top_k: int | None = None
+    forecaster: str | None = None
+    profile: str | None = None
+
+
+def default_settings(frame: str, bars_per_year: float) -> PipelineSettings:
+    """Return the protocol's defaults for a frame.
+
+    Parameters
+    ----------
+    frame : "1d", "1h", "4h", ...
+    bars_per_year : of the set's calendar
+    """
+    year = round(bars_per_year)
+    if frame in ("1d", "1w"):
+        walk = WalkForwardSettings(
+            train_bars=5 * year, minimum_train_bars=2 * year, refit_bars=year, conformal_window=250
+        )
+        return PipelineSettings(horizons=(1, 5), decision_horizon=5, walk_forward=walk)
+    walk = WalkForwardSettings(
+        train_bars=year, minimum_train_bars=year, refit_bars=max(1, year // 12), conformal_window=max(250, year // 24)
+    )
+    return PipelineSettings(horizons=(1, 4, 24), decision_horizon=24, walk_forward=walk)
+
+
+def _bars(name: str, value: Any) -> int:  # noqa: ANN401 a TOML value
+    text = str(value).split()
+    if len(text) == 2 and text[1] in ("bars", "sessions") and text[0].isdigit() and int(text[0]) > 0:
+        return int(text[0])
+    raise ConfigError(f'{name}: expected a duration such as "252 sessions" or "500 bars", received {value!r}')
+
+
+def _check_keys(where: str, found: dict[str, Any], known: dict[str, tuple[str, str]]) -> None:
+    for key in found:
+        if key not in known:
+            raise UnknownNameError(f"key in [{where}]", key, known)
+
+
+def _typed(where: str, key: str, value: Any, kind: str) -> Any:  # noqa: ANN401 a TOML value
+    wrong = ConfigError(f"[{where}] {key}: expected {kind}, received {value!r}")
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if kind == "integer" and not is_integer:
+        raise wrong
+    if kind == "boolean" and not isinstance(value, bool):
+        raise wrong
+    if kind == "name" and not isinstance(value, str):
+        raise wrong
+    if kind == "integers":
+        ok = (
+            isinstance(value, list)
+            and value
+            and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value)
+        )
+        if not ok:
+            raise wrong
+        return tuple(sorted(set(value)))
+    if kind == "names":
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise wrong
+        return tuple(value)
+    return value
+
+
+def read_settings(base: PipelineSettings, path: Path | None, overrides: Overrides) -> PipelineSettings:
+    """Return settings: the protocol's defaults, changed by a file, changed by the command line.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or a value has the wrong type or range.
+    UnknownNameError
+        If a key is not known.
+    """
+    settings = base if path is None else _from_file(base, path)
+    if overrides.seed is not None:
+        settings = replace(settings, seed=overrides.seed)
+    if overrides.top_k is not None:
+        settings = replace(settings, top_k=overrides.top_k)
+    if overrides.forecaster is not None:
+        settings = replace(settings, forecaster=overrides.forecaster)
+    if overrides.profile is not None:
+        settings = replace(settings, profile=overrides.profile)
+    if overrides.capital is not None:
+        settings = _with_capital(settings, overrides.capital)
+    return _checked(settings)
+
+
+def _with_capital(settings: PipelineSettings, text: str) -> PipelineSettings:
+    money = parse_money(text)
+    return replace(settings, capital=money.amount, currency=money.currency)
+
+
+def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise ConfigError(f"{path}: no such settings file", hint="foresail init writes one") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as e:
+        raise ConfigError(f"{path}: cannot be read as TOML: {e}") from e
+    if document.get("version") != 1:
+        raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
+    _check_keys("top level", document, {"version": ("", ""), "run": ("", ""), "walk_forward": ("", "")})
+    run, walk = document.get("run", {}), document.get("walk_forward", {})
+    _check_keys("run", run, RUN_KEYS)
+    _check_keys("walk_forward", walk, WALK_KEYS)
+    values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
+    capital = values.pop("capital", None)
+    fields = {
+        f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
+    }
+    settings = replace(base, **values, walk_forward=replace(base.walk_forward, **fields))
+    return settings if capital is None else _with_capital(settings, capital)
+
+
+def _checked(settings: PipelineSettings) -> PipelineSettings:
+    if settings.decision_horizon not in settings.horizons:
+        raise ConfigError(
+            f"decision_horizon {settings.decision_horizon} is not among horizons {list(settings.horizons)}"
+        )
+    if settings.capital <= Decimal(0):
+        raise ConfigError(f"capital must be positive, received {settings.capital}")
+    if settings.top_k < 0 or settings.seed < 0:
+        raise ConfigError("top_k and seed must not be negative")
+    if settings.walk_forward.minimum_train_bars > settings.walk_forward.train_bars:
+        raise ConfigError("minimum_train must not exceed train")
+    return settings
+
+
+def template() -> str:
+    """Return a settings file in which every key is shown and explained, all commented out but the version."""
+    lines = ["# Foresail settings. Remove the # in front of a key to change it.", "version = 1", "", "[run]"]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
+    lines += ["", "[walk_forward]"]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
+    return "\n".join(lines) + "\n"
