@@ -138,7 +138,7 @@ def _differences(inputs: VerdictInputs) -> tuple[FloatArray, list[FloatArray]]:
 
 
 def _difference(strategy: FloatArray, other: FloatArray) -> FloatArray:
-    """Return the difference with rounding noise set to 0: a copy of 1/N, summed in another order, has no Sharpe ratio."""
+    """Return the difference with rounding noise set to 0: 1/N summed in another order has no Sharpe ratio."""
     difference = strategy - other
     result: FloatArray = np.where(np.abs(difference) < _ROUNDING, 0.0, difference)
     return result

@@ -95,14 +95,15 @@ def annualised_return(returns: ArrayLike, *, bars_per_year: float) -> float:
 
     Returns
     -------
-    fraction a year; -1 when everything is lost
+    fraction a year; -1 when everything is lost; NaN where a few bars extrapolate beyond any number
     """
     series = finite_series(returns, name="returns")
     growth = float(np.prod(1.0 + series))
     if growth <= 0.0:
         return -1.0
     with np.errstate(over="ignore"):
-        return float(np.expm1(np.log(growth) * bars_per_year / len(series)))
+        rate = float(np.expm1(np.log(growth) * bars_per_year / len(series)))
+    return rate if np.isfinite(rate) else float("nan")
 
 
 def grouped_returns(returns: ArrayLike, groups: IntArray) -> dict[int, float]:
