@@ -1,0 +1,65 @@
+"""History: all features of a panel at once.
+
+The result does not depend on the number of threads, nor, for lane features, on which other instruments are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from foresail.domain.panel import Panel
+from foresail.features.catalogue import expand, resolve
+from foresail.features.context import FeatureContext
+from foresail.features.plan import make_plan
+from foresail.features.runner import field_positions, run
+
+__all__ = ["compute"]
+
+
+def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureContext, *, threads: int = 2) -> Panel:
+    """Return the features of a panel of bars.
+
+    Parameters
+    ----------
+    panel : (N, T, F) bars as the store reads them
+    names : names, aliases or a set; None = every feature of the default set that the panel can give
+    context : sectors, reference series, calendar of the same panel
+    threads : the result is the same for any number
+
+    Returns
+    -------
+    (N, T, features) panel of the same axes; NaN until warm, where an input is absent and where there is no bar
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is not in the catalogue.
+    CapabilityError
+        If a feature needs a reference series that the context lacks.
+
+    Notes
+    -----
+    Timing: the value at t uses bars up to t and context that was available with them; it is known at
+    ``available_at[t]``.
+    """
+    context = context.complete(panel)
+    specs = resolve(None, panel, context.reference_names)[0] if names is None else expand(names)
+    plan = make_plan([spec.expression for spec in specs])
+    values = np.ascontiguousarray(panel.values, dtype=np.float64)
+    present = np.ascontiguousarray(panel.present, dtype=np.bool_)
+    out = run(plan, (field_positions(panel.fields), values, present), context, threads=threads)
+    if plan.columns > plan.wanted:
+        out = np.ascontiguousarray(out[:, :, : plan.wanted])
+    return Panel(
+        values=out,
+        present=present.copy(),
+        start=panel.start,
+        end=panel.end,
+        available_at=panel.available_at,
+        fields=tuple(spec.name for spec in specs),
+        instruments=panel.instruments,
+        frame=panel.frame,
+        calendar=panel.calendar,
+    )

@@ -1,0 +1,1 @@
+"""Compiled steps over a vector of 64 instruments, and the one loop that runs them."""

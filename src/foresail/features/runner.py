@@ -1,0 +1,209 @@
+"""Run a plan over some times with the compiled loops: the one path that history and live share.
+
+A pass runs as follows.
+1. Each reference series and the calendar fill their columns of the series matrix.
+2. Per stage: the lane program over blocks of 64 instruments, then the row program over times.
+3. Memory is either fresh (history: one block at a time per thread) or kept (live).
+
+Live calls this with one time and kept memory, so both results are the same machine code's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.errors import CapabilityError
+from foresail.features.context import CALENDAR_NAMES, FeatureContext
+from foresail.features.kernels._layout import CHUNK, LANES
+from foresail.features.kernels.build import loops
+from foresail.features.plan import LaneProgram, Plan
+
+__all__ = ["RAW_FIELDS", "LaneMemory", "Memory", "blocks_of", "field_positions", "fresh_memory", "run"]
+
+RAW_FIELDS = ("open", "high", "low", "close", "volume", "split", "total_factor")
+_REFERENCE_FIELDS = np.array([-1, -1, -1, 0, -1, -1, -1], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaneMemory:
+    """What a lane program remembers, for a number of blocks.
+
+    Attributes
+    ----------
+    work : (blocks, rows, LANES); fresh, count : (blocks, clocks, LANES); state, ring : (blocks, rows, LANES)
+    """
+
+    work: FloatArray
+    fresh: IntArray
+    count: IntArray
+    state: FloatArray
+    ring: FloatArray
+
+    @classmethod
+    def empty(cls, program: LaneProgram, blocks: int) -> LaneMemory:
+        """Return the memory before the first bar."""
+        return cls(
+            np.full((blocks, program.work, LANES), np.nan),
+            np.zeros((blocks, program.clocks, LANES), dtype=np.int64),
+            np.zeros((blocks, program.clocks, LANES), dtype=np.int64),
+            np.zeros((blocks, program.states, LANES)),
+            np.zeros((blocks, program.rings, LANES)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What a whole plan remembers: per stage and per reference series."""
+
+    stages: tuple[LaneMemory, ...]
+    reference: tuple[LaneMemory, ...]
+
+
+def blocks_of(instruments: int) -> int:
+    """Return the number of blocks of 64 that hold so many instruments."""
+    return -(-instruments // LANES)
+
+
+def fresh_memory(plan: Plan, instruments: int) -> Memory:
+    """Return the memory of a plan before the first bar."""
+    blocks = blocks_of(instruments)
+    return Memory(
+        tuple(LaneMemory.empty(stage.lanes, blocks) for stage in plan.stages),
+        tuple(LaneMemory.empty(program, 1) for _, program in plan.reference),
+    )
+
+
+def field_positions(fields: tuple[str, ...]) -> IntArray:
+    """Return the position of each raw field in a panel's fields, -1 where it has none."""
+    return np.array([fields.index(f) if f in fields else -1 for f in RAW_FIELDS], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrays:
+    """The arrays of one run."""
+
+    fields: IntArray
+    values: FloatArray
+    present: BoolArray
+    series: FloatArray
+    out: FloatArray
+
+
+def run(
+    plan: Plan,
+    bars: tuple[IntArray, FloatArray, BoolArray],
+    context: FeatureContext,
+    *,
+    memory: Memory | None = None,
+    threads: int = 1,
+) -> FloatArray:
+    """Return the (N, T, columns) values of a plan over some times.
+
+    Parameters
+    ----------
+    bars : positions of the raw fields, values (N, T, F), presence (N, T)
+    context : of the same instruments and times
+    memory : kept and advanced where given; else every block begins anew
+    """
+    fields, values, present = bars
+    n, t = present.shape
+    out = np.full((n, t, plan.columns), np.nan)
+    series = np.full((t, max(len(plan.series), 1)), np.nan)
+    arrays = _Arrays(fields, values, present, series, out)
+    _fill_series(plan, context, series, memory)
+    for number, stage in enumerate(plan.stages):
+        kept = None if memory is None else memory.stages[number]
+        _perform(_lane_jobs(stage.lanes, arrays, kept), threads)
+        _perform(_row_jobs(stage.rows, arrays, context.sector_codes, threads), threads)
+    return out
+
+
+def _perform(jobs: list[Callable[[], None]], threads: int) -> None:
+    """Run independent jobs; the compiled loops hold no interpreter lock, so threads run side by side."""
+    if threads <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            job()
+        return
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()
+
+
+def _lane_jobs(program: LaneProgram, arrays: _Arrays, kept: LaneMemory | None) -> list[Callable[[], None]]:
+    """Return one job a block where memory is fresh, one for all blocks where it is kept."""
+    if program.outputs.shape[0] == 0:
+        return []
+    blocks = blocks_of(arrays.present.shape[0])
+    if kept is not None:
+        return [lambda: _run_lanes(program, arrays, (0, blocks), kept)]
+
+    def job(block: int) -> Callable[[], None]:
+        return lambda: _run_lanes(program, arrays, (block, block + 1), LaneMemory.empty(program, 1))
+
+    return [job(block) for block in range(blocks)]
+
+
+def _run_lanes(program: LaneProgram, arrays: _Arrays, blocks: tuple[int, int], memory: LaneMemory) -> None:
+    loops().run_lanes(
+        program.lines,
+        program.reals,
+        arrays.fields,
+        arrays.values,
+        arrays.present,
+        arrays.series,
+        *blocks,
+        program.series_rows,
+        program.outputs,
+        arrays.out,
+        memory.work,
+        memory.fresh,
+        memory.count,
+        memory.state,
+        memory.ring,
+    )
+
+
+def _row_jobs(lines: IntArray, arrays: _Arrays, codes: IntArray, threads: int) -> list[Callable[[], None]]:
+    """Return jobs over runs of whole chunks of times; one time is independent of all others."""
+    if lines.shape[0] == 0:
+        return []
+    times = arrays.present.shape[1]
+    chunks = -(-times // CHUNK)
+    share = max(-(-chunks // (4 * max(threads, 1))), 1) * CHUNK
+
+    def job(first: int) -> Callable[[], None]:
+        last = min(first + share, times)
+        return lambda: loops().run_rows(lines, arrays.out, arrays.present, arrays.series, codes, first, last)
+
+    return [job(first) for first in range(0, times, share)]
+
+
+def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory: Memory | None) -> None:
+    """Fill the columns of reference series and the calendar.
+
+    Raises
+    ------
+    CapabilityError
+        If a reference series that a feature needs was not given.
+    """
+    for i, (name, program) in enumerate(plan.reference):
+        if name not in context.reference_names:
+            raise CapabilityError(
+                f"features of the reference series {name!r} were asked for, the context has "
+                f"{', '.join(context.reference_names) or 'none'}",
+                hint="resolve() tells which features a set can give",
+            )
+        closes = np.ascontiguousarray(context.reference[context.reference_names.index(name)].reshape(1, -1, 1))
+        out = np.full((1, closes.shape[1], series.shape[1]), np.nan)
+        arrays = _Arrays(_REFERENCE_FIELDS, closes, np.isfinite(closes[:, :, 0]), series, out)
+        _run_lanes(program, arrays, (0, 1), LaneMemory.empty(program, 1) if memory is None else memory.reference[i])
+        for _, column in program.outputs:
+            series[:, column] = out[0, :, column]
+    for column, item in enumerate(plan.series):
+        if item.kind == "calendar":
+            series[:, column] = context.calendar[CALENDAR_NAMES.index(item.name)]
