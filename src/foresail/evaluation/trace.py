@@ -219,7 +219,9 @@ class _Watcher:
                 return on_line
             if last >= 0:
                 self._passes[call, last] += 1
-                if self._passes[call, last] <= _PASSES or event == "return":
+                # Leaving a loop is looked at too: its table is complete now.
+                tired = self._passes[call, last] > _PASSES and self._passes[call, frame.f_lineno] >= _PASSES
+                if not tired or event == "return":
                     changed = self._changes(frame, known)
                     if event == "return":
                         key = self._fingerprint(argument)
@@ -255,6 +257,8 @@ class _Watcher:
             return self._array(value)
         if hasattr(value, "iloc") and hasattr(value, "index"):
             return self._table(value)
+        if hasattr(value, "get_level_values"):
+            return self._labels(value)
         return self._collection(value, depth) if isinstance(value, dict | list | tuple) else None
 
     def _collection(self, value: Any, depth: int) -> tuple[bool, int] | None:
@@ -285,6 +289,10 @@ class _Watcher:
         if isinstance(value, pd.DataFrame | pd.Series):
             return self._array(value.to_numpy())
         return None
+
+    def _labels(self, index: Any) -> tuple[bool, int]:
+        mask = _until(index, self.scope)
+        return mask is not None, self._bytes(np.asarray(index if mask is None else index[mask], dtype=object))
 
     def _bytes(self, values: np.ndarray[Any, Any]) -> int:
         self.spent += values.nbytes
