@@ -1,0 +1,1 @@
+"""Forecasters made of decision trees."""
