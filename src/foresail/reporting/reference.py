@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from foresail.domain.schemas import DOCUMENTS, RUN_FORMAT, RUN_VERSION, TABLES, Document, TableSchema
 
@@ -73,7 +74,7 @@ def _yes(value: bool) -> str:  # noqa: FBT001 a cell of a table
     return "yes" if value else ""
 
 
-def _markdown(heading: str, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _markdown(heading: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heading, "", "| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
