@@ -7,15 +7,17 @@ Times are int64 nanoseconds UTC, ``[start, end)``. Absent numbers are null.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BAR_COLUMNS", "BarSet", "BarTable"]
+__all__ = ["BAR_COLUMNS", "BarSet", "BarTable", "bar_schema", "bar_table"]
 
 # name, Arrow type, meaning
 BAR_COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -38,7 +40,11 @@ BAR_COLUMNS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarTable:
-    """Bars of one set, sorted by (instrument, end, available_at), with the columns of ``BAR_COLUMNS``."""
+    """Bars of one set, sorted by (instrument, end, available_at), with the columns of ``BAR_COLUMNS``.
+
+    On the way from a file to the quality gate two columns may follow, ``file`` (text) and ``row`` (int64, 1-based):
+    where each bar came from. The gate names them in what it sets aside and drops them.
+    """
 
     table: pa.Table
 
@@ -70,3 +76,56 @@ class BarSet:
     close_only: bool
     instruments: tuple[Instrument, ...]
     source: str = ""
+
+
+def bar_schema() -> pa.Schema:
+    """Return the Arrow schema of ``BAR_COLUMNS``."""
+    import pyarrow as pa
+
+    kinds = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+    return pa.schema([(name, kinds[kind]) for name, kind, _ in BAR_COLUMNS])
+
+
+def bar_table(columns: Mapping[str, Any]) -> BarTable:
+    """Return a table from columns of equal length; NaN becomes null, an absent column has its neutral value.
+
+    Parameters
+    ----------
+    columns : by name: ``instrument``, ``start``, ``end``, ``available_at`` must be there; an absent ``split`` or
+        ``total_factor`` is 1, an absent ``dividend`` 0, anything else null; ``file`` and ``row`` may follow
+
+    Raises
+    ------
+    UnknownNameError
+        If a column is none of these.
+    """
+    import pyarrow as pa
+
+    schema = bar_schema()
+    for name in columns:
+        if name not in schema.names and name not in ("file", "row"):
+            raise UnknownNameError("bar column", name, [*schema.names, "file", "row"])
+    length = len(columns["end"])
+    neutral = {"split": 1.0, "total_factor": 1.0, "dividend": 0.0}
+    arrays, names = [], []
+    for field in schema:
+        if field.name in columns:
+            arrays.append(_arrow_column(columns[field.name], field.type))
+        elif field.name in neutral:
+            arrays.append(pa.repeat(pa.scalar(neutral[field.name], pa.float64()), length))
+        else:
+            arrays.append(pa.nulls(length, field.type))
+        names.append(field.name)
+    for name in ("file", "row"):
+        if name in columns:
+            arrays.append(_arrow_column(columns[name], pa.string() if name == "file" else pa.int64()))
+            names.append(name)
+    return BarTable(pa.table(arrays, names=names))
+
+
+def _arrow_column(values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.cast(kind) if values.type != kind else values
+    return pa.array(values, type=kind, from_pandas=True)

@@ -1,0 +1,1 @@
+"""Outside parties, one folder each. No adapter imports another."""
