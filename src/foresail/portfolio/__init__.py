@@ -1,0 +1,1 @@
+"""From signals to sizes: sizing rules and allocators. No forecast is questioned here, none is made."""

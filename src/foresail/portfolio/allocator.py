@@ -1,0 +1,396 @@
+"""Ranked signals to capped weights: inverse volatility within all limits.
+
+Limits are loss at the stop, position, sector, class exposure, cash and liquidity.
+
+1. Wanted is what carries a stop: buys, sells where shorting is on, and holds of what is held.
+2. Every name gets a ceiling: position cap, tier cap, loss at the stop (SIZE-02 with SIZE-07 on top), liquidity.
+3. The gross budget (class cap, or what the cash floor leaves) is shared in proportion to 1 / volatility; what a
+   ceiling cuts off goes to the others. Nothing is levered to use the budget up.
+4. Holds stay as they are. Small changes of buys are left out (drift band). Sector caps shrink a whole sector.
+
+The same inputs in another order give the same weights. NaN gives no weight and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.errors import ConfigError
+from foresail.core.ids import InstrumentId
+from foresail.domain.accounts import Account
+from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
+from foresail.domain.limits import PositionLimits
+from foresail.domain.panel import Panel
+from foresail.domain.signals import Intent, Signal, SignalKind, TargetWeights, Weights
+from foresail.portfolio.sizing import tier_cap
+from foresail.portfolio.volatility import annualised_volatility, mean_traded_value
+from foresail.protocols import MarketView
+
+__all__ = ["EXIT_TARGETS", "AllocatorSettings", "VolatilityScaledTopK", "share_out"]
+
+EXIT_TARGETS = ("ratio", "signal", "none")
+_LONG = (SignalKind.BUY, SignalKind.STRONG_BUY)
+_SHORT = (SignalKind.SELL, SignalKind.STRONG_SELL)
+_TOLERANCE = 1e-9  # fraction of equity that is no change
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorSettings:
+    """How the allocator sizes.
+
+    Attributes
+    ----------
+    lookback : bars of returns behind a volatility
+    target_volatility : annualised; a more volatile name gets proportionally less of its risk size (SIZE-07); it never
+        scales up. None switches it off
+    liquidity_share : largest order as a share of the average daily traded value, where volume exists (SIZE-13)
+    drift_band : a held buy is left as it is while its weight is within this share of the new one (PORT-05)
+    exit_target : which take-profit is attached. "ratio": ``reward_ratio`` times the stop distance; "signal": the
+        expected level of the signal; "none". The expected level is reached half of the time by definition, so as an
+        order it cuts gains at the typical one while losses run to the stop and costs are paid in full: it is shown, not
+        attached, by default
+    shorting : the profile must allow it too
+    price_basis : price tiers count on raw prices only
+    """
+
+    frame: str = "1d"
+    lookback: int = 60
+    bars_per_year: float = 252.0
+    bars_per_day: float = 1.0
+    target_volatility: float | None = 0.15
+    liquidity_share: float = 0.01
+    drift_band: float = 0.25
+    exit_target: str = "ratio"
+    reward_ratio: float = 2.0
+    shorting: bool = False
+    price_basis: PriceBasis = PriceBasis.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is wanted of one instrument: side 1 or -1; ``hold`` leaves a held position as it is."""
+
+    side: float
+    hold: bool = False
+    rank: int = 0
+    entry: float = math.nan
+    stop: float = math.nan
+    target: float = math.nan
+
+
+@dataclass(slots=True, eq=False)
+class _Book:
+    """One allocation in the making; arrays are (n,) over ``names``, ascending.
+
+    ``side`` is 1, -1 or 0 (close); ``hold`` marks positions that stay;
+    ``stuck`` ones that cannot be traded now; ``current`` and ``traded`` are fractions of equity.
+    """
+
+    names: list[InstrumentId]
+    side: FloatArray
+    hold: BoolArray
+    stuck: BoolArray
+    rank: IntArray
+    entry: FloatArray
+    stop: FloatArray
+    target: FloatArray
+    current: FloatArray
+    volatility: FloatArray
+    traded: FloatArray
+    price: FloatArray
+    notes: list[tuple[InstrumentId, str]]
+
+
+def share_out(budget: float, shares: FloatArray, ceilings: FloatArray) -> FloatArray:
+    """Return weights ``min(c * share, ceiling)`` whose sum is the budget, or all ceilings where the budget is larger.
+
+    Parameters
+    ----------
+    budget : fraction of equity
+    shares, ceilings : (N,) >= 0, finite
+
+    Notes
+    -----
+    Names reach their ceiling in the order of ceiling / share; one sort finds how many do.
+    """
+    active = shares > 0.0
+    if not active.any() or budget <= 0.0:
+        return np.zeros(len(shares))
+    if ceilings[active].sum() <= budget:
+        full: FloatArray = np.where(active, ceilings, 0.0)
+        return full
+    ratio = np.where(active, ceilings / np.where(active, shares, 1.0), np.inf)
+    order = np.argsort(ratio, kind="stable")
+    s, c, r = np.where(active, shares, 0.0)[order], np.where(active, ceilings, 0.0)[order], ratio[order]
+    before = np.concatenate(([0.0], np.cumsum(c)[:-1]))  # what the names capped so far use up
+    remaining = s[::-1].cumsum()[::-1]  # share of the names that are not capped
+    level = (budget - before) / np.where(remaining > 0.0, remaining, np.inf)
+    first = int(np.argmax(level <= r))
+    weights: FloatArray = np.where(active, np.minimum(level[first] * shares, ceilings), 0.0)
+    return weights
+
+
+class VolatilityScaledTopK:
+    """Sizes the names that a ranking chose."""
+
+    def __init__(
+        self, limits: PositionLimits, instruments: Sequence[Instrument], settings: AllocatorSettings | None = None
+    ) -> None:
+        self._limits = limits
+        self._settings = settings if settings is not None else AllocatorSettings()
+        if self._settings.exit_target not in EXIT_TARGETS:
+            raise ConfigError(f"exit_target must be one of {EXIT_TARGETS}, received {self._settings.exit_target!r}")
+        self._instruments = {one.id: one for one in instruments}
+        sectors = {one.id: one.id if one.sector in ("", "unknown") else one.sector for one in instruments}
+        codes = {name: code for code, name in enumerate(sorted(set(sectors.values())))}
+        self._sector = {name: codes[sector] for name, sector in sectors.items()}
+        self._sector_names = sorted(set(sectors.values()))
+
+    def targets(self, intents: Sequence[Intent], view: MarketView) -> TargetWeights | None:
+        """Return weights for a strategy's intents, None where they say nothing about weights.
+
+        Signals are sized; Weights count only where there are no Signals, and are capped.
+        """
+        signals = [intent for intent in intents if isinstance(intent, Signal)]
+        if signals:
+            return self.allocate(signals, view)
+        wishes = [intent for intent in intents if isinstance(intent, Weights)]
+        return self.cap(wishes[-1], view) if wishes else None
+
+    def allocate(self, signals: Sequence[Signal], view: MarketView) -> TargetWeights:
+        """Return fractions of equity with stops and targets; a held name that is not wanted has weight 0."""
+        account = view.account()
+        held = {p.instrument: float(p.quantity) for p in account.positions}
+        wishes = {}
+        for one in signals:
+            side = self._direction(one, held.get(one.instrument, 0.0))
+            if side != 0.0:
+                hold = one.kind is SignalKind.HOLD
+                levels = (one.entry_price, one.stop_price, one.target_price)
+                wishes[one.instrument] = _Wish(side, hold, one.rank, *levels)
+        book = self._open(wishes, account, view)
+        self._exclude(book)
+        ceiling, reason = self._ceilings(book)
+        inverse = np.where((book.side != 0.0) & ~book.stuck, 1.0 / np.where(book.volatility > 0, book.volatility, 1), 0)
+        used = float(np.abs(book.current[book.stuck]).sum())
+        budget = max(0.0, self._limits.gross_exposure - used)
+        fair = share_out(budget, inverse, ceiling)
+        current = np.where(book.current * book.side > 0.0, np.abs(book.current), 0.0)
+        small = (np.abs(current - fair) <= self._settings.drift_band * fair) & (current > 0.0)
+        size = np.where(book.hold | small, np.minimum(current, ceiling), fair)
+        size = np.where((book.side != 0.0) & ~book.stuck, size, 0.0)
+        self._fit_budget(book, size, budget)
+        self._fit_sectors(book, size)
+        share = budget * inverse / max(float(inverse.sum()), 1e-300)
+        for i in np.flatnonzero((size >= ceiling * (1.0 - 1e-12)) & (size > 0.0) & (share > ceiling)):
+            book.notes.append((book.names[i], reason[i]))
+        return self._close(book, size)
+
+    def cap(self, wish: Weights, view: MarketView) -> TargetWeights:
+        """Return a strategy's own weights within the same limits; without stops, since none were given.
+
+        Loss at the stop is then measured with the class's stop distance (RISK-05).
+        """
+        asked, refused = {}, []
+        for name, weight in wish.weights:
+            if not math.isfinite(weight):
+                refused.append((name, "the strategy's weight is not a number: nothing is held"))
+            elif weight < 0.0 and not (self._limits.shorting and self._settings.shorting):
+                refused.append((name, "shorting is off (RISK-01): nothing is held"))
+            elif weight != 0.0:
+                asked[name] = weight
+        wishes = {name: _Wish(math.copysign(1.0, weight)) for name, weight in asked.items()}
+        book = self._open(wishes, view.account(), view)
+        book.notes.extend(refused)
+        self._drop(book, (book.side != 0.0) & ~book.stuck & ~(book.price > 0.0), "no price is known: no size")
+        ceiling, reason = self._ceilings(book)
+        wanted = np.array([abs(asked.get(name, 0.0)) for name in book.names])
+        active = (book.side != 0.0) & ~book.stuck
+        size = np.where(active, np.minimum(wanted, ceiling), 0.0)
+        for i in np.flatnonzero(active & (wanted > ceiling + _TOLERANCE)):
+            book.notes.append((book.names[i], reason[i]))
+        budget = max(0.0, self._limits.gross_exposure - float(np.abs(book.current[book.stuck]).sum()))
+        self._fit_budget(book, size, budget)
+        self._fit_sectors(book, size)
+        return self._close(book, size)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _open(self, wishes: Mapping[InstrumentId, _Wish], account: Account, view: MarketView) -> _Book:
+        equity = float(account.equity)
+        if not (math.isfinite(equity) and equity > 0.0):
+            raise ConfigError(f"sizing needs positive equity, received {account.equity}")
+        held = {p.instrument: p for p in account.positions if p.quantity != 0}
+        tradable = set(view.instruments)
+        names = sorted((wishes.keys() & tradable) | held.keys())
+        price, volatility, traded = self._market(view.bars(self._settings.frame, self._settings.lookback + 1), names)
+        count = len(names)
+        book = _Book(
+            names=names,
+            side=np.zeros(count),
+            hold=np.zeros(count, dtype=np.bool_),
+            stuck=np.zeros(count, dtype=np.bool_),
+            rank=np.zeros(count, dtype=np.int64),
+            entry=np.full(count, np.nan),
+            stop=np.full(count, np.nan),
+            target=np.full(count, np.nan),
+            current=np.zeros(count),
+            volatility=volatility,
+            traded=traded / equity,
+            price=price,
+            notes=[],
+        )
+        for i, name in enumerate(names):
+            position = held.get(name)
+            units = float(position.quantity) if position is not None else 0.0
+            if position is not None:
+                paid = float(price[i]) if price[i] > 0.0 else float(position.average_price)
+                book.current[i] = units * paid * self._multiplier(name) / equity
+            wish = wishes.get(name)
+            if name not in tradable:
+                book.stuck[i] = True
+                book.notes.append((name, "no bar at this decision: kept as it is"))
+            elif wish is not None:
+                book.side[i], book.hold[i], book.rank[i] = wish.side, wish.hold, wish.rank
+                book.entry[i], book.stop[i], book.target[i] = wish.entry, wish.stop, wish.target
+        return book
+
+    def _direction(self, signal: Signal, held: float) -> float:
+        """Return 1, -1 or 0: which position a signal wants. A finite stop means that it wants one."""
+        if not math.isfinite(signal.stop_price):
+            return 0.0
+        if signal.kind is SignalKind.HOLD:
+            return math.copysign(1.0, held) if held != 0.0 else 0.0
+        if signal.kind in _LONG:
+            return 1.0
+        allowed = self._limits.shorting and self._settings.shorting
+        return -1.0 if allowed and signal.kind in _SHORT else 0.0
+
+    def _multiplier(self, name: InstrumentId) -> float:
+        known = self._instruments.get(name)
+        return float(known.multiplier) if known is not None else 1.0
+
+    def _market(self, bars: Panel, names: Sequence[InstrumentId]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return last known price, annualised volatility and daily traded value of names, (n,) each."""
+        position = {name: i for i, name in enumerate(bars.instruments)}
+        rows = np.array([position.get(name, -1) for name in names], dtype=np.int64)
+        if not len(rows) or not len(bars.end):
+            return (np.full(len(rows), np.nan),) * 3
+        values = bars.values[np.maximum(rows, 0)]
+        values[rows < 0] = np.nan
+        close = values[:, :, bars.index("close")]
+        factor = values[:, :, bars.index("total_factor")] if bars.has("total_factor") else np.ones_like(close)
+        volume = values[:, :, bars.index("volume")] if "volume" in bars.fields else np.full_like(close, np.nan)
+        known = np.isfinite(close)
+        last = close.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+        price = close[np.arange(len(rows)), last]
+        volatility = annualised_volatility(close, factor, bars_per_year=self._settings.bars_per_year)
+        traded = mean_traded_value(close, volume, bars_per_day=self._settings.bars_per_day)
+        forex = np.array([name.startswith("fx.") for name in names], dtype=np.bool_)
+        traded[forex] = np.nan  # forex volume counts ticks, not units
+        return price, volatility, traded
+
+    @staticmethod
+    def _drop(book: _Book, where: BoolArray, text: str) -> None:
+        for i in np.flatnonzero(where):
+            book.side[i] = 0.0
+            book.notes.append((book.names[i], text))
+
+    def _exclude(self, book: _Book) -> None:
+        """Take out what cannot be sized, and what exceeds the number of positions."""
+        wanted = (book.side != 0.0) & ~book.stuck & ~book.hold
+        with np.errstate(invalid="ignore"):
+            distance = book.side * (book.entry - book.stop) / book.entry
+            usable = np.isfinite(distance) & (distance > 0.0) & (book.price > 0.0)
+            spread = book.volatility > 0.0
+        self._drop(book, wanted & ~usable, "no price, or a stop on the wrong side of the entry: no size (SIZE-13)")
+        self._drop(book, wanted & usable & ~spread, "volatility is not known from its last bars: no size")
+        most = self._limits.max_positions
+        if most is None:
+            return
+        busy = int((book.stuck | (book.hold & (book.side != 0.0))).sum())
+        fresh = np.flatnonzero((book.side != 0.0) & ~book.stuck & ~book.hold)
+        late = fresh[np.argsort(book.rank[fresh], kind="stable")][max(0, most - busy) :]
+        mask = np.zeros(len(book.names), dtype=np.bool_)
+        mask[late] = True
+        self._drop(book, mask, f"at most {most} positions at once in this class (RISK-05)")
+
+    def _ceilings(self, book: _Book) -> tuple[FloatArray, list[str]]:
+        """Return each name's largest weight, and the sentence of the limit that sets it."""
+        limits, settings = self._limits, self._settings
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distance = book.side * (book.entry - book.stop) / book.entry
+            distance = np.where(np.isfinite(distance) & (distance > 0.0), distance, limits.stop_distance)
+            risk = limits.risk_per_trade / distance
+            if settings.target_volatility is not None:
+                scale = settings.target_volatility / book.volatility
+                risk = risk * np.where(np.isfinite(scale), np.minimum(scale, 1.0), 1.0)
+            current = np.where(book.current * book.side > 0.0, np.abs(book.current), 0.0)
+            liquid = np.where(np.isfinite(book.traded), current + settings.liquidity_share * book.traded, np.inf)
+        tiers = [self._tier(name, float(price)) for name, price in zip(book.names, book.price, strict=True)]
+        tier = np.array([np.inf if row[0] is None else row[0] for row in tiers])
+        stack = np.stack([np.full(len(tier), limits.max_position), risk, liquid, tier])
+        binding = np.argmin(stack, axis=0)
+        words = (
+            f"position cap: at most {limits.max_position:.0%} of equity (RISK-01 {limits.profile})",
+            f"per-trade risk: a loss of {limits.risk_per_trade:.2%} of equity at the stop (SIZE-02, SIZE-07)",
+            f"liquidity: an order of at most {settings.liquidity_share:.0%} of the daily traded value (SIZE-13)",
+        )
+        ceiling: FloatArray = stack.min(axis=0)
+        return ceiling, [words[b] if b < 3 else tiers[i][1] for i, b in enumerate(binding)]
+
+    def _tier(self, name: InstrumentId, price: float) -> tuple[float | None, str]:
+        basis, known = self._settings.price_basis, self._instruments.get(name)
+        is_stock = known is not None and known.asset_class is AssetClass.STOCK
+        if basis is not PriceBasis.RAW or not is_stock or not price > 0.0:
+            return None, ""
+        return tier_cap(price, basis)
+
+    def _fit_budget(self, book: _Book, size: FloatArray, budget: float) -> None:
+        """Shrink buys, then holds, until the sum is within the budget."""
+        for mask in (~book.hold, book.hold):
+            excess = float(size.sum()) - budget
+            part = float(size[mask].sum())
+            if excess > _TOLERANCE and part > 0.0:
+                size[mask] *= max(0.0, 1.0 - excess / part)
+                for i in np.flatnonzero(mask & (book.side != 0.0) & ~book.stuck):
+                    text = (
+                        f"gross exposure: at most {self._limits.gross_exposure:.0%} of equity in this class (RISK-05)"
+                    )
+                    book.notes.append((book.names[i], text))
+
+    def _fit_sectors(self, book: _Book, size: FloatArray) -> None:
+        cap = self._limits.sector
+        if cap is None or not book.names:
+            return
+        extra = len(self._sector_names)  # names that no instrument record knows: a sector each
+        codes = np.array([self._sector.get(name, extra + i) for i, name in enumerate(book.names)])
+        fixed = np.bincount(codes, weights=np.where(book.stuck, np.abs(book.current), 0.0))
+        total = np.bincount(codes, weights=size)
+        factor = np.clip(np.maximum(cap - fixed, 0.0) / np.where(total > 0.0, total, 1.0), 0.0, 1.0)
+        for i in np.flatnonzero((factor[codes] < 1.0 - _TOLERANCE) & (size > 0.0)):
+            name = self._sector_names[codes[i]] if codes[i] < extra else book.names[i]
+            book.notes.append((book.names[i], f"sector cap: {name} at most {cap:.0%} of equity (RISK-01)"))
+        size *= factor[codes]
+
+    def _close(self, book: _Book, size: FloatArray) -> TargetWeights:
+        weights = np.where(book.stuck, book.current, book.side * size) + 0.0
+        weights[~np.isfinite(weights)] = 0.0
+        with np.errstate(invalid="ignore"):
+            if self._settings.exit_target == "ratio":
+                book.target = book.entry + self._settings.reward_ratio * (book.entry - book.stop)
+        attached = (weights != 0.0) & ~book.stuck
+        stops = np.where(attached, book.stop, np.nan)
+        targets = np.where(attached & (self._settings.exit_target != "none"), book.target, np.nan)
+        return TargetWeights(
+            instruments=tuple(book.names),
+            weights=tuple(weights.tolist()),
+            stops=tuple(stops.tolist()),
+            targets=tuple(targets.tolist()),
+            notes=tuple(sorted(book.notes)),
+        )

@@ -1,0 +1,229 @@
+"""Position sizing rules (SIZE-01, 02, 03, 07, 08, 09, 13, 14): how many units a loss at the stop allows.
+
+Quantities are exact decimals and are rounded down, never up. A stop on the wrong side of the entry is an error of the
+caller, not a size of zero.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from foresail.core.errors import ConfigError
+from foresail.core.numbers import round_quantity
+from foresail.domain.instruments import AssetClass, PriceBasis
+from foresail.domain.tiers import tier_of, tier_unavailable
+
+__all__ = [
+    "SIZING_METHODS",
+    "FinalSize",
+    "final_quantity",
+    "fixed_percentage",
+    "forex_lots",
+    "pip_size",
+    "pip_value",
+    "small_account_units",
+    "stop_based_shares",
+    "tier_cap",
+    "volatility_adjusted",
+]
+
+# SIZE-14: method by class; SIZE-07 is applied on top
+SIZING_METHODS: Mapping[AssetClass, str] = {
+    AssetClass.STOCK: "SIZE-02",
+    AssetClass.CRYPTO: "SIZE-02",
+    AssetClass.FOREX: "SIZE-08",
+}
+
+_CONTEXT = decimal.Context(prec=28, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow])
+_ONE = Decimal(1)
+_LOT_STEP = Decimal("0.01")  # standard lots
+_UNITS_PER_LOT = Decimal(100_000)
+
+
+def _loss_per_unit(entry: Decimal, stop: Decimal, *, is_short: bool = False) -> Decimal:
+    for name, value in (("entry", entry), ("stop", stop)):
+        if not (value.is_finite() and value > 0):
+            raise ConfigError(f"sizing needs a positive {name}, received {value}")
+    distance = stop - entry if is_short else entry - stop
+    if distance <= 0:
+        side = "short" if is_short else "long"
+        right = "above" if is_short else "below"
+        raise ConfigError(f"the stop of a {side} must lie {right} its entry, received entry {entry} and stop {stop}")
+    return distance
+
+
+def stop_based_shares(
+    capital: Decimal, entry: Decimal, stop: Decimal, *, risk: Decimal = Decimal("0.02"), cap: Decimal = Decimal("0.10")
+) -> Decimal:
+    """Return whole shares of a long: floor(capital x risk / (entry - stop)), at most floor(cap x capital / entry).
+
+    SIZE-01.
+
+    Parameters
+    ----------
+    capital : account currency
+    entry, stop : price
+    risk, cap : fraction of capital lost at the stop, and held
+
+    Raises
+    ------
+    ConfigError
+        If the stop is not below the entry.
+
+    Examples
+    --------
+    >>> stop_based_shares(Decimal(100_000), Decimal(100), Decimal(95))
+    Decimal('100')
+    """
+    distance = _loss_per_unit(entry, stop)
+    by_risk = round_quantity(_CONTEXT.divide(capital * risk, distance), _ONE)
+    return min(by_risk, round_quantity(_CONTEXT.divide(capital * cap, entry), _ONE))
+
+
+def fixed_percentage(
+    capital: Decimal, entry: Decimal, stop: Decimal, *, risk: Decimal = Decimal("0.01"), is_short: bool = False
+) -> Decimal:
+    """Return units: capital x risk / distance to the stop, not yet on the lot grid (SIZE-02).
+
+    Parameters
+    ----------
+    capital : account currency
+    entry, stop : price
+    risk : fraction of capital lost at the stop
+
+    Raises
+    ------
+    ConfigError
+        If the stop is on the wrong side of the entry.
+    """
+    return _CONTEXT.divide(capital * risk, _loss_per_unit(entry, stop, is_short=is_short))
+
+
+def small_account_units(equity: Decimal, risk: Decimal, distance: Decimal, unit_value: Decimal = _ONE) -> Decimal:
+    """Return units: equity x risk / (distance x unit_value) (SIZE-03).
+
+    Parameters
+    ----------
+    equity : account currency
+    risk : fraction of equity lost at the stop
+    distance : from entry to stop, price
+    unit_value : money per unit of price and contract
+
+    Raises
+    ------
+    ConfigError
+        If distance or unit value is not positive.
+    """
+    if not (distance > 0 and unit_value > 0):
+        raise ConfigError(f"stop distance and unit value must be positive, received {distance} and {unit_value}")
+    return _CONTEXT.divide(equity * risk, distance * unit_value)
+
+
+def volatility_adjusted(
+    base: Decimal, volatility: Decimal, *, target: Decimal = Decimal("0.15"), may_lever: bool = False
+) -> Decimal:
+    """Return base x target / volatility, never above base unless levering is switched on (SIZE-07).
+
+    Parameters
+    ----------
+    base : units or money
+    volatility, target : annualised, fraction
+
+    Raises
+    ------
+    ConfigError
+        If volatility or target is not positive.
+    """
+    if not (volatility > 0 and target > 0):
+        raise ConfigError(f"volatility and its target must be positive, received {volatility} and {target}")
+    adjusted = _CONTEXT.divide(base * target, volatility)
+    return adjusted if may_lever else min(base, adjusted)
+
+
+def pip_size(quote_currency: str) -> Decimal:
+    """Return the price step called a pip: 0.01 for yen pairs, else 0.0001 (SIZE-08)."""
+    return Decimal("0.01") if quote_currency == "JPY" else Decimal("0.0001")
+
+
+def pip_value(quote_currency: str, account_per_quote: Decimal) -> Decimal:
+    """Return what one pip of one standard lot is worth in account currency (SIZE-08).
+
+    Parameters
+    ----------
+    account_per_quote : account currency for one unit of quote currency, 1 where they are the same
+    """
+    return _CONTEXT.multiply(pip_size(quote_currency) * _UNITS_PER_LOT, account_per_quote)
+
+
+def forex_lots(
+    capital: Decimal, stop_pips: Decimal, value_of_pip: Decimal, *, risk: Decimal = Decimal("0.01")
+) -> tuple[Decimal, Decimal]:
+    """Return (standard lots floored to 0.01, units): capital x risk / (pips x pip value) (SIZE-08).
+
+    Raises
+    ------
+    ConfigError
+        If pips or pip value is not positive.
+
+    Examples
+    --------
+    >>> forex_lots(Decimal(10_000), Decimal(30), Decimal(10))
+    (Decimal('0.33'), Decimal('33000.00'))
+    """
+    if not (stop_pips > 0 and value_of_pip > 0):
+        raise ConfigError(f"stop pips and pip value must be positive, received {stop_pips} and {value_of_pip}")
+    lots = round_quantity(_CONTEXT.divide(capital * risk, stop_pips * value_of_pip), _LOT_STEP)
+    return lots, lots * _UNITS_PER_LOT
+
+
+def tier_cap(price: float, basis: PriceBasis) -> tuple[float | None, str]:
+    """Return (largest fraction of portfolio for a stock at this price, sentence) (SIZE-09).
+
+    None means that no tier cap exists and the sentence says why; an untradable price has cap 0.
+    """
+    reason = tier_unavailable(basis)
+    if reason is not None:
+        return None, f"SIZE-09 tier cap {reason}"
+    tier = tier_of(price, basis=basis)
+    if tier is None:
+        return 0.0, f"SIZE-09: {price:g} lies below the lowest price tier: untradable"
+    return tier.maximum_size, f"SIZE-09: tier {tier.name} allows {tier.maximum_size:.0%} of the portfolio"
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSize:
+    """A size after all limits: units on the lot grid, the limit that bound, and why nothing is traded (or empty)."""
+
+    quantity: Decimal
+    bound_by: str
+    reason: str = ""
+
+
+def final_quantity(limits: Mapping[str, Decimal], *, lot: Decimal, minimum: Decimal = Decimal(0)) -> FinalSize:
+    """Return the smallest of all limits on the lot grid, or zero with the reason (SIZE-13).
+
+    Parameters
+    ----------
+    limits : name -> largest quantity, units: risk, notional caps, liquidity, buying power
+    lot, minimum : quantity step and smallest order of the broker, units
+
+    Raises
+    ------
+    ConfigError
+        If there is no limit or one is not finite or is negative.
+    """
+    if not limits:
+        raise ConfigError("a final size needs at least one limit")
+    for name, value in limits.items():
+        if not (value.is_finite() and value >= 0):
+            raise ConfigError(f"limit {name!r} must be finite and not negative, received {value}")
+    bound_by = min(sorted(limits), key=lambda name: limits[name])
+    quantity = round_quantity(limits[bound_by], lot)
+    if quantity == 0:
+        return FinalSize(Decimal(0), bound_by, f"{bound_by} leaves {limits[bound_by]}, less than one lot of {lot}")
+    if quantity < minimum:
+        return FinalSize(Decimal(0), bound_by, f"{bound_by} leaves {quantity}, the broker's minimum is {minimum}")
+    return FinalSize(quantity, bound_by)

@@ -1,0 +1,1 @@
+"""What may not happen: named limits, one rule per file, and the gate that every order passes."""

@@ -1,0 +1,73 @@
+"""What an account holds, as fractions of its equity: the sums that several rules compare with their limits."""
+
+from __future__ import annotations
+
+import decimal
+import math
+from collections.abc import Callable
+from decimal import Decimal
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.instruments import AssetClass
+from foresail.domain.orders import Order, Ruling
+from foresail.protocols import RiskView
+
+__all__ = ["allow", "asset_class_of", "gross_value", "held_units", "refuse", "shrink_to_value", "whole_units"]
+
+_CLASSES = {"crypto": AssetClass.CRYPTO, "fx": AssetClass.FOREX}
+_ROUND_DOWN = decimal.Context(prec=60, rounding=decimal.ROUND_DOWN)
+_STEP = Decimal("1e-12")
+_SLACK = 1e-9  # fraction of equity that rounding may add
+
+
+def asset_class_of(instrument: InstrumentId) -> AssetClass:
+    """Return the class whose limits an id falls under; funds, indices and simulated names count as stocks."""
+    return _CLASSES.get(instrument.partition(".")[0], AssetClass.STOCK)
+
+
+def held_units(view: RiskView, instrument: InstrumentId) -> float:
+    """Return the signed units held, 0 where none."""
+    return next((float(p.quantity) for p in view.account.positions if p.instrument == instrument), 0.0)
+
+
+def gross_value(view: RiskView, counts: Callable[[InstrumentId], bool]) -> float:
+    """Return the sum of absolute position values of the instruments that count; NaN where a price is unknown."""
+    return math.fsum(
+        abs(float(p.quantity)) * view.price(p.instrument) for p in view.account.positions if counts(p.instrument)
+    )
+
+
+def whole_units(units: float) -> Decimal:
+    """Return units as an exact decimal, rounded down at the twelfth place; the gate cuts to lots."""
+    return Decimal(units).quantize(_STEP, context=_ROUND_DOWN)
+
+
+def allow(rule: str, order: Order) -> Ruling:
+    """Return the ruling that changes nothing."""
+    return Ruling(rule, order.quantity)
+
+
+def refuse(rule: str, text: str) -> Ruling:
+    """Return the ruling that lets nothing pass."""
+    return Ruling(rule, Decimal(0), text)
+
+
+def shrink_to_value(rule: str, order: Order, view: RiskView, used: float, *, limit: float, what: str) -> Ruling:
+    """Return the ruling for a limit on value: units so that ``used`` plus the order stays within ``limit`` of equity.
+
+    Parameters
+    ----------
+    used : value that counts against the limit already, account currency; NaN refuses
+    limit : fraction of equity
+    what : the limit in words, for example "one position"
+    """
+    equity, price = float(view.account.equity), view.price(order.instrument)
+    room = (limit + _SLACK) * equity - used
+    wanted = float(order.quantity) * price
+    if wanted <= room:
+        return allow(rule, order)
+    if not room > 0.0:  # also where a price is unknown: room is NaN
+        return refuse(rule, f"{what} is at its limit of {limit:.0%} of equity")
+    return Ruling(
+        rule, min(whole_units(room / price), order.quantity), f"{what} is limited to {limit:.0%} of equity: order cut"
+    )

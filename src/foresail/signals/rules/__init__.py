@@ -1,0 +1,1 @@
+"""Rules: small pure functions, each a requirement of the specification."""

@@ -1,0 +1,1 @@
+"""Strategies: one file each; a step over a market view that returns intents."""
