@@ -135,6 +135,7 @@ def read_foreign(path: Path, *, kind: str = "auto") -> ForeignResult:
         raise DataError(
             f"{table.file}: expected {wanted}, received columns {received}. Known forms:{forms}",
             file=table.file,
+            column=_stranger(table),
             hint="rename the columns, or write a CSV with the columns date and return",
         )
     return _read_series(table, found) if found in ("returns", "equity") else _read_trades(table, found)
@@ -204,6 +205,12 @@ def _recognise(table: _Table) -> str | None:
         if main in lower and dates == 1 and set(lower) <= known:
             return kind
     return None
+
+
+def _stranger(table: _Table) -> str | None:
+    """Return the first column that no plain form knows."""
+    known = {*_DATE_NAMES, *_IGNORED, "return", "equity", "benchmark", "cost"}
+    return next((column for column in table.columns if column.lower() not in known), None)
 
 
 def _read_series(table: _Table, kind: str) -> ForeignResult:
