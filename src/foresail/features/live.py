@@ -21,8 +21,10 @@ from foresail.features.kernels.build import source_hash
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, fresh_memory, run
 
-__all__ = ["LiveDriver"]
+__all__ = ["BAR_FIELDS", "LiveDriver"]
 
+# A bar panel of the store has these columns, always all, NaN where absent.
+BAR_FIELDS = ("open", "high", "low", "close", "volume", "dividend", "split", "total_factor", "spread")
 _PARTS = ("work", "fresh", "count", "state", "ring")
 
 
@@ -34,7 +36,7 @@ class LiveDriver:
     instruments : ascending, the rows of every update
     names : features or a set; unlike ``compute``, none are left out by looking at data
     context : sector codes and reference names; its series are not used
-    fields : the columns of every update, as a panel has them
+    fields : the columns of every update, by default those of a panel that the store reads
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class LiveDriver:
         instruments: Sequence[InstrumentId],
         names: Sequence[str] | str | None,
         context: FeatureContext,
-        fields: Sequence[str],
+        fields: Sequence[str] = BAR_FIELDS,
     ) -> None:
         specs = expand(names)
         self.names = tuple(spec.name for spec in specs)
