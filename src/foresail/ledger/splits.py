@@ -36,7 +36,7 @@ def split_quantity(quantity: Decimal, ratio: Decimal, lot: Decimal) -> tuple[Dec
         raise ConfigError(f"expected a split ratio > 0, received {ratio}", hint="1 means no split, 2 means two for one")
     exact = _CONTEXT.multiply(quantity, ratio)
     nearest = round_tick(exact, lot)
-    if abs(nearest - exact) <= _NEAR * abs(exact):
+    if _CONTEXT.abs(_CONTEXT.subtract(nearest, exact)) <= _CONTEXT.multiply(_NEAR, _CONTEXT.abs(exact)):
         return nearest, Decimal(0)
     whole = round_quantity(exact, lot)
-    return whole, (exact - whole).quantize(Decimal("1e-12"), context=_CONTEXT)
+    return whole, _CONTEXT.subtract(exact, whole).quantize(Decimal("1e-12"), context=_CONTEXT)

@@ -1,0 +1,337 @@
+"""The books: cash, positions, profit and costs of one account, exact, as a fold over the journal.
+
+``Books`` changes only through ``apply``; the same entries give the same state, so replay equals the live books. Money
+is Decimal with the inexact trap on: a number that cannot be held exactly stops the run instead of drifting.
+
+Two identities hold after every entry, in every currency: equity is cash plus market value, and realised plus unrealised
+profit plus dividends less fees less holding costs is equity less what was paid in. Slippage is inside the prices; its
+total is kept beside, not booked again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from functools import singledispatchmethod
+
+from foresail.core.errors import DataError, IntegrityError
+from foresail.core.ids import InstrumentId
+from foresail.core.numbers import MONEY_CONTEXT
+from foresail.domain.accounts import Account, Position
+from foresail.domain.signals import Side
+from foresail.ledger.journal import (
+    Deposited,
+    DividendPaid,
+    Entry,
+    FillBooked,
+    HoldingCharged,
+    ListingEnded,
+    Marked,
+    SplitApplied,
+)
+from foresail.ledger.lots import Holding
+
+__all__ = ["Books", "BooksState", "Totals", "replay"]
+
+_ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Running sums of one currency; all are money."""
+
+    cash: Decimal = _ZERO
+    deposits: Decimal = _ZERO
+    realised: Decimal = _ZERO
+    dividends: Decimal = _ZERO
+    fees: Decimal = _ZERO
+    slippage: Decimal = _ZERO
+    holding: Decimal = _ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class BooksState:
+    """Everything the books hold, comparable: two books are equal when their states are."""
+
+    account: str
+    currency: str
+    at: int
+    entries: int
+    totals: tuple[tuple[str, tuple[Decimal, ...]], ...]
+    lots: tuple[tuple[InstrumentId, tuple[tuple[Decimal, Decimal, int], ...]], ...]
+    marks: tuple[tuple[InstrumentId, Decimal], ...] = field(default=())
+
+
+class Books:
+    """State of one account.
+
+    Parameters
+    ----------
+    account : its name
+    currency : its currency; equity is told in it
+    allow_short : whether a position may be negative
+
+    Examples
+    --------
+    >>> books = Books("demo", "USD")
+    >>> books.apply(Deposited(at=0, sequence=0, amount=Decimal(1000)))
+    >>> books.cash
+    Decimal('1000')
+    """
+
+    def __init__(self, account: str = "main", currency: str = "USD", *, allow_short: bool = False) -> None:
+        self.name = account
+        self.currency = currency
+        self.allow_short = allow_short
+        self.at = 0
+        self.entries = 0
+        self._totals: dict[str, Totals] = {currency: Totals()}
+        self._holdings: dict[InstrumentId, Holding] = {}
+        self._marks: dict[InstrumentId, Decimal] = {}
+
+    @property
+    def cash(self) -> Decimal:
+        """Cash in the account's currency; other currencies stand in ``totals``."""
+        return self._totals[self.currency].cash
+
+    @property
+    def marks(self) -> Mapping[InstrumentId, Decimal]:
+        """Newest price known of every instrument that was ever held or marked."""
+        return dict(self._marks)
+
+    def totals(self, currency: str | None = None) -> Totals:
+        """Return a copy of the running sums of a currency, by default the account's."""
+        found = self._totals.get(self.currency if currency is None else currency, Totals())
+        return dataclasses.replace(found)
+
+    def quantity(self, instrument: InstrumentId) -> Decimal:
+        """Return signed units held."""
+        holding = self._holdings.get(instrument)
+        return _ZERO if holding is None else holding.quantity
+
+    def positions(self) -> tuple[Position, ...]:
+        """Return open positions by instrument id."""
+        return tuple(
+            Position(name, holding.quantity, holding.average_price, holding.opened_at)
+            for name, holding in sorted(self._holdings.items())
+        )
+
+    def market_value(
+        self, prices: Mapping[InstrumentId, Decimal] | None = None, rates: Mapping[str, Decimal] | None = None
+    ) -> Decimal:
+        """Return the signed value of all positions in the account's currency."""
+        with localcontext(MONEY_CONTEXT):
+            total = _ZERO
+            for name, holding in self._holdings.items():
+                total += holding.value(self._price(name, prices)) * self._rate(holding.currency, rates)
+            return total
+
+    def equity(
+        self, prices: Mapping[InstrumentId, Decimal] | None = None, rates: Mapping[str, Decimal] | None = None
+    ) -> Decimal:
+        """Return cash plus market value in the account's currency.
+
+        Parameters
+        ----------
+        prices : quote currency per unit; without them, or for names not in them, the newest mark or fill price
+        rates : account currency per unit of another currency
+
+        Raises
+        ------
+        DataError
+            If a held instrument has no price or a currency no rate.
+        """
+        with localcontext(MONEY_CONTEXT):
+            cash = _ZERO
+            for currency, total in self._totals.items():
+                if total.cash:
+                    cash += total.cash * self._rate(currency, rates)
+            return cash + self.market_value(prices, rates)
+
+    def unrealised(self, currency: str | None = None, prices: Mapping[InstrumentId, Decimal] | None = None) -> Decimal:
+        """Return market value less cost of the positions quoted in a currency, in that currency."""
+        chosen = self.currency if currency is None else currency
+        with localcontext(MONEY_CONTEXT):
+            total = _ZERO
+            for name, holding in self._holdings.items():
+                if holding.currency == chosen:
+                    total += holding.value(self._price(name, prices)) - holding.cost
+            return total
+
+    def account(
+        self,
+        at: int | None = None,
+        prices: Mapping[InstrumentId, Decimal] | None = None,
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> Account:
+        """Return the account as strategies and risk rules see it, at an instant (default: of the last entry)."""
+        return Account(
+            self.name,
+            self.currency,
+            self.cash,
+            self.equity(prices, rates),
+            self.positions(),
+            self.at if at is None else at,
+        )
+
+    def state(self) -> BooksState:
+        """Return everything as one comparable value."""
+        return BooksState(
+            self.name,
+            self.currency,
+            self.at,
+            self.entries,
+            tuple((name, tuple(dataclasses.astuple(total))) for name, total in sorted(self._totals.items())),
+            tuple(
+                (name, tuple((lot.quantity, lot.cost, lot.opened_at) for lot in holding.lots))
+                for name, holding in sorted(self._holdings.items())
+            ),
+            tuple(sorted(self._marks.items())),
+        )
+
+    def apply(self, entry: Entry) -> None:
+        """Take in the next journal entry.
+
+        Raises
+        ------
+        IntegrityError
+            If it is out of order, or would make a position negative without permission; the books stay as they were.
+        """
+        if entry.sequence != self.entries or entry.at < self.at:
+            raise IntegrityError(
+                f"books of {self.name}: expected entry {self.entries} at {self.at} or later, received entry "
+                f"{entry.sequence} at {entry.at}"
+            )
+        for name in ("amount", "per_unit", "price", "ratio"):
+            value = getattr(entry, name, None)
+            if value is not None and not value.is_finite():
+                raise IntegrityError(f"entry {entry.sequence} ({type(entry).__name__}): {name} is {value}")
+        self._apply(entry)
+        self.entries += 1
+        self.at = entry.at
+
+    @singledispatchmethod
+    def _apply(self, entry: Entry) -> None:
+        raise IntegrityError(f"books of {self.name}: unknown kind of entry {type(entry).__name__}")
+
+    @_apply.register
+    def _(self, entry: FillBooked) -> None:
+        fill = entry.fill
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        numbers = (fill.quantity, fill.price, fill.fee, fill.slippage)
+        if not all(one.is_finite() for one in numbers) or fill.quantity <= 0 or fill.price <= 0:
+            raise IntegrityError(f"fill of order {fill.order_id}: expected quantity and price > 0, received {fill}")
+        holding = self._holding(entry)
+        if not self.allow_short and holding.quantity + signed < 0:
+            raise IntegrityError(
+                f"fill of order {fill.order_id} would leave {holding.quantity + signed} units of {fill.instrument}; "
+                f"account {self.name} may not be short"
+            )
+        totals = self._sums(entry.currency)
+        profit = holding.trade(signed, fill.price, fill.filled_at)
+        flow = MONEY_CONTEXT.multiply(MONEY_CONTEXT.multiply(signed, fill.price), entry.multiplier)
+        totals.cash = MONEY_CONTEXT.subtract(MONEY_CONTEXT.subtract(totals.cash, flow), fill.fee)
+        totals.realised = MONEY_CONTEXT.add(totals.realised, profit)
+        totals.fees = MONEY_CONTEXT.add(totals.fees, fill.fee)
+        totals.slippage = MONEY_CONTEXT.add(totals.slippage, fill.slippage)
+        self._marks[fill.instrument] = fill.price
+        self._settle(holding)
+
+    @_apply.register
+    def _(self, entry: Deposited) -> None:
+        totals = self._sums(entry.currency)
+        totals.cash = MONEY_CONTEXT.add(totals.cash, entry.amount)
+        totals.deposits = MONEY_CONTEXT.add(totals.deposits, entry.amount)
+
+    @_apply.register
+    def _(self, entry: DividendPaid) -> None:
+        holding = self._holdings.get(entry.instrument)
+        if holding is None:
+            return
+        totals = self._sums(holding.currency)
+        amount = holding.value(entry.per_unit)
+        totals.cash = MONEY_CONTEXT.add(totals.cash, amount)
+        totals.dividends = MONEY_CONTEXT.add(totals.dividends, amount)
+
+    @_apply.register
+    def _(self, entry: SplitApplied) -> None:
+        self._marks[entry.instrument] = entry.price
+        holding = self._holdings.get(entry.instrument)
+        if holding is None:
+            return
+        totals = self._sums(holding.currency)
+        cash, profit = holding.split(entry.ratio, entry.price, entry.lot)
+        totals.cash = MONEY_CONTEXT.add(totals.cash, cash)
+        totals.realised = MONEY_CONTEXT.add(totals.realised, profit)
+        self._settle(holding)
+
+    @_apply.register
+    def _(self, entry: HoldingCharged) -> None:
+        totals = self._sums(entry.currency)
+        totals.cash = MONEY_CONTEXT.subtract(totals.cash, entry.amount)
+        totals.holding = MONEY_CONTEXT.add(totals.holding, entry.amount)
+
+    @_apply.register
+    def _(self, entry: ListingEnded) -> None:
+        self._marks[entry.instrument] = entry.price
+        holding = self._holdings.get(entry.instrument)
+        if holding is None:
+            return
+        totals = self._sums(holding.currency)
+        cash = holding.value(entry.price)
+        profit = holding.trade(-holding.quantity, entry.price, entry.at)
+        totals.cash = MONEY_CONTEXT.add(totals.cash, cash)
+        totals.realised = MONEY_CONTEXT.add(totals.realised, profit)
+        self._settle(holding)
+
+    @_apply.register
+    def _(self, entry: Marked) -> None:
+        self._marks.update(entry.prices)
+
+    def _sums(self, currency: str) -> Totals:
+        return self._totals.setdefault(currency or self.currency, Totals())
+
+    def _holding(self, entry: FillBooked) -> Holding:
+        """Return the holding of a fill's instrument, a new one where nothing is held."""
+        name, currency = entry.fill.instrument, entry.currency or self.currency
+        holding = self._holdings.get(name)
+        if holding is None:
+            holding = Holding(name, entry.multiplier, currency)
+        elif (holding.multiplier, holding.currency) != (entry.multiplier, currency):
+            raise IntegrityError(
+                f"{name} is held with multiplier {holding.multiplier} in {holding.currency}, the fill of order "
+                f"{entry.fill.order_id} says {entry.multiplier} in {currency}"
+            )
+        return holding
+
+    def _settle(self, holding: Holding) -> None:
+        """Keep a holding while something is held."""
+        if holding.quantity:
+            self._holdings[holding.instrument] = holding
+        else:
+            self._holdings.pop(holding.instrument, None)
+
+    def _price(self, name: InstrumentId, prices: Mapping[InstrumentId, Decimal] | None) -> Decimal:
+        price = self._marks[name] if prices is None or name not in prices else prices[name]
+        if not price.is_finite():
+            raise DataError(f"{name} is held but its price is {price}", hint="mark it at its last known price")
+        return price
+
+    def _rate(self, currency: str, rates: Mapping[str, Decimal] | None) -> Decimal:
+        if currency == self.currency:
+            return Decimal(1)
+        if rates is None or currency not in rates:
+            raise DataError(f"no rate from {currency} to {self.currency}", hint=f"pass rates={{{currency!r}: ...}}")
+        return rates[currency]
+
+
+def replay(
+    entries: Iterable[Entry], account: str = "main", currency: str = "USD", *, allow_short: bool = False
+) -> Books:
+    """Return the books that follow from a journal."""
+    books = Books(account, currency, allow_short=allow_short)
+    for entry in entries:
+        books.apply(entry)
+    return books
