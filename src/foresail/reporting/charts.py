@@ -22,7 +22,7 @@ from foresail.reporting.model import CoverageRow, Fan, Series
 
 __all__ = ["Bar", "bar_chart", "both_widths", "coverage_chart", "drawdown_chart", "fan_chart", "line_chart", "short"]
 
-_WIDE, _NARROW = 880, 360  # px
+_WIDE, _NARROW = 880, 330  # px
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26  # px around the plot
 
 
@@ -72,7 +72,7 @@ def line_chart(end: TimeArray, series: Sequence[Series], *, unit: str, width: in
     ticks = log_ticks(low, high) if is_log else linear_ticks(low, high)
     parts = [_y_axis(y, [(t, short(t)) for t in ticks], width), _time_axis(x, end, width, height)]
     label = f"{unit}, log scale" if is_log else unit
-    parts.append(_text(_LEFT, _TOP, label, "unit"))
+    parts.append(_text(0, _TOP - 2, label, "unit"))
     parts += [_line(x, y, end, s.values, f"line s-{s.key}") for s in reversed(series)]
     return _svg(width, height, f"Equity over time in {label}: " + ", ".join(s.label for s in series), parts)
 
@@ -111,7 +111,7 @@ def fan_chart(fan: Fan, *, width: int) -> Markup:
     past = Scale(0.0, max(1.0, len(history) - 1.0), _LEFT, issued)
     future = Scale(0.0, float(ahead), issued, width - _RIGHT - 46)
     parts = [_y_axis(y, [(t, price(t)) for t in linear_ticks(low, high, 5)], width)]
-    parts.append(_text(_LEFT, _TOP, fan.unit, "unit"))
+    parts.append(_text(0, _TOP - 2, fan.unit, "unit"))
     parts += _fan_axis(fan, shown, (past, future), height)
     parts += _fan_bands(fan, float(history[-1]), future, y)
     steps = np.arange(len(history), dtype=np.int64)
@@ -131,7 +131,8 @@ def bar_chart(rows: Sequence[Bar], *, unit: str, width: int) -> Markup:
     ----------
     unit : "percent" (values are fractions) or "number"
     """
-    label_width, value_width, step = (150, 190, 26) if width == _WIDE else (92, 62, 24)
+    widest, value_width, step = (150, 190, 26) if width == _WIDE else (112, 58, 24)
+    label_width = min(widest, 18 + 6.6 * max((len(r.label) for r in rows), default=0))  # 6.6 px a character
     show: Callable[[float], str] = (lambda v: percent(v, _digits(rows))) if unit == "percent" else decimal
     finite = [v for r in rows for v in (r.value.value, r.value.low, r.value.high) if math.isfinite(v)]
     if not finite:
@@ -140,7 +141,7 @@ def bar_chart(rows: Sequence[Bar], *, unit: str, width: int) -> Markup:
     height = _TOP + step * len(rows) + _BOTTOM
     x = Scale(low, high, label_width, width - value_width)
     parts = []
-    ticks = linear_ticks(low, high, 6 if width == _WIDE else 3)
+    ticks = linear_ticks(low, high, 6 if width == _WIDE else 4)
     for tick in ticks:
         style = "zero" if tick == 0 else "grid"
         parts.append(_segment(x(tick), _TOP, x(tick), height - _BOTTOM, style))
@@ -165,7 +166,7 @@ def coverage_chart(rows: Sequence[CoverageRow], nominal: float, *, width: int) -
     x = Scale(-0.5, len(folds) - 0.5, _LEFT, width - _RIGHT)
     parts = [_y_axis(y, [(t, percent(t, 0)) for t in linear_ticks(low, high, 6)], width)]
     parts.append(_segment(_LEFT, y(nominal), width - _RIGHT, y(nominal), "nominal"))
-    parts.append(_text(_LEFT, _TOP, "share of outcomes within P10 to P90", "unit"))
+    parts.append(_text(0, _TOP - 2, "share of outcomes within P10 to P90", "unit"))
     every = max(1, -(-len(folds) * 46 // (width - _LEFT - _RIGHT)))
     for i, fold in enumerate(folds):
         if i % every == 0:
@@ -268,7 +269,12 @@ def _fan_axis(fan: Fan, shown: int, scales: tuple[Scale, Scale], height: int) ->
         if place < past.last - 34:
             parts.append(_text(place, height - 8, label, "tick mid"))
     parts.append(_text(past.last, height - 8, "now", "tick mid"))
-    parts += [_text(future(float(h)), height - 8, f"+{h}", "tick mid") for h in fan.horizons]
+    taken = [past.last]
+    for horizon in reversed(fan.horizons):
+        place = future(float(horizon))
+        if all(abs(place - other) > 28 for other in taken):  # px: two labels side by side
+            parts.append(_text(place, height - 8, f"+{horizon}", "tick mid"))
+            taken.append(place)
     return parts
 
 
@@ -300,7 +306,7 @@ def _digits(rows: Sequence[Bar]) -> int:
 
 
 def _bar(row: Bar, x: Scale, middle: float, show: Callable[[float], str], *, width: int) -> list[Markup]:
-    parts = [_text(x.first - 8, middle + 4, _cut(row.label, 22 if width == _WIDE else 13), "tick end")]
+    parts = [_text(x.first - 8, middle + 4, _cut(row.label, 22 if width == _WIDE else 17), "tick end")]
     value, low, high = row.value.value, row.value.low, row.value.high
     if not math.isfinite(value):
         return [*parts, _text(x.last + 8, middle + 4, row.note or "too short", "tick")]

@@ -7,17 +7,18 @@ import math
 from foresail.core.clock import from_ns
 from foresail.domain.runs import Interval
 
-__all__ = ["ABSENT", "count", "day", "decimal", "interval", "money", "percent", "price", "probability"]
+__all__ = ["ABSENT", "bars", "count", "day", "decimal", "interval", "money", "percent", "price", "probability"]
 
 ABSENT = "–"
 _MINUS = "−"
+_SPACE = "\u00a0"  # a unit never starts a line
 
 
 def percent(value: float, digits: int = 1, *, signed: bool = False) -> str:
     """Return a fraction as percent: 0.0512 is ``5.1 %``."""
     if not math.isfinite(value):
         return ABSENT
-    return f"{_number(100 * value, digits, signed=signed)} %"
+    return f"{_number(100 * value, 0 if abs(value) >= 10 else digits, signed=signed)}{_SPACE}%"
 
 
 def decimal(value: float, digits: int = 2, *, signed: bool = False) -> str:
@@ -72,8 +73,13 @@ def interval(value: Interval, unit: str = "percent", digits: int = 1) -> str:
     return f"{head} [{show(value.low, digits, signed=True)}, {show(value.high, digits, signed=True)}]"
 
 
+def bars(number: int) -> str:
+    """Return a number of bars in words."""
+    return f"{number:,} bar" if number == 1 else f"{number:,} bars"
+
+
 def day(ns: int) -> str:
-    """Return the UTC date; the minute too where the time is not the end of a day's session or midnight."""
+    """Return the UTC date of a time."""
     return from_ns(ns).strftime("%Y-%m-%d")
 
 

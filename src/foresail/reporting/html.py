@@ -53,7 +53,6 @@ _PARTS = (
 )
 _KINDS = {"strong_buy": "good", "buy": "good", "sell": "bad", "strong_sell": "bad"}
 _SHOWN = 10  # instruments at either end of the table
-_FOLD_ROWS = 12  # rows of the coverage table, newest folds
 
 
 def render_report(report: ReportInput) -> str:
@@ -106,9 +105,7 @@ def _tiles(report: ReportInput) -> list[tuple[str, str, str]]:
     rows = {p.key: p for p in equity.performance}
     tiles = [(figures.percent(rows["net"].annual_return, signed=True), "net return a year", "after all costs")]
     if "one_over_n" in rows:
-        tiles.append(
-            (figures.percent(rows["one_over_n"].annual_return, signed=True), "1/N of the same names", "a year")
-        )
+        tiles.append((figures.percent(rows["one_over_n"].annual_return, signed=True), "1/N, same names", "a year"))
     low, high = (figures.percent(v, signed=True) for v in (equity.excess.low, equity.excess.high))
     tiles.append((figures.percent(equity.excess.value, signed=True), "net against 1/N", f"{low} to {high}"))
     sharpe = rows["net"].sharpe
@@ -198,9 +195,10 @@ def _equity_charts(block: EquityBlock, currency: str) -> dict[str, Any]:
 def _calibration_charts(block: Calibration) -> dict[str, Any]:
     horizons = sorted({r.horizon for r in block.coverage})
     drawn: dict[str, Any] = {
-        "horizons": [(f"h{i % 4}", f"{h} bars ahead", "point") for i, h in enumerate(horizons)],
+        "horizons": [(f"h{i % 4}", f"{figures.bars(h)} ahead", "point") for i, h in enumerate(horizons)],
         "coverage": both_widths(lambda w: charts.coverage_chart(block.coverage, block.nominal, width=w)),
-        "pooled": [*_pooled(block.coverage, horizons), *_newest(block.coverage)],
+        "coverage_horizons": horizons,
+        "coverage_table": _coverage_table(block.coverage, horizons),
         "fan": None,
     }
     fan = block.fan
@@ -217,21 +215,22 @@ def _calibration_charts(block: Calibration) -> dict[str, Any]:
     return drawn
 
 
-def _pooled(rows: Sequence[CoverageRow], horizons: Sequence[int]) -> list[CoverageRow]:
-    """Return one row per horizon over all folds, weighted by the number of forecasts."""
-    pooled = []
-    for horizon in horizons:
-        chosen = [r for r in rows if r.horizon == horizon and math.isfinite(r.coverage.value)]
-        total = sum(r.forecasts for r in chosen)
-        if total:
-            coverage = sum(r.coverage.value * r.forecasts for r in chosen) / total
-            width = sum(r.width * r.forecasts for r in chosen) / total
-            pooled.append(CoverageRow("all folds", horizon, Interval(coverage, NAN, NAN), width, total))
-    return pooled
+def _coverage_table(rows: Sequence[CoverageRow], horizons: Sequence[int]) -> list[tuple[str, list[CoverageRow | None]]]:
+    """Return (fold, one entry a horizon), all folds together first, weighted by the number of forecasts."""
+    found = {(r.fold, r.horizon): r for r in rows}
+    folds = list(dict.fromkeys(r.fold for r in rows))
+    table: list[tuple[str, list[CoverageRow | None]]] = [("all folds", [_pooled(rows, h) for h in horizons])]
+    return table + [(fold, [found.get((fold, h)) for h in horizons]) for fold in folds]
 
 
-def _newest(rows: Sequence[CoverageRow]) -> list[CoverageRow]:
-    return list(rows[-_FOLD_ROWS:])
+def _pooled(rows: Sequence[CoverageRow], horizon: int) -> CoverageRow | None:
+    chosen = [r for r in rows if r.horizon == horizon and math.isfinite(r.coverage.value)]
+    total = sum(r.forecasts for r in chosen)
+    if total == 0:
+        return None
+    coverage = sum(r.coverage.value * r.forecasts for r in chosen) / total
+    width = sum(r.width * r.forecasts for r in chosen) / total
+    return CoverageRow("all folds", horizon, Interval(coverage, NAN, NAN), width, total)
 
 
 def _sign(value: Interval) -> str:
