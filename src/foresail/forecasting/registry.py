@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from foresail.core.errors import UnknownNameError
@@ -11,22 +13,38 @@ from foresail.domain.training import ForecasterSpec
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
 
-__all__ = ["FORECASTERS", "forecaster"]
+__all__ = ["FORECASTERS", "forecaster", "forecaster_class"]
 
 
-def _trees(spec: ForecasterSpec) -> Forecaster:
-    from foresail.forecasting.trees.quantile_trees import QuantileTrees
+# name -> module below this room, class
+FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "always_neutral": ("baselines", "AlwaysNeutral"),
+        "drift": ("baselines", "Drift"),
+        "ewma_volatility": ("baselines", "ExponentialVolatility"),
+        "har_volatility": ("baselines", "HarVolatility"),
+        "last_direction": ("baselines", "LastDirection"),
+        "no_change": ("baselines", "NoChange"),
+        "quantile_trees": ("trees.quantile_trees", "QuantileTrees"),
+        "random_half": ("baselines", "RandomHalf"),
+        "ridge": ("linear", "Ridge"),
+    }
+)
 
-    return QuantileTrees(spec)
 
+def forecaster_class(name: str) -> type[Forecaster]:
+    """Return the class of a forecaster, for ``load``; its libraries are imported here, not before.
 
-def _ridge(spec: ForecasterSpec) -> Forecaster:
-    from foresail.forecasting.linear import Ridge
-
-    return Ridge(spec)
-
-
-FORECASTERS: dict[str, Callable[[ForecasterSpec], Forecaster]] = {"quantile_trees": _trees, "ridge": _ridge}
+    Raises
+    ------
+    UnknownNameError
+        With the known names.
+    """
+    if name not in FORECASTERS:
+        raise UnknownNameError("forecaster", name, FORECASTERS)
+    module, attribute = FORECASTERS[name]
+    found: type[Forecaster] = getattr(import_module(f"foresail.forecasting.{module}"), attribute)
+    return found
 
 
 def forecaster(name: str, spec: ForecasterSpec) -> Forecaster:
@@ -37,6 +55,5 @@ def forecaster(name: str, spec: ForecasterSpec) -> Forecaster:
     UnknownNameError
         With the known names.
     """
-    if name not in FORECASTERS:
-        raise UnknownNameError("forecaster", name, FORECASTERS)
-    return FORECASTERS[name](spec)
+    build: Callable[[ForecasterSpec], Forecaster] = forecaster_class(name)
+    return build(spec)

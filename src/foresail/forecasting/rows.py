@@ -20,6 +20,7 @@ __all__ = [
     "check_training",
     "feature_rows",
     "label_unit",
+    "labelled_rows",
     "sample",
     "scale_unit",
     "standardised_labels",
@@ -126,19 +127,28 @@ def available_targets(data: TrainingSet) -> BoolArray:
 def sample(data: TrainingSet, spec: ForecasterSpec, rows: IntArray, weights: FloatArray | None = None) -> Sample:
     """Return the rows that have all labels of all available targets, sorted by time and then instrument."""
     weights = np.ones(len(rows)) if weights is None else weights
-    if len(rows) > 1 and bool(np.any(np.diff(rows[:, 1]) < 0)):
-        order = np.lexsort((rows[:, 0], rows[:, 1]))
-        rows, weights = rows[order], weights[order]
+    picked = _labelled(data, rows)
+    rows, weights = rows[picked], weights[picked]
     y = standardised_labels(data.targets, data.scale, rows)
-    use = available_targets(data)
-    keep = np.isfinite(y[:, use]).all(axis=(1, 2))
-    y = y[keep]
-    y[:, ~use] = np.nan
-    rows = rows[keep]
+    y[:, ~available_targets(data)] = np.nan
     return Sample(
         feature_rows(data.features, rows, spec.features),
         y,
         scale_unit(data.scale, rows, data.targets.horizons)[..., 0],
         rows[:, 1],
-        weights[keep],
+        weights,
     )
+
+
+def labelled_rows(data: TrainingSet, rows: IntArray) -> IntArray:
+    """Return the rows that ``sample`` keeps, in its order."""
+    return rows[_labelled(data, rows)]
+
+
+def _labelled(data: TrainingSet, rows: IntArray) -> IntArray:
+    """Return the positions of rows with all labels of all available targets, by time and then instrument."""
+    y = standardised_labels(data.targets, data.scale, rows)
+    keep: BoolArray = np.asarray(np.isfinite(y[:, available_targets(data)]).all(axis=(1, 2)))
+    order = np.lexsort((rows[:, 0], rows[:, 1]))
+    picked: IntArray = order[keep[order]]
+    return picked

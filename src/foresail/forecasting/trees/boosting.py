@@ -16,7 +16,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 
-__all__ = ["BoostedQuantile", "BoostingSettings", "BoostingTask", "fit_all"]
+__all__ = ["BoostedQuantile", "BoostingSettings", "BoostingTask", "Forest"]
 
 _WEIGHT_STEPS = 64.0
 _WORKERS = 2
@@ -35,19 +35,17 @@ class BoostingSettings:
     row_share, bag_rows : share of rows drawn for each tree: what makes ``bag_rows``, between 0.25 and ``row_share``
     feature_share : share of features drawn for each tree
     patience : trees without improvement on the validation rows before it stops
-    bins : histogram bins per feature
     """
 
     trees: int = 200
     rate: float = 0.05
     leaves: int = 31
-    leaf_share: float = 0.005
+    leaf_share: float = 0.01
     leaf_rows: int = 20
     row_share: float = 0.6
-    bag_rows: int = 30_000
+    bag_rows: int = 20_000
     feature_share: float = 0.5
-    patience: int = 15
-    bins: int = 63
+    patience: int = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,53 +85,52 @@ class BoostedQuantile:
         return np.asarray(self._booster.feature_importance(importance_type="gain"), dtype=np.float64)
 
 
-def fit_all(
-    x: FloatArray,
-    validation_x: FloatArray,
-    weights: FloatArray,
-    tasks: Sequence[BoostingTask],
-    settings: BoostingSettings,
-) -> list[BoostedQuantile]:
-    """Return one booster per task, in the order of the tasks.
+class Forest:
+    """Training and validation features, binned once, on which any number of quantiles can be fitted.
 
     Parameters
     ----------
     x, validation_x : (R, F) and (V, F) features, NaN = missing; with V = 0 nothing stops early
     weights : (R,)
+    bins : histogram bins per feature
     """
-    share = np.maximum(np.round(weights / max(float(weights.max()), 1e-300) * _WEIGHT_STEPS), 1.0) / _WEIGHT_STEPS
-    uniform = bool(np.all(share == share[0]))
 
-    def work(worker: int) -> list[tuple[int, BoostedQuantile]]:
-        mine = list(range(worker, len(tasks), _WORKERS))
-        if not mine:
-            return []
-        grower = _Grower(x, validation_x, None if uniform else share, settings)
-        return [(i, grower.fit(tasks[i])) for i in mine]
+    def __init__(self, x: FloatArray, validation_x: FloatArray, weights: FloatArray, *, bins: int = 63) -> None:
+        share = np.maximum(np.round(weights / max(float(weights.max()), 1e-300) * _WEIGHT_STEPS), 1.0) / _WEIGHT_STEPS
+        self._weights = None if bool(np.all(share == share[0])) else share
+        self._x, self._validation_x, self._bins = x, validation_x, bins
+        self._growers: dict[int, _Grower] = {}
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        done = [pair for part in pool.map(work, range(_WORKERS)) for pair in part]
-    return [booster for _, booster in sorted(done, key=lambda pair: pair[0])]
+    def fit(self, tasks: Sequence[BoostingTask], settings: BoostingSettings) -> list[BoostedQuantile]:
+        """Return one booster per task, in the order of the tasks."""
+
+        def work(worker: int) -> list[tuple[int, BoostedQuantile]]:
+            mine = range(worker, len(tasks), _WORKERS)
+            if mine and worker not in self._growers:
+                self._growers[worker] = _Grower(self._x, self._validation_x, self._weights, self._bins)
+            return [(i, self._growers[worker].fit(tasks[i], settings)) for i in mine]
+
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            done = [pair for part in pool.map(work, range(_WORKERS)) for pair in part]
+        return [booster for _, booster in sorted(done, key=lambda pair: pair[0])]
 
 
 class _Grower:
-    """A binned data set that serves several labels."""
+    """A binned data set that serves several labels, one after another."""
 
-    def __init__(
-        self, x: FloatArray, validation_x: FloatArray, weights: FloatArray | None, settings: BoostingSettings
-    ) -> None:
+    def __init__(self, x: FloatArray, validation_x: FloatArray, weights: FloatArray | None, bins: int) -> None:
         import lightgbm as lgb
 
         fixed: dict[str, Any] = {
-            "max_bin": settings.bins,
+            "max_bin": bins,
             "verbosity": -1,
             "num_threads": 1,
             "force_row_wise": True,
             "deterministic": True,
             "feature_pre_filter": False,
-            "bin_construct_sample_cnt": 50_000,
+            "bin_construct_sample_cnt": 20_000,
         }
-        self._fixed, self._settings, self._rows = fixed, settings, len(x)
+        self._fixed, self._rows = fixed, len(x)
         self._train = lgb.Dataset(x, label=np.zeros(len(x)), weight=weights, params=fixed, free_raw_data=True)
         self._train.construct()
         self._valid = None
@@ -142,11 +139,10 @@ class _Grower:
             self._valid = lgb.Dataset(validation_x, label=zero, reference=self._train, params=fixed)
             self._valid.construct()
 
-    def fit(self, task: BoostingTask) -> BoostedQuantile:
+    def fit(self, task: BoostingTask, s: BoostingSettings) -> BoostedQuantile:
         """Fit one quantile."""
         import lightgbm as lgb
 
-        s = self._settings
         bag = float(np.clip(s.bag_rows / max(self._rows, 1), 0.25, s.row_share))
         params = {
             **self._fixed,

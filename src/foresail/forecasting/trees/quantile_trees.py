@@ -34,7 +34,7 @@ from foresail.forecasting.design import day_shares, demean_by_day
 from foresail.forecasting.location import Location
 from foresail.forecasting.rows import Sample, check_training, feature_rows, sample, scale_unit
 from foresail.forecasting.shape import fit_multipliers, quantile_curves
-from foresail.forecasting.trees.boosting import BoostedQuantile, BoostingSettings, BoostingTask, fit_all
+from foresail.forecasting.trees.boosting import BoostedQuantile, BoostingSettings, BoostingTask, Forest
 
 __all__ = ["QuantileTrees", "TreeSettings", "earned_share"]
 
@@ -98,9 +98,10 @@ class QuantileTrees:
         thinned = thin(train, self._settings.max_rows)
         if len(thinned) < len(train):
             notes = (*notes, f"trees saw {len(thinned)} of {len(train)} rows, every n-th bar")
-        trees, share = self._grow_centre(location, thinned, valid, seed)
+        forest = Forest(thinned.x, valid.x, thinned.weights)
+        trees, share = self._grow_centre(location, forest, (thinned, valid), seed)
         draft = _Fitted(location, share, np.empty(0), trees)
-        trees |= self._grow_spread(draft, thinned, valid, seed)
+        trees |= self._grow_spread(draft, forest, (thinned, valid), seed)
         if len(held) == 0:
             held, notes = train, (*notes, "no calibration rows: quantiles from training residuals")
         centre, down, up = self._parts(draft, held.x, held.unit)
@@ -204,16 +205,16 @@ class QuantileTrees:
         return [(k, h) for k in range(known.shape[0]) for h in range(known.shape[1]) if known[k, h]]
 
     def _grow_centre(
-        self, location: Location, train: Sample, valid: Sample, seed: int
+        self, location: Location, forest: Forest, samples: tuple[Sample, Sample], seed: int
     ) -> tuple[dict[str, BoostedQuantile], FloatArray]:
         """Fit P50 of what the linear part leaves, and how much of it the validation rows support."""
-        slots = self._slots(location)
+        slots, (train, valid) = self._slots(location), samples
         left = _without_day(train, location)
         check = _without_day(valid, location)
         tasks = [
             BoostingTask(_LEVELS[1], left[:, k, h], check[:, k, h], derive_seed(seed, "P50", k, h)) for k, h in slots
         ]
-        found = fit_all(train.x, valid.x, train.weights, tasks, self._settings.centre)
+        found = forest.fit(tasks, self._settings.centre)
         share = np.zeros(location.level.shape)
         for (k, h), booster in zip(slots, found, strict=True):
             if len(valid):
@@ -222,9 +223,11 @@ class QuantileTrees:
                 )
         return {_key(k, h, 1): booster for (k, h), booster in zip(slots, found, strict=True)}, share
 
-    def _grow_spread(self, draft: _Fitted, train: Sample, valid: Sample, seed: int) -> dict[str, BoostedQuantile]:
+    def _grow_spread(
+        self, draft: _Fitted, forest: Forest, samples: tuple[Sample, Sample], seed: int
+    ) -> dict[str, BoostedQuantile]:
         """Fit P10 and P90 around the centre."""
-        slots = self._slots(draft.location)
+        slots, (train, valid) = self._slots(draft.location), samples
         left = train.y - self._centre(draft, train.x, train.unit)
         check = valid.y - self._centre(draft, valid.x, valid.unit)
         where = [(k, h, q) for k, h in slots for q in (0, 2)]
@@ -232,7 +235,7 @@ class QuantileTrees:
             BoostingTask(_LEVELS[q], left[:, k, h], check[:, k, h], derive_seed(seed, "spread", q, k, h))
             for k, h, q in where
         ]
-        found = fit_all(train.x, valid.x, train.weights, tasks, self._settings.spread)
+        found = forest.fit(tasks, self._settings.spread)
         return {_key(*place): booster for place, booster in zip(where, found, strict=True)}
 
     def _centre(self, fitted: _Fitted, x: FloatArray, unit: FloatArray) -> FloatArray:
