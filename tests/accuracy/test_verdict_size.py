@@ -78,7 +78,7 @@ def test_size_on_every_null(null, length):
 
 
 @pytest.mark.accuracy
-@pytest.mark.parametrize("sharpe, least", [(1.0, 0.80), (1.5, 0.98)])
+@pytest.mark.parametrize(("sharpe", "least"), [(1.0, 0.80), (1.5, 0.98)])
 def test_power_over_ten_years(sharpe, least):
     rate = _rate(lambda r, n: r.standard_t(4, n) / np.sqrt(2) + sharpe / np.sqrt(252), runs=400, length=2520)
     assert rate >= least

@@ -213,11 +213,13 @@ def _blockers(inputs: VerdictInputs) -> list[str]:
     """Return why evidence could not be believed even if every figure passed."""
     result = []
     if inputs.universe_basis == "hindsight":
-        result.append("The names were chosen afterwards: survivors are in and losers are out, so a gain cannot be believed.")
+        result.append(
+            "The names were chosen afterwards: survivors are in and losers are out, so a gain cannot be believed."
+        )
     elif inputs.universe_basis != "point_in_time":
-        result.append("It is not known whether the names were chosen beforehand; if they were not, a gain cannot be believed.")
+        result.append("It is not known whether the names were chosen beforehand; if not, a gain cannot be believed.")
     if inputs.price_basis == "unknown":
-        result.append("The price basis is unknown: splits and dividends may stand in the returns twice or not at all.")
+        result.append("The price basis is unknown: splits and dividends may count twice or not at all.")
     if inputs.benchmark is None and not inputs.zero_is_fair:
         result.append("1/N of the same names is missing: measured against zero, a rising market looks like skill.")
     if inputs.net_2x is None:
