@@ -1,9 +1,10 @@
 """The leak hunter: does a feature or strategy use bars that it could not have had, and on which line?
 
-1. Run the file on the bars, twice: it must repeat itself.
-2. At several times t: (a) disturb everything after t, (b) cut everything after t away. Values at or before t that
-   change have used the future; nothing else can change them.
-3. At one of the times also disturb each column alone (open, high, low, close, volume, and which bars exist).
+1. Run the file on the bars; on a part of them twice: it must repeat itself.
+2. At several times t cut everything after t away. Values at or before t that change have used the future; nothing else
+   can change them.
+3. At the first of the times disturb each column alone after t (open, high, low, close, volume, and which bars exist),
+   at the last of them all columns together.
 4. For what changed: find the columns that do it, and, with the trace of a clean and a disturbed run, the line.
 5. Without any such change, values that correlate above 0.5 with the next bar's return are still refused: no honest
    signal is that good, so the file knows the bars from elsewhere.
@@ -14,7 +15,7 @@ A step strategy sees the market through a view that refuses later bars, so there
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,10 +35,10 @@ __all__ = ["Leak", "LeakReport", "hunt", "hunt_file", "naive_sharpe"]
 
 MINIMUM_BARS = 60
 TOO_GOOD = 0.5  # information coefficient against the next bar's return
-_SHARES = (0.2, 0.4, 0.6, 0.8)
+_SHARES = (0.3, 0.5, 0.7, 0.9)
 _COLUMNS = ("open", "high", "low", "close", "volume", "presence")
 _TOLERANCE = 1e-9  # relative: sums over tables of another length may round differently
-_TIMES_ALONE = 1
+_REACH = 60  # bars after the position in a disturbed run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class _Difference:
     position: int  # t: bars up to here were left as they were
     column: str
     time: int
+    clean: Panel
     disturbed: Panel
 
 
@@ -148,8 +150,9 @@ def _clean_values(user: UserFile, panel: Panel) -> FloatArray:
             f"plug-in {user.path}, line {user.line}: {user.kind}(bars) gives no finite value on {panel.shape[1]} bars",
             hint="a panel longer than the warm-up is needed",
         )
-    second = call_vectorised(user.renewed(), panel, user.path)[0]
-    if _changed(first, second).any():
+    part = panel.cut(0, max(MINIMUM_BARS, panel.shape[1] // 3))
+    twice = [_run_part(user, part) for _ in range(2)]
+    if _changed(twice[0], twice[1]).any():
         raise ConfigError(
             f"plug-in {user.path}, line {user.line}: {user.kind}(bars) gives different values on the same bars",
             hint="seed every random generator inside the function",
@@ -178,30 +181,36 @@ def _last_change(clean: FloatArray, other: FloatArray, position: int) -> int | N
 def _differences(
     user: UserFile, panel: Panel, clean: FloatArray, positions: tuple[int, ...], seed: int
 ) -> Iterator[_Difference]:
-    """Yield one difference per column that the values depend on ahead of time."""
+    """Yield one difference per column that the values depend on ahead of time.
+
+    Disturbed bars end ``_REACH`` bars after the position and are compared with the clean run of that length, so that
+    a slow function is not run on the whole history each time, and a column is not blamed for the number of bars.
+    """
     columns = [c for c in _COLUMNS if c == "presence" or panel.has(c)]
-    alone = set(positions[1 : 1 + _TIMES_ALONE])
     seen: set[str] = set()
     for position in positions:
-        together = _compare(user, clean, _disturb(panel, position, _COLUMNS[:-1], seed), position)
-        shorter = _compare(user, clean, panel.cut(0, position + 1), position)
-        if together is None and shorter is None and position not in alone:
+        row = None if seen else _compare(user, clean, panel.cut(0, position + 1), position)
+        disturbs = position in (positions[0], positions[-1])
+        if row is None and not disturbs:
             continue
-        before = len(seen)
-        for column in columns:
-            if column not in seen:
-                disturbed = _disturb(panel, position, (column,), seed)
-                row = _compare(user, clean, disturbed, position)
-                if row is not None:
-                    seen.add(column)
-                    yield _Difference(position, column, int(panel.end[row]), disturbed)
-        row = together if together is not None else shorter
-        if row is not None and not seen and before == 0:
-            seen.add("rows")
-            disturbed = (
-                _disturb(panel, position, _COLUMNS, seed) if together is not None else panel.cut(0, position + 1)
-            )
-            yield _Difference(position, "rows", int(panel.end[row]), disturbed)
+        stretch = panel.cut(0, min(panel.shape[1], position + 1 + _REACH))
+        base = _run_part(user, stretch)
+        unseen = [c for c in columns if c not in seen]
+        if row is None and position != positions[0]:
+            row = _compare(user, base, _disturb(stretch, position, unseen, seed), position)
+            if row is None:
+                continue
+        for column in unseen:
+            disturbed = _disturb(stretch, position, [column], seed)
+            changed = _compare(user, base, disturbed, position)
+            if changed is not None:
+                seen.add(column)
+                yield _Difference(position, column, int(panel.end[changed]), stretch, disturbed)
+        if row is None and not seen:
+            row = _compare(user, base, _disturb(stretch, position, unseen, seed), position)
+        if row is not None and not seen:
+            seen.add("rows")  # no column alone does it: how many bars follow, or several columns at once
+            yield _Difference(position, "rows", int(panel.end[row]), panel, panel.cut(0, position + 1))
 
 
 def _compare(user: UserFile, clean: FloatArray, panel: Panel, position: int) -> int | None:
@@ -209,19 +218,27 @@ def _compare(user: UserFile, clean: FloatArray, panel: Panel, position: int) -> 
 
     A function may rightly refuse wild prices; then the bars cut off at the same place tell. Those it must accept.
     """
+    if panel.shape[1] == position + 1:
+        return _last_change(clean, _run_part(user, panel), position)
     try:
         values = call_vectorised(user.renewed(), panel, user.path)[0]
+    except ConfigError:
+        return None
+    return _last_change(clean, values, position)
+
+
+def _run_part(user: UserFile, panel: Panel) -> FloatArray:
+    """Return the values on the first part of a history; failing there, after the whole history worked, is told so."""
+    try:
+        return call_vectorised(user.renewed(), panel, user.path)[0]
     except ConfigError as e:
-        if panel.shape[1] > position + 1:
-            return None
         raise ConfigError(
             f"{e.text}; it ran on the whole history but not on the bars up to {format_ns(int(panel.end[-1]))}",
             hint="a function must work on any stretch of history",
         ) from e
-    return _last_change(clean, values, position)
 
 
-def _disturb(panel: Panel, position: int, columns: tuple[str, ...], seed: int) -> Panel:
+def _disturb(panel: Panel, position: int, columns: Sequence[str], seed: int) -> Panel:
     """Return the panel with columns changed after a position: wild moves for prices and volume, or absent bars."""
     n, t, _ = panel.shape
     later = t - position - 1
@@ -267,7 +284,7 @@ def _named(user: UserFile, panel: Panel, found: list[_Difference]) -> tuple[Leak
 def _locate(user: UserFile, panel: Panel, difference: _Difference, tree: ast.AST) -> tuple[int, str]:
     """Return line and cause; where the trace tells nothing, the line of the function."""
     recordings = []
-    for bars in (panel, difference.disturbed):
+    for bars in (difference.clean, difference.disturbed):
         scope = Scope(difference.position + 1, bars.shape[1], int(panel.end[difference.position]))
         call = partial(call_vectorised, user.renewed(), bars, user.path)
         recordings.append(record(call, str(user.path), scope))
