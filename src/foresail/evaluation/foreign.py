@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import DataError, UnknownNameError
 from foresail.measures.performance import TradeStatistics, trade_statistics
 
@@ -249,7 +249,7 @@ def _read_series(table: _Table, kind: str) -> ForeignResult:
     )
 
 
-def _refuse(table: _Table, column: str, bad: FloatArray, text: Callable[[int], str], hint: str) -> None:
+def _refuse(table: _Table, column: str, bad: BoolArray, text: Callable[[int], str], hint: str) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise table.error(text(row), row=row + 1, column=column, hint=hint)
@@ -294,8 +294,8 @@ def _read_trades(table: _Table, kind: str) -> ForeignResult:
     days = _days(entries, exits)
     position = {day: i for i, day in enumerate(days)}
     booked = np.array([position[leave.date()] for leave in exits])
-    returns = np.bincount(booked, weights=profits * stake, minlength=len(days))
-    costs = None if cost is None else np.bincount(booked, weights=cost * stake, minlength=len(days))
+    returns = _booked(booked, profits * stake, len(days))
+    costs = None if cost is None else _booked(booked, cost * stake, len(days))
     holding = np.array([(leave - entry) / timedelta(days=1) for entry, leave in zip(entries, exits, strict=True)])
     return ForeignResult(
         kind=kind,
@@ -307,6 +307,13 @@ def _read_trades(table: _Table, kind: str) -> ForeignResult:
         trades=trade_statistics(profits, holding=holding),
         notes=tuple(notes),
     )
+
+
+def _booked(day: IntArray, values: FloatArray, days: int) -> FloatArray:
+    """Return the sum of the values of each day, (days,)."""
+    result = np.zeros(days)
+    np.add.at(result, day, values)
+    return result
 
 
 def _closed_rows(table: _Table, exit_column: str) -> tuple[_Table, int]:
