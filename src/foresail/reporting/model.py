@@ -14,6 +14,7 @@ from foresail.domain.quality import QualityReport
 from foresail.domain.runs import CanaryResult, Interval, Verdict
 
 __all__ = [
+    "NAN",
     "Absent",
     "BaselineRow",
     "Calibration",
@@ -39,7 +40,7 @@ __all__ = [
     "Trading",
 ]
 
-NAN = float("nan")
+NAN = float("nan")  # an absent number
 
 
 @dataclass(frozen=True, slots=True)
