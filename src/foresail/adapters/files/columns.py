@@ -14,7 +14,7 @@ from foresail.adapters.files.description import SetDescription
 from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import DataError
 
-__all__ = ["ALIASES", "MISSING_MARKERS", "find_columns", "match_role", "to_numbers"]
+__all__ = ["ALIASES", "MISSING_MARKERS", "alias_rank", "find_columns", "match_role", "to_numbers"]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
@@ -37,8 +37,16 @@ MISSING_MARKERS = ("", "NULL", "null", "NA", "N/A", "NaN", "nan", "None", "-", "
 
 def match_role(column: str) -> str | None:
     """Return the role that a column name usually plays, or None."""
-    plain = column.strip().lower().replace(" ", "_").replace("-", "_")
-    return next((role for role, names in ALIASES.items() if plain in names), None)
+    return next((role for role, names in ALIASES.items() if _plain(column) in names), None)
+
+
+def alias_rank(column: str, role: str) -> int:
+    """Return how usual a name is for its role, 0 first."""
+    return ALIASES[role].index(_plain(column))
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def find_columns(names: Sequence[str], description: SetDescription, file: str) -> dict[str, str]:

@@ -187,6 +187,14 @@ def _read_csv(name: str, data: bytes, quirks: Quirks, limit: int | None) -> RawT
         )
     except pa.ArrowException as e:
         raise DataError(f"{name}: not a CSV file ({str(e)[:120]})", file=name, rule=_SCHEMA_RULE) from e
+    if len(bad) > table.num_rows:
+        raise DataError(
+            f"{name}, row {bad[0].row}: {bad[0].reason} ({', '.join(header)[:80]})",
+            file=name,
+            row=bad[0].row,
+            rule=_SCHEMA_RULE,
+            hint="if lines stand before the header, say skip_before_header = 1 under [quirks]",
+        )
     if table.num_rows == 0:
         raise DataError(f"{name}: the file has a header but no row", file=name, rule=_SCHEMA_RULE)
     first = 1 + quirks.skip_after_header

@@ -172,6 +172,7 @@ def _from_text(
     series = text.to_pandas()
     form = description.quirks.time_format or "ISO8601"
     if by_session and description.quirks.time_format is None:
+        _refuse_times_of_day(column, series)
         days = pd.to_datetime(series.str.slice(0, 10), format="ISO8601", errors="coerce")
         return _from_naive(column, _series_ns(days), description, by_session=True)
     has_offset = np.asarray(pc.fill_null(pc.match_substring_regex(text, r"\d{2}:\d{2}.*" + _OFFSET), False))  # noqa: FBT003
@@ -182,6 +183,17 @@ def _from_text(
     ns = _series_ns(instants)
     _refuse_mixed(column, text, has_offset, _good(ns))
     return ns, _good(ns)
+
+
+def _refuse_times_of_day(column: StampColumn, series: Any) -> None:
+    clock = series.str.extract(r"[T ](\d{2}:\d{2})")[0].fillna("00:00").to_numpy()
+    odd = np.flatnonzero(clock != clock[0])
+    if len(odd):
+        raise column.refuse(
+            f"daily bars are dated, but the time of day changes from {clock[0]} to {clock[odd[0]]}",
+            int(odd[0]),
+            'these are intraday bars: say their frame, for example frame = "4h", and time = "start"',
+        )
 
 
 def _series_ns(stamps: Any) -> TimeArray:

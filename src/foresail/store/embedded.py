@@ -1,0 +1,263 @@
+"""The embedded market store: append-only Parquet in a folder, one writer, reads as of an instant.
+
+Layout: ``bars/v1/{class}/{frame}/{year}/{set}-{n}.parquet``, each sorted by (instrument, end); ``manifest.json`` with
+the hash of every file; ``latest.parquet`` with the newest bar of every instrument. To append: check the batch, drop
+what is stored already, write new files beside the old ones (temporary file, fsync, rename), then replace the manifest.
+Until that last rename nothing of the batch exists, so an interrupted append leaves the store as it was. A file whose
+content is not what the manifest says is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from foresail.core.canonical import hash_bytes, plain, write_atomic
+from foresail.core.clock import format_ns, to_ns
+from foresail.core.errors import ConfigError, DataError
+from foresail.core.ids import InstrumentId
+from foresail.domain.bars import BarSet, BarTable, bar_schema
+from foresail.domain.instruments import Instrument
+from foresail.domain.panel import Panel
+from foresail.domain.quality import QualityReport
+from foresail.store.gate import check
+from foresail.store.manifest import Manifest, Part, SetEntry, load_manifest, save_manifest
+from foresail.store.ordering import Columns, sorted_columns
+from foresail.store.panels import to_panel
+from foresail.store.prints import chain_factors, is_stored
+
+__all__ = ["EmbeddedStore"]
+
+
+class EmbeddedStore:
+    """A market store in one folder; see the module's text. Implements ``protocols.MarketStore``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """Where the store lives."""
+        return self._folder
+
+    def append(self, bars: BarTable, bar_set: BarSet, *, recorded_at: datetime) -> QualityReport:
+        """Check and store bars; equal prints are not stored twice, different ones are kept as revisions.
+
+        Parameters
+        ----------
+        bars : as an adapter gives them
+        recorded_at : now, aware; becomes the ``recorded_at`` of every new print
+
+        Raises
+        ------
+        DataError
+            If nothing of the batch can be kept, or the store is damaged.
+        ConfigError
+            If a set of that name exists with another class, frame, calendar or price basis.
+        """
+        stamp = to_ns(recorded_at)
+        table = bars.table
+        recorded = pa.array(np.full(table.num_rows, stamp, dtype=np.int64))
+        table = table.set_column(table.column_names.index("recorded_at"), "recorded_at", recorded)
+        accepted, report = check(BarTable(table), bar_set)
+        if report.accepted == 0:
+            raise DataError(
+                f"set {bar_set.name}: none of {report.received} bars passed the quality gate"
+                + (f"; the first reason: {report.quarantined[0].reason}" if report.quarantined else ""),
+                rule=report.quarantined[0].rule if report.quarantined else "DATA-50",
+                hint="see foresail import --describe",
+            )
+        with self._writing():
+            manifest = load_manifest(self._manifest_path)
+            entry = manifest.sets.get(bar_set.name)
+            merged_set = bar_set if entry is None else _merged_set(entry.bar_set, bar_set)
+            fresh, known = self._fresh(accepted, entry)
+            report = replace(report, collapsed=report.collapsed + known)
+            parts = self._write_parts(fresh, merged_set, entry, stamp)
+            stored = entry or SetEntry(merged_set)
+            stored = SetEntry(merged_set, stored.parts + parts, (*stored.reports, plain(report)))
+            manifest = manifest.put(bar_set.name, stored)
+            self._write_latest(manifest, fresh, bar_set.name)
+            save_manifest(self._manifest_path, manifest)
+        return report
+
+    def read(
+        self,
+        name: str,
+        *,
+        known_at: datetime,
+        instruments: Sequence[InstrumentId] | None = None,
+        until_ns: int | None = None,
+        latest: bool = False,
+    ) -> Panel:
+        """Return the bars of a set as they were known at an instant.
+
+        Parameters
+        ----------
+        known_at : prints available and recorded by then; earlier than the import means: nothing was recorded yet
+        instruments : the only ones wanted
+        until_ns : additionally nothing available after this instant, ns UTC (``--until``)
+        latest : newest print of each bar instead of the first (see ``store.panels.to_panel``)
+
+        Raises
+        ------
+        UnknownNameError
+            If the set or an instrument is not there.
+        DataError
+            If no bar was known by then, or a file is damaged.
+        """
+        stamp = to_ns(known_at)
+        entry = load_manifest(self._manifest_path).entry(name)
+        columns = sorted_columns(self._read_parts(entry, recorded_by=stamp))
+        kept = BarTable(columns.take(np.flatnonzero(columns.recorded <= stamp)).table)
+        if kept.table.num_rows == 0:
+            first = min((part.recorded_at for part in entry.parts), default=0)
+            raise DataError(
+                f"set {name}: no data in range: it was first recorded at {format_ns(first)}, asked for "
+                f"{known_at.isoformat()}",
+                hint="to stand in the past of the market, not of the store, use --until",
+            )
+        limit = stamp if until_ns is None else min(stamp, until_ns)
+        panel = to_panel(kept, entry.bar_set, known_at_ns=limit, latest=latest)
+        return panel if instruments is None else panel.select(instruments)
+
+    def read_table(self, name: str) -> BarTable:
+        """Return every stored print of a set, revisions included, sorted."""
+        entry = load_manifest(self._manifest_path).entry(name)
+        return BarTable(sorted_columns(self._read_parts(entry)).table)
+
+    def sets(self) -> tuple[BarSet, ...]:
+        """Return the stored sets by name."""
+        manifest = load_manifest(self._manifest_path)
+        return tuple(manifest.sets[name].bar_set for name in sorted(manifest.sets))
+
+    def entry(self, name: str) -> SetEntry:
+        """Return what the manifest says about one set: parts, hashes, quality reports."""
+        return load_manifest(self._manifest_path).entry(name)
+
+    def latest_bars(self) -> pa.Table:
+        """Return the newest bar of every instrument of every set, with the column ``set`` in front.
+
+        Raises
+        ------
+        DataError
+            If nothing was stored yet.
+        """
+        path = self._folder / "latest.parquet"
+        if not path.exists():
+            raise DataError(f"{path}: nothing was stored yet", file=str(path))
+        return pq.read_table(path)
+
+    @property
+    def _manifest_path(self) -> Path:
+        return self._folder / "manifest.json"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the store for one writer; a second one is told so."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            if sys.platform != "win32":
+                import fcntl
+
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as e:
+                    raise DataError(
+                        f"{self._folder}: another process is writing to this store",
+                        file=str(self._folder),
+                        hint="wait until it has finished",
+                    ) from e
+            yield
+
+    def _fresh(self, accepted: BarTable, entry: SetEntry | None) -> tuple[Columns, int]:
+        """Return the prints that the store does not have, chained to the stored ones, and how many it has already."""
+        columns = sorted_columns(accepted)
+        if entry is None or not entry.parts:
+            return columns, 0
+        stored = sorted_columns(self._read_parts(entry))
+        fresh = ~is_stored(columns, stored)
+        chained = chain_factors(columns, stored)
+        return chained.take(np.flatnonzero(fresh)), int((~fresh).sum())
+
+    def _write_parts(self, columns: Columns, bar_set: BarSet, entry: SetEntry | None, stamp: int) -> tuple[Part, ...]:
+        years = columns.end.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970
+        number = 0 if entry is None else len(entry.reports)
+        parts = []
+        for year in np.unique(years).tolist():
+            rows = np.flatnonzero(years == year)
+            folder = f"bars/v1/{bar_set.asset_class.value}/{bar_set.frame}/{year}"
+            path = f"{folder}/{bar_set.name}-{number:05d}.parquet"
+            (self._folder / folder).mkdir(parents=True, exist_ok=True)
+            data = _parquet_bytes(columns.table.take(pa.array(rows)))
+            write_atomic(self._folder / path, data)
+            ends = columns.end[rows]
+            parts.append(Part(path, hash_bytes(data), len(rows), stamp, int(ends.min()), int(ends.max())))
+        return tuple(parts)
+
+    def _read_parts(self, entry: SetEntry, recorded_by: int | None = None) -> BarTable:
+        tables = [
+            self._read_part(part) for part in entry.parts if recorded_by is None or part.recorded_at <= recorded_by
+        ]
+        return BarTable(pa.concat_tables([bar_schema().empty_table(), *tables]))
+
+    def _read_part(self, part: Part) -> pa.Table:
+        path = self._folder / part.path
+        if not path.exists():
+            raise DataError(
+                f"{path}: the manifest lists this file, but it is not there",
+                file=str(path),
+                hint="restore it, or import the set again into a new store",
+            )
+        data = path.read_bytes()
+        if hash_bytes(data) != part.hash:
+            raise DataError(
+                f"{path}: truncated or foreign: {len(data)} bytes that are not what the store wrote",
+                file=str(path),
+                hint="restore it, or import the set again into a new store",
+            )
+        return pq.read_table(io.BytesIO(data)).select(bar_schema().names)
+
+    def _write_latest(self, manifest: Manifest, fresh: Columns, name: str) -> None:
+        path = self._folder / "latest.parquet"
+        schema = pa.schema([pa.field("set", pa.string()), *bar_schema()])
+        table = pq.read_table(path) if path.exists() else schema.empty_table()
+        new = fresh.table.add_column(0, "set", pa.array([name] * fresh.table.num_rows, type=pa.string()))
+        joined = pa.concat_tables([table, new])
+        joined = joined.filter(pc.is_in(joined.column("set"), value_set=pa.array(sorted(manifest.sets))))
+        order = [(key, "ascending") for key in ("set", "instrument", "end", "available_at", "recorded_at")]
+        joined = joined.sort_by(order)
+        keys = pc.binary_join_element_wise(joined.column("set"), joined.column("instrument"), "\x1f").combine_chunks()
+        codes = np.asarray(keys.dictionary_encode().indices)
+        last = np.ones(len(codes), dtype=np.bool_)
+        last[:-1] = np.diff(codes) != 0
+        write_atomic(path, _parquet_bytes(joined.filter(pa.array(last))))
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", store_schema=False)
+    return sink.getvalue()
+
+
+def _merged_set(old: BarSet, new: BarSet) -> BarSet:
+    for key in ("asset_class", "frame", "calendar", "price_basis", "currency"):
+        if getattr(old, key) != getattr(new, key):
+            raise ConfigError(
+                f"set {old.name} is stored with {key} {getattr(old, key)}, the new bars have {getattr(new, key)}",
+                hint="import them under another name",
+            )
+    known: dict[InstrumentId, Instrument] = {i.id: i for i in old.instruments} | {i.id: i for i in new.instruments}
+    together = tuple(known[name] for name in sorted(known))
+    worst = old.universe_basis if old.universe_basis != "point_in_time" else new.universe_basis
+    return replace(new, instruments=together, universe_basis=worst, close_only=old.close_only and new.close_only)
