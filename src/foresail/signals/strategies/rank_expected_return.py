@@ -108,7 +108,7 @@ class RankState:
     Attributes
     ----------
     decisions : decisions taken so far
-    renewed : decision at which a forecast last spoke for a held name (EXIT-07)
+    renewed : decision at which all inputs of a held name were last known (EXIT-07)
     highest : highest close since entry of a held name, for the trailing stop (EXIT-05)
     """
 
@@ -190,13 +190,14 @@ class RankExpectedReturn:
         expired = absent & self._expired(state, seen)
         frozen = absent & ~expired
         fallen = trailed(seen, settings.exits, state.highest)
+        speaks = np.where(absent, np.nan, expected)
         long = select(
-            np.where(fallen, np.nan, expected), admitted, seen.held > 0.0, frozen, top_k=top_k, band=settings.band
+            np.where(fallen, np.nan, speaks), admitted, seen.held > 0.0, frozen, top_k=top_k, band=settings.band
         )
         side = (long.enter | long.keep).astype(np.int64)
         enter, leave = long.enter, long.leave
         if settings.shorting:
-            short = select(-expected, admitted, seen.held < 0.0, frozen, top_k=top_k, band=settings.band)
+            short = select(-speaks, admitted, seen.held < 0.0, frozen, top_k=top_k, band=settings.band)
             side = np.where(short.enter | short.keep, -1, side)
             enter, leave = enter | short.enter, leave | short.leave
         return _Judged(
@@ -217,7 +218,7 @@ class RankExpectedReturn:
         )
 
     def _expired(self, state: RankState, seen: Observation) -> BoolArray:
-        """Return which names no forecast spoke for longer than one horizon beyond their own (EXIT-07)."""
+        """Return which names went without inputs for longer than one horizon (EXIT-07), (N,)."""
         ages = [(state.decisions - state.renewed.get(name, state.decisions)) * self._spec.every for name in seen.ids]
         return np.array([age > self._settings.horizon for age in ages], dtype=np.bool_)
 
@@ -341,7 +342,7 @@ def _unspoken(judged: _Judged, i: int) -> tuple[SignalKind, str, tuple[str, ...]
     """Return the opinion on an instrument with a missing input: hold, or close once it has waited too long."""
     sentence = missing_sentence(judged.missing[i])
     if judged.leave[i] and judged.expired[i]:
-        late = "No forecast has spoken for it beyond its horizon: closed (EXIT-07)."
+        late = "Its inputs have been missing for longer than its horizon: closed (EXIT-07)."
         return _closing(judged.seen.held[i]), "EXIT-07", (late, sentence)
     return SignalKind.HOLD, "SIG-21", (sentence,)
 
