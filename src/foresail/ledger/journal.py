@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from foresail.core.canonical import write_atomic
 from foresail.core.errors import DataError, IntegrityError
@@ -169,7 +169,7 @@ class Journal:
 
 def write_journal(path: Path, entries: Iterable[Entry]) -> None:
     """Write entries as JSON Lines, one object an entry, decimals as text; the file is replaced as a whole."""
-    lines = [json.dumps({"kind": type(entry).__name__, **_plain(entry)}, ensure_ascii=False) for entry in entries]
+    lines = [json.dumps({"entry": type(entry).__name__, **_plain(entry)}, ensure_ascii=False) for entry in entries]
     write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -186,8 +186,7 @@ def read_journal(path: Path) -> tuple[Entry, ...]:
         for row, line in enumerate(stream, start=1):
             try:
                 content = json.loads(line)
-                kind = _KINDS[content.pop("kind")]
-                journal.append(_build(kind, content))
+                journal.append(_entry(content))
             except (ValueError, ArithmeticError, KeyError, TypeError, IntegrityError) as e:
                 raise DataError(
                     f"{path}, line {row}: expected a journal entry, received {line.strip()[:120]!r} ({e})",
@@ -196,6 +195,14 @@ def read_journal(path: Path) -> tuple[Entry, ...]:
                     hint="restore the journal from its copy; a damaged journal is never repaired in place",
                 ) from e
     return journal.entries
+
+
+def _entry(content: Any) -> Entry:
+    """Return the entry of one line's JSON object; what is none raises."""
+    if not isinstance(content, dict) or content.get("entry") not in _KINDS:
+        raise ValueError(f"expected an object whose entry is one of {', '.join(sorted(_KINDS))}")
+    kind = _KINDS[content["entry"]]
+    return cast("Entry", _build(kind, {name: value for name, value in content.items() if name != "entry"}))
 
 
 def _plain(value: Any) -> Any:

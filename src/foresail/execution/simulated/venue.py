@@ -355,7 +355,7 @@ class SimulatedVenue:
 
     def _fills(self, rows: IntArray, end_ns: int, at_open: int) -> list[Fill]:
         """Return domain fills: at the open all sales, then purchases, then the rest; the kernel's order otherwise."""
-        order = np.argsort(rows[:, 0], kind="stable")
+        order = np.lexsort((rows[:, matching.F_INSTRUMENT], rows[:, matching.F_STEP]))  # stable within an instrument
         out = []
         for step, i, row, sign, lots, price, reference, maker in rows[order].tolist():
             if row >= 0:
