@@ -242,15 +242,28 @@ def test_a_wild_value_is_forgotten():
     assert np.array_equal(np.isnan(clean[1, 600:]), np.isnan(dirty[1, 600:]))
 
 
-def test_after_a_flat_stretch_values_are_exact_zeros_and_halves():
-    panel = gappy(2, 300, 14)
+def test_a_flat_window_gives_exact_zeros_and_halves_at_every_bar():
+    panel = gappy(40, 300, 14)
     values = panel.values.copy()
     values[:, 100:, 0:4] = 33.0
     values[:, 100:, 6:8] = 1.0
-    out = compute(
-        replace(panel, values=values, present=np.ones_like(panel.present)),
-        ["volatility_20", "downside_volatility_60", "bb_place_20_2", "max_drawdown_60", "log_return_5"],
-        context_of(panel),
-    )
-    last = out.values[:, -1]
-    assert np.array_equal(last, np.tile([0.0, 0.0, 0.5, 0.0, 0.0], (2, 1)))
+    names = ["volatility_20", "downside_volatility_60", "bb_place_20_2", "max_drawdown_60", "log_return_5"]
+    flat = replace(panel, values=values, present=np.ones_like(panel.present))
+    out = compute(flat, names, context_of(panel))
+    for name, value in zip(names, [0.0, 0.0, 0.5, 0.0, 0.0], strict=True):
+        after = out.field(name)[:, 100 + CATALOGUE[name].warm_up :]
+        assert np.array_equal(after, np.full_like(after, value)), name
+
+
+def test_rounding_left_by_an_enormous_price_is_washed_out():
+    """Sums are made anew from the ring, so what a spike of 1e40 leaves behind lasts a few windows at most."""
+    panel = gappy(2, 700, 15)
+    values = panel.values.copy()
+    values[1, :, 4] = np.where(np.isfinite(values[1, :, 4]), 1000.0 + np.arange(700) % 7, np.nan)
+    spiked = values.copy()
+    spiked[1, 100, :5] *= 1e40
+    names = [name for name in LANE if CATALOGUE[name].memory == "finite"]
+    clean = compute(replace(panel, values=values), names, context_of(panel)).values[1, 650:]
+    dirty = compute(replace(panel, values=spiked), names, context_of(panel)).values[1, 650:]
+    assert np.array_equal(np.isnan(clean), np.isnan(dirty))
+    assert np.nanmax(np.abs(clean - dirty)) < 1e-9

@@ -207,7 +207,7 @@ def skew(window: int) -> Ref:
 
 def max_drawdown(window: int) -> Ref:
     """Deepest fall from a peak of closes within the window, <= 0."""
-    return rolling("rolling_drawdown", CLOSE, window).out
+    return rolling("rolling_drawdown", CLOSE, window, outputs=4).out
 
 
 def high_distance(window: int) -> Ref:

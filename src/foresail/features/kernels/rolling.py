@@ -208,28 +208,31 @@ def rolling_extreme(args: Any, real: Any, work: Any, fresh: Any, count: Any, sta
 
 @step
 def rolling_drawdown(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
-    """OUT = deepest fall from a peak within the window, a fraction <= 0. A is positive."""
+    """OUT = deepest fall from a peak within the window, a fraction <= 0. A is positive. OUT + 1 .. 3 are work space."""
     out = work[args[OUT]]
+    peak = work[args[OUT] + 1]
+    worst = work[args[OUT] + 2]
+    worst_peak = work[args[OUT] + 3]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     base = args[RING]
     mask = args[MASK]
     window = args[WINDOW]
     delay = args[DELAY]
+    peak[:] = 0.0
+    worst[:] = 1.0
+    worst_peak[:] = 1.0
+    for j in range(window):
+        for lane in range(LANES):
+            x = ring[base + ((n[lane] - window + j) & mask), lane]
+            top = x if x > peak[lane] else peak[lane]
+            deeper = x * worst_peak[lane] < worst[lane] * top  # x / top < worst / worst_peak without a division
+            worst[lane] = x if deeper else worst[lane]
+            worst_peak[lane] = top if deeper else worst_peak[lane]
+            peak[lane] = top
     for lane in range(LANES):
-        value = math.nan
-        if on[lane] == 1 and n[lane] - delay >= window:
-            peak = 0.0
-            worst = 1.0
-            worst_peak = 1.0
-            for j in range(window):
-                x = ring[base + ((n[lane] - window + j) & mask), lane]
-                peak = x if x > peak else peak
-                if x * worst_peak < worst * peak:  # x / peak < worst / worst_peak without a division
-                    worst = x
-                    worst_peak = peak
-            value = worst / worst_peak - 1.0
-        out[lane] = value
+        ready = on[lane] == 1 and n[lane] - delay >= window
+        out[lane] = worst[lane] / worst_peak[lane] - 1.0 if ready else math.nan
 
 
 @step
