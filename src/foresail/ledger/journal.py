@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from foresail.core.canonical import write_atomic
 from foresail.core.errors import DataError, IntegrityError
@@ -217,7 +217,7 @@ def _plain(value: Any) -> Any:
 
 def _build(kind: Any, content: Any) -> Any:
     """Return a value of a declared type from plain JSON data; what does not fit raises."""
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (UnionType, Union):
         return None if content is None else _build(next(a for a in get_args(kind) if a is not type(None)), content)
     if get_origin(kind) is tuple:
         return _build_tuple(get_args(kind), content)
