@@ -41,7 +41,7 @@ def money(value: float, currency: str) -> str:
     """Return money: whole units from 1,000 on, cents below."""
     if not math.isfinite(value):
         return ABSENT
-    return f"{_number(value, 0 if abs(value) >= 1_000 else 2)} {currency}".rstrip()
+    return f"{_number(value, 0 if abs(value) >= 1_000 else 2)}{_SPACE}{currency}".rstrip()
 
 
 def price(value: float) -> str:
