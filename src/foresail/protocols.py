@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
@@ -22,7 +22,7 @@ from foresail.domain.quality import QualityReport
 from foresail.domain.signals import Intent, Signal, TargetWeights
 from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 
-__all__ = ["Allocator", "Forecaster", "MarketStore", "MarketView", "RiskRule", "RiskView", "Strategy", "StrategySpec"]
+__all__ = ["Allocator", "ExplainingForecaster", "Forecaster", "MarketStore", "MarketView", "RiskRule", "RiskView", "Strategy", "StrategySpec"]
 
 
 class MarketStore(Protocol):
@@ -60,6 +60,15 @@ class Forecaster(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a model that ``save`` wrote."""
+        ...
+
+
+@runtime_checkable
+class ExplainingForecaster(Protocol):
+    """A forecaster that can say which features moved a forecast."""
+
+    def explain(self, features: Panel, rows: IntArray, horizon: int) -> FloatArray:
+        """Return (R, F) contributions to the expected log return of the close, in units of ``scale * sqrt(horizon)``."""
         ...
 
 

@@ -18,6 +18,7 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, TrainingSet
+from foresail.engine.explaining import Explained
 from foresail.engine.settings import PipelineSettings
 
 __all__ = ["FoldCache"]
@@ -61,7 +62,7 @@ class FoldCache:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
-    def read(self, key: str) -> tuple[FloatArray, FitReport] | None:
+    def read(self, key: str) -> tuple[FloatArray, Explained, FitReport] | None:
         """Return what was stored under a key; None if nothing whole is there."""
         path = self.folder / f"{key}.fold"
         if not path.is_file():
@@ -73,12 +74,21 @@ class FoldCache:
         report = record["report"]
         report["importance"] = tuple((str(name), float(share)) for name, share in report["importance"])
         report["notes"] = tuple(report["notes"])
-        return np.load(io.BytesIO(body), allow_pickle=False), FitReport(**report)
+        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+            explained = Explained(arrays["rows"], arrays["features"], arrays["shares"], arrays["values"])
+            return arrays["predicted"], explained, FitReport(**report)
 
-    def write(self, key: str, predicted: FloatArray, report: FitReport) -> None:
-        """Store a fold; a failure to write costs only the saving."""
+    def write(self, key: str, predicted: FloatArray, explained: Explained, report: FitReport) -> None:
+        """Store a finished fold."""
         buffer = io.BytesIO()
-        np.save(buffer, predicted, allow_pickle=False)
+        np.savez(
+            buffer,
+            predicted=predicted,
+            rows=explained.rows,
+            features=explained.features,
+            shares=explained.shares,
+            values=explained.values,
+        )
         body = buffer.getvalue()
         head = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "report": asdict(report)})
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import LookAheadError, UnknownNameError
 from foresail.core.ids import InstrumentId
@@ -35,7 +33,6 @@ class AsOfView:
     index: int
     reference: dict[str, FloatArray]
     holdings: Account
-    round_trip_cost: FloatArray
     blocked: frozenset[InstrumentId] = frozenset()
 
     @property
@@ -99,7 +96,3 @@ class AsOfView:
     def account(self) -> Account:
         """Return cash, equity and positions at the last close."""
         return self.holdings
-
-    def cost(self) -> FloatArray:
-        """Return (N,) round-trip cost as a fraction of value, NaN where no price is known."""
-        return np.array(self.round_trip_cost)

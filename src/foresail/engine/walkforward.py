@@ -8,18 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.ids import InstrumentId
 from foresail.core.seeds import derive_seed
 from foresail.domain.forecast import QUANTILE_LEVELS, ForecastBlock
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, ForecasterSpec, Targets, TrainingSet
 from foresail.engine.cache import FoldCache
+from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds, rows_between
 from foresail.engine.settings import PipelineSettings
 from foresail.forecasting import calibration, registry
@@ -44,10 +46,22 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WalkForward:
-    """Out-of-sample forecasts at every decision position, with the folds that made them."""
+    """Out-of-sample forecasts at every decision position, with the folds that made them.
+
+    Attributes
+    ----------
+    contributions : (issued_at, instrument) -> (feature, contribution in log return, value), the leading ones of the
+        best ranked instruments
+    """
 
     block: ForecastBlock
     folds: tuple[FoldResult, ...]
+    contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = field(default_factory=dict)
+
+    def explain(self, now: int, names: Sequence[InstrumentId]) -> dict[InstrumentId, tuple[Contribution, ...]]:
+        """Return what moved the forecasts issued at an instant, for the instruments where it was worked out."""
+        found = {name: self.contributions.get((now, name)) for name in names}
+        return {name: told for name, told in found.items() if told is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +88,7 @@ def walk_forward(
     settings: PipelineSettings,
     *,
     cache: FoldCache | None = None,
+    explained: bool = False,
     progress: Progress | None = None,
 ) -> WalkForward:
     """Return the forecasts of a walk-forward over a panel.
@@ -83,6 +98,7 @@ def walk_forward(
     features : (N, T, F)
     targets : labels of the same axes
     scale : (N, T) volatility of the one-bar log return, known at t
+    explained : whether to work out which features moved the best ranked forecasts
     """
     n, t, _ = features.shape
     every = settings.decision_horizon
@@ -93,15 +109,17 @@ def walk_forward(
     shape = (n, len(positions), len(targets.names), len(targets.horizons), len(QUANTILE_LEVELS))
     values = np.full(shape, np.nan)
     models = [""] * len(positions)
-    results = []
+    results: list[FoldResult] = []
+    contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = {}
     for fold in folds:
         if progress is not None:
             progress("walk-forward", fold.index, len(folds))
         inside = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
-        raw, result = _serve(inputs, fold, positions[inside], settings, cache)
+        raw, result, reasons = _serve(inputs, fold, positions[inside], settings, cache, explained=explained)
         results.append(result)
         if raw is not None:
             values[:, inside] = raw
+            contributions |= told(reasons, features)
             for i in inside:
                 models[i] = result.model
     if progress is not None:
@@ -119,7 +137,7 @@ def walk_forward(
         levels=QUANTILE_LEVELS,
         model=tuple(models),
     )
-    return WalkForward(block, tuple(results))
+    return WalkForward(block, tuple(results), contributions)
 
 
 def _training_set(inputs: _Inputs, fold: Fold) -> TrainingSet:
@@ -144,24 +162,20 @@ def _training_set(inputs: _Inputs, fold: Fold) -> TrainingSet:
 
 
 def _serve(
-    inputs: _Inputs, fold: Fold, positions: IntArray, settings: PipelineSettings, cache: FoldCache | None
-) -> tuple[FloatArray | None, FoldResult]:
+    inputs: _Inputs,
+    fold: Fold,
+    positions: IntArray,
+    settings: PipelineSettings,
+    cache: FoldCache | None,
+    *,
+    explained: bool,
+) -> tuple[FloatArray | None, FoldResult, Explained]:
     """Fit one fold and return the raw quantiles of its test positions, (N, P, K, H, Q)."""
-    forecaster: Forecaster = registry.forecaster(
-        settings.forecaster,
-        ForecasterSpec(
-            name=settings.forecaster,
-            version="1",
-            features=inputs.features.fields,
-            targets=inputs.targets.names,
-            horizons=inputs.targets.horizons,
-            levels=QUANTILE_LEVELS,
-        ),
-    )
+    forecaster: Forecaster = registry.forecaster(settings.forecaster, _spec_of(inputs, settings))
     data = _training_set(inputs, fold)
     if len(data.train_rows) < forecaster.spec.minimum_rows:
         reason = f"{len(data.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)"
-        return None, FoldResult(fold, "", None, reason)
+        return None, FoldResult(fold, "", None, reason), Explained.nothing()
     seed = derive_seed(settings.seed, "fold", fold.index)
     rows = _test_rows(inputs, positions)
     key = cache.key(data, inputs.features, inputs.scale, rows, settings, seed) if cache is not None else ""
@@ -169,14 +183,28 @@ def _serve(
     if stored is None:
         report = forecaster.fit(data, seed=seed)
         predicted = forecaster.predict(inputs.features, rows, inputs.scale)
+        reasons = Explained.nothing()
+        if explained:
+            reasons = explain_best(forecaster, inputs.features, rows, predicted, inputs.scale, settings.decision_horizon)
         if cache is not None:
-            cache.write(key, predicted, report)
+            cache.write(key, predicted, reasons, report)
     else:
-        predicted, report = stored
+        predicted, reasons, report = stored
     n = len(inputs.features.instruments)
     block = np.full((n, len(positions), *predicted.shape[1:]), np.nan)
     block[rows[:, 0], np.searchsorted(positions, rows[:, 1])] = predicted
-    return block, FoldResult(fold, report.model, report)
+    return block, FoldResult(fold, report.model, report), reasons
+
+
+def _spec_of(inputs: _Inputs, settings: PipelineSettings) -> ForecasterSpec:
+    return ForecasterSpec(
+        name=settings.forecaster,
+        version="1",
+        features=inputs.features.fields,
+        targets=inputs.targets.names,
+        horizons=inputs.targets.horizons,
+        levels=QUANTILE_LEVELS,
+    )
 
 
 def _test_rows(inputs: _Inputs, positions: IntArray) -> IntArray:

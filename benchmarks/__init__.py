@@ -1,0 +1,1 @@
+"""Benchmarks: stated targets, figures from one run, never part of the test suite."""

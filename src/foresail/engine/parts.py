@@ -1,0 +1,96 @@
+"""The concrete stages of one backtest, built from settings: costs, venue, strategy, allocator, gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray
+from foresail.core.clock import NS_PER_DAY
+from foresail.core.errors import UnknownNameError
+from foresail.core.ids import InstrumentId
+from foresail.domain.bars import BarSet
+from foresail.domain.calendars import bars_per_year, frame_ns
+from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.limits import PositionLimits
+from foresail.domain.panel import Panel
+from foresail.engine.settings import PipelineSettings
+from foresail.execution.costs import CostModel
+from foresail.execution.planner import PlannerSettings
+from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
+from foresail.protocols import Strategy
+from foresail.risk.gate import RiskGate, default_rules
+from foresail.risk.profiles import profile_named
+from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
+
+__all__ = ["Parts", "build_parts", "round_trip_costs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The stages that one backtest runs through, in the order in which they are met."""
+
+    instruments: tuple[Instrument, ...]
+    by_id: dict[InstrumentId, Instrument]
+    strategy: Strategy
+    allocator: VolatilityScaledTopK
+    gate: RiskGate
+    venue: SimulatedVenue
+    costs: CostModel
+    planner: PlannerSettings
+    limits: PositionLimits
+
+
+def round_trip_costs(model: CostModel, records: dict[InstrumentId, Instrument], names: Sequence[InstrumentId], prices: FloatArray, now: int) -> FloatArray:
+    """Return (n,) expected round-trip cost as a fraction of value; NaN where no price is known."""
+    return np.array([model.round_trip_fraction(float(p), now, records[n]) for n, p in zip(names, prices, strict=True)])
+
+
+def build_parts(
+    bars: Panel, bar_set: BarSet, settings: PipelineSettings, *, strategy: Strategy | None, explain: Explain | None
+) -> Parts:
+    """Return the stages for one backtest.
+
+    Raises
+    ------
+    UnknownNameError
+        If the panel holds an instrument that the set does not describe.
+    """
+    records = {one.id: one for one in bar_set.instruments}
+    for name in bars.instruments:
+        if name not in records:
+            raise UnknownNameError("instrument", name, records)
+    instruments = tuple(records[name] for name in bars.instruments)
+    costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
+    limits = profile_named(settings.profile).limits(bar_set.asset_class)
+    per_year = bars_per_year(bars.calendar, bars.frame)
+    per_day = max(1.0, NS_PER_DAY / frame_ns(bars.frame)) if bar_set.asset_class is not AssetClass.STOCK else max(1.0, per_year / 252.0)
+    if strategy is None:
+        ranking = RankSettings(
+            horizon=settings.decision_horizon,
+            frame=bars.frame,
+            top_k=settings.top_k,
+            cost_gate=settings.cost_gate,
+            price_basis=bar_set.price_basis,
+            bars_per_day=per_day,
+            bars_per_year=per_year,
+        )
+        strategy = RankExpectedReturn(ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain)
+    sizing = AllocatorSettings(
+        frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis
+    )
+    venue = VenueSettings(close_only=not bars.has("open"), allow_short=limits.shorting)
+    return Parts(
+        instruments=instruments,
+        by_id=records,
+        strategy=strategy,
+        allocator=VolatilityScaledTopK(limits, instruments, sizing),
+        gate=RiskGate(default_rules(limits), records),
+        venue=SimulatedVenue(instruments, costs, venue),
+        costs=costs,
+        planner=PlannerSettings(allow_short=limits.shorting, check_cash=bar_set.asset_class is not AssetClass.FOREX),
+        limits=limits,
+    )

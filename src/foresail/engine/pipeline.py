@@ -1,0 +1,135 @@
+"""The main job as one function: bars -> features -> calibrated forecasts -> decisions -> orders -> books.
+
+The order of the stages stands here and nowhere else. The canaries run the same function on altered input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.domain.calendars import bars_per_year
+from foresail.domain.panel import Panel
+from foresail.domain.training import Targets
+from foresail.engine.backtest import Backtest, BacktestInputs, run_backtest
+from foresail.engine.cache import FoldCache
+from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.walkforward import WalkForward, walk_forward
+from foresail.features import batch, catalogue, targets
+from foresail.features.context import FeatureContext, calendar_flags
+from foresail.protocols import Strategy
+
+__all__ = ["PipelineResult", "Prepared", "asof_join", "prepare", "run_pipeline", "select_instruments"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Features and labels of a market.
+
+    Attributes
+    ----------
+    absent : feature name -> why the data do not allow it
+    reference : name -> (T,) value known at each row
+    """
+
+    features: Panel
+    targets: Targets
+    scale: FloatArray
+    absent: dict[str, str]
+    reference: dict[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PipelineResult:
+    """Everything a run of the pipeline produced."""
+
+    data: MarketData
+    settings: PipelineSettings
+    prepared: Prepared
+    walk: WalkForward
+    backtest: Backtest
+
+
+def asof_join(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
+    """Return the newest value whose ``available_at`` is not after each instant; NaN before the first.
+
+    Parameters
+    ----------
+    times : (R,) ns UTC, ascending, when each value became available
+    values : (R,)
+    at : (T,) ns UTC
+    """
+    position = np.searchsorted(times, at, side="right") - 1
+    joined: FloatArray = np.where(position >= 0, values[np.maximum(position, 0)], np.nan)
+    return joined
+
+
+def select_instruments(data: MarketData, rows: Sequence[int]) -> MarketData:
+    """Return the market of some instruments, given by their rows."""
+    names = [data.bars.instruments[i] for i in sorted(rows)]
+    kept = set(names)
+    bar_set = replace(data.bar_set, instruments=tuple(i for i in data.bar_set.instruments if i.id in kept))
+    return replace(data, bars=data.bars.select(names), bar_set=bar_set, blocked_from=data.blocked_from[sorted(rows)])
+
+
+def _context(data: MarketData, reference: dict[str, FloatArray]) -> FeatureContext:
+    sectors = sorted({i.sector for i in data.bar_set.instruments})
+    by_id = {i.id: sectors.index(i.sector) for i in data.bar_set.instruments}
+    codes = np.array([by_id[name] for name in data.bars.instruments], dtype=np.int64)
+    names = tuple(sorted(reference))
+    values = np.array([reference[name] for name in names]) if names else np.empty((0, data.bars.shape[1]))
+    flags = calendar_flags(data.bars.start, data.bars.end, data.bars.calendar)
+    return FeatureContext(sector_codes=codes, reference_names=names, reference=values, calendar=flags)
+
+
+def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
+    """Return features, labels and their scale for a market."""
+    reference = {k: asof_join(t, v, data.bars.available_at) for k, (t, v) in sorted(data.reference.items())}
+    names = settings.features or None
+    specs, absent = catalogue.resolve(names, data.bars, tuple(sorted(reference)))
+    features = batch.compute(data.bars, [s.name for s in specs], _context(data, reference))
+    return Prepared(
+        features=features,
+        targets=targets.compute_targets(data.bars, settings.horizons),
+        scale=targets.label_scale(data.bars),
+        absent=dict(absent),
+        reference=reference,
+    )
+
+
+def run_pipeline(
+    data: MarketData,
+    settings: PipelineSettings,
+    *,
+    strategy: Strategy | None = None,
+    prepared: Prepared | None = None,
+    cache: FoldCache | None = None,
+    explained: bool = False,
+    progress: Progress | None = None,
+) -> PipelineResult:
+    """Run the main job.
+
+    Parameters
+    ----------
+    strategy : a plug-in; None takes the default strategy
+    prepared : features and labels if they exist already
+    explained : whether to work out which features moved the best ranked forecasts
+    """
+    ready = prepare(data, settings) if prepared is None else prepared
+    walk = walk_forward(
+        ready.features, ready.targets, ready.scale, settings, cache=cache, explained=explained, progress=progress
+    )
+    inputs = BacktestInputs(
+        data=data,
+        settings=settings,
+        features=ready.features,
+        reference=ready.reference,
+        walk=walk,
+        bars_per_year=bars_per_year(data.bars.calendar, data.bars.frame),
+    )
+    return PipelineResult(data, settings, ready, walk, run_backtest(inputs, strategy=strategy, progress=progress))

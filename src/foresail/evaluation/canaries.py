@@ -1,0 +1,240 @@
+"""Canaries: in every run, on a fixed sample of names, the pipeline is fed with things whose outcome is known.
+
+- shuffled labels: there is nothing to learn, so no skill may appear;
+- perturbed future: nothing decided before an instant may depend on what comes after it;
+- one-bar lag: older features must not do better, else the newest ones were not what they claim;
+- random walk: nothing can be earned before costs, and costs must be booked to the cent;
+- price scale: units of price must not matter.
+
+A statistical canary that falls outside two standard errors is repeated on fresh draws and fails only if all draws fail in
+the same direction; one honest run in twenty would otherwise be called invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray
+from foresail.core.seeds import generator
+from foresail.domain.forecast import ForecastBlock
+from foresail.domain.panel import Panel
+from foresail.domain.runs import CanaryResult
+from foresail.domain.training import Targets
+from foresail.engine.pipeline import PipelineResult, Prepared, prepare, run_pipeline, select_instruments
+from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.walkforward import WalkForward, walk_forward
+from foresail.evaluation.simulated_market import random_walk_market
+from foresail.measures.bootstrap import mean_interval
+from foresail.measures.errors import rank_ic_by_day
+
+__all__ = ["SAMPLE_NAMES", "canary_market", "run_canaries"]
+
+SAMPLE_NAMES = 30
+DRAWS = 3
+_PRICES = ("open", "high", "low", "close", "dividend", "spread")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Base:
+    data: MarketData
+    settings: PipelineSettings
+    prepared: Prepared
+    walk: WalkForward
+
+
+def canary_market(data: MarketData, settings: PipelineSettings) -> tuple[MarketData, PipelineSettings]:
+    """Return the fixed sample: the 30 names with most bars, and the newest stretch that three refits need.
+
+    Ties and order follow the instrument id, so the sample depends on the data alone.
+    """
+    counts = data.bars.present.sum(axis=1)
+    rows = sorted(np.argsort(-counts, kind="stable")[:SAMPLE_NAMES].tolist())
+    sample = select_instruments(data, rows)
+    walk = settings.walk_forward
+    train = min(walk.train_bars, max(walk.minimum_train_bars, 2 * walk.refit_bars))
+    length = train + 3 * walk.refit_bars
+    total = data.bars.shape[1]
+    first = max(0, total - length)
+    first -= first % settings.decision_horizon
+    sample = replace(sample, bars=_revived(sample.bars.cut(first, total)), blocked_from=np.maximum(sample.blocked_from - first, 0))
+    lean = replace(
+        settings,
+        horizons=(settings.decision_horizon,),
+        walk_forward=replace(walk, train_bars=train, minimum_train_bars=min(train, max(total // 2, 1))),
+    )
+    return sample, lean
+
+
+def _revived(bars: Panel) -> Panel:
+    """Return the panel without instruments that have no bar left in it."""
+    alive = [name for name, there in zip(bars.instruments, bars.present.any(axis=1), strict=True) if there]
+    return bars.select(alive) if len(alive) < len(bars.instruments) else bars
+
+
+def _skill(block: ForecastBlock, labels: FloatArray) -> FloatArray:
+    """Return the rank correlation of median forecast and label, one figure a decision time; NaN where undefined."""
+    middle = block.levels.index(0.5)
+    predicted = block.values[:, :, 0, -1, middle].T
+    realised = labels[:, block.position, 0, -1].T
+    return rank_ic_by_day(predicted, realised)
+
+
+def _mean_and_error(daily: FloatArray) -> tuple[float, float]:
+    """Return the mean and its standard error; decisions are a horizon apart, so their labels do not overlap."""
+    known = daily[np.isfinite(daily)]
+    if len(known) < 20:
+        return float("nan"), float("nan")
+    return float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
+
+
+def _shuffled(labels: Targets, seed: int, draw: int) -> Targets:
+    """Return labels exchanged among the names of each date; which names have one does not change."""
+    random = generator(seed, "shuffled-labels", draw)
+    values = labels.values.copy()
+    n, t = values.shape[:2]
+    flat = values.reshape(n, t, -1)
+    for now in range(t):
+        known = np.flatnonzero(np.isfinite(flat[:, now]).all(axis=1))
+        flat[known, now] = flat[random.permutation(known), now]
+    return replace(labels, values=flat.reshape(values.shape))
+
+
+def _shuffled_labels(base: _Base) -> CanaryResult:
+    figures, signs = [], []
+    for draw in range(DRAWS):
+        labels = _shuffled(base.prepared.targets, base.settings.seed, draw)
+        walk = walk_forward(base.prepared.features, labels, base.prepared.scale, base.settings)
+        mean, error = _mean_and_error(_skill(walk.block, labels.values))
+        figures.append({"rank_ic": mean, "standard_error": error})
+        outside = np.isfinite(mean) and abs(mean) > 2 * error
+        signs.append(float(np.sign(mean)) if outside else 0.0)
+        if not outside:
+            break
+    passed = 0.0 in signs or len(set(signs)) > 1
+    last = figures[-1]
+    text = f"labels exchanged among names: mean RankIC {last['rank_ic']:+.4f}, standard error {last['standard_error']:.4f}"
+    return CanaryResult("shuffled labels", passed, text, {"draws": figures})
+
+
+def _perturbed(data: MarketData, position: int, seed: int) -> MarketData:
+    """Return the market with every price and volume after ``position`` scrambled."""
+    random = generator(seed, "perturbed-future")
+    values = data.bars.values.copy()
+    after = values[:, position + 1 :]
+    noise = np.exp(random.normal(0.0, 0.5, size=after.shape[:2]))
+    for name in data.bars.fields:
+        if name in (*_PRICES, "volume", "total_factor"):
+            after[:, :, data.bars.index(name)] *= noise
+    return replace(data, bars=replace(data.bars, values=values))
+
+
+def _same(a: FloatArray, b: FloatArray) -> bool:
+    return bool(np.array_equal(a, b, equal_nan=True))
+
+
+def _perturbed_future(base: _Base) -> CanaryResult:
+    positions = base.walk.block.position
+    cut = int(positions[len(positions) // 2])
+    altered = _perturbed(base.data, cut, base.settings.seed)
+    first = run_pipeline(base.data, base.settings, prepared=base.prepared)
+    second = run_pipeline(altered, base.settings)
+    upto = int(np.searchsorted(positions, cut, side="right"))
+    checks = {
+        "features": _same(first.prepared.features.values[:, : cut + 1], second.prepared.features.values[:, : cut + 1]),
+        "forecasts": _same(first.walk.block.values[:, :upto], second.walk.block.values[:, :upto]),
+        "decisions": _decisions_until(first, cut) == _decisions_until(second, cut),
+    }
+    wrong = [name for name, ok in checks.items() if not ok]
+    text = f"everything after bar {cut} scrambled: " + ("all before it is bit-equal" if not wrong else f"{', '.join(wrong)} before it changed")
+    return CanaryResult("perturbed future", not wrong, text, {"position": cut, **checks})
+
+
+def _decisions_until(result: PipelineResult, cut: int) -> list[tuple[object, ...]]:
+    limit = int(result.data.bars.available_at[cut])
+    return [
+        (s.decided_at, s.instrument, s.kind.value, s.rank, s.expected_return, s.stop_price, s.target_price)
+        for s in result.backtest.signals
+        if s.decided_at <= limit
+    ]
+
+
+def _lagged(features: Panel) -> Panel:
+    values = np.full_like(features.values, np.nan)
+    values[:, 1:] = features.values[:, :-1]
+    return replace(features, values=values)
+
+
+def _one_bar_lag(base: _Base) -> CanaryResult:
+    lagged = walk_forward(_lagged(base.prepared.features), base.prepared.targets, base.prepared.scale, base.settings)
+    labels = base.prepared.targets.values
+    rise = _skill(lagged.block, labels) - _skill(base.walk.block, labels)
+    mean, error = _mean_and_error(rise)
+    half = len(rise) // 2
+    parts = [_mean_and_error(rise[:half]), _mean_and_error(rise[half:])]
+    suspicious = np.isfinite(mean) and mean > 2 * error and all(m > e for m, e in parts if np.isfinite(m))
+    text = f"features one bar older: RankIC changes by {mean:+.4f}, standard error {error:.4f}"
+    return CanaryResult("one-bar lag", not suspicious, text, {"rise": mean, "standard_error": error})
+
+
+def _random_walk(base: _Base) -> CanaryResult:
+    settings = replace(base.settings, cost_gate=False)
+    signs, figures = [], []
+    exact, enough = True, True
+    for draw in range(DRAWS):
+        market = random_walk_market(base.data, seed=base.settings.seed + draw)
+        result = run_pipeline(market, settings)
+        book = result.backtest
+        gross = np.diff(book.gross) / book.gross[:-1]
+        interval = mean_interval(gross[book.first :], seed=base.settings.seed)
+        booked = float(book.total_cost)
+        exact = exact and abs((book.gross[-1] - book.net[-1]) - booked) < 0.005
+        enough = enough and len(book.fills) >= 100
+        figures.append({"gross": interval.value, "low": interval.low, "high": interval.high, "fills": len(book.fills), "costs": booked})
+        signs.append(0 if interval.low <= 0 <= interval.high else int(np.sign(interval.value)))
+        if signs[-1] == 0:
+            break
+    passed = exact and enough and (0 in signs or len(set(signs)) > 1)
+    last = figures[-1]
+    text = (
+        f"random walk, cost gate off: {last['fills']} fills, gross {last['gross']:+.2e} a bar "
+        f"[{last['low']:+.2e}, {last['high']:+.2e}]" + ("" if exact else "; net is not gross minus booked costs")
+    )
+    return CanaryResult("random walk", passed, text, {"draws": figures, "costs_exact": exact, "enough_trades": enough})
+
+
+def _rescaled(data: MarketData) -> MarketData:
+    """Return the market with every third name's whole history multiplied by a constant, as a split would."""
+    values = data.bars.values.copy()
+    for name in data.bars.fields:
+        if name in _PRICES:
+            values[::3, :, data.bars.index(name)] *= 4.0
+    return replace(data, bars=replace(data.bars, values=values))
+
+
+def _price_scale(base: _Base) -> CanaryResult:
+    ready = prepare(_rescaled(base.data), base.settings)
+    walk = walk_forward(ready.features, ready.targets, ready.scale, base.settings)
+    passed = _same(walk.block.values, base.walk.block.values)
+    text = "every third name's prices times four: " + ("no forecast changes" if passed else "forecasts change")
+    return CanaryResult("price scale", passed, text, {})
+
+
+def run_canaries(data: MarketData, settings: PipelineSettings, progress: Progress | None = None) -> tuple[CanaryResult, ...]:
+    """Run every canary on the fixed sample and return what each saw."""
+    sample, lean = canary_market(data, settings)
+    ready = prepare(sample, lean)
+    base = _Base(sample, lean, ready, walk_forward(ready.features, ready.targets, ready.scale, lean))
+    checks = (_shuffled_labels, _perturbed_future, _one_bar_lag, _random_walk, _price_scale)
+    results = []
+    for i, check in enumerate(checks):
+        if progress is not None:
+            progress("canaries", i, len(checks))
+        results.append(check(base))
+    if progress is not None:
+        progress("canaries", len(checks), len(checks))
+    return tuple(results)
