@@ -11,9 +11,10 @@ total is kept beside, not booked again.
 from __future__ import annotations
 
 import dataclasses
+import decimal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import singledispatchmethod
 
 from foresail.core.errors import DataError, IntegrityError
@@ -36,6 +37,8 @@ from foresail.ledger.lots import Holding
 __all__ = ["Books", "BooksState", "Totals", "replay"]
 
 _ZERO = Decimal(0)
+_CONVERTED_UNIT = Decimal("1e-8")
+_TELLING = decimal.Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.Overflow])
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class Books:
         with localcontext(MONEY_CONTEXT):
             total = _ZERO
             for name, holding in self._holdings.items():
-                total += holding.value(self._price(name, prices)) * self._rate(holding.currency, rates)
+                total += self._converted(holding.value(self._price(name, prices)), holding.currency, rates)
             return total
 
     def equity(
@@ -147,7 +150,7 @@ class Books:
             cash = _ZERO
             for currency, total in self._totals.items():
                 if total.cash:
-                    cash += total.cash * self._rate(currency, rates)
+                    cash += self._converted(total.cash, currency, rates)
             return cash + self.market_value(prices, rates)
 
     def unrealised(self, currency: str | None = None, prices: Mapping[InstrumentId, Decimal] | None = None) -> Decimal:
@@ -319,12 +322,13 @@ class Books:
             raise DataError(f"{name} is held but its price is {price}", hint="mark it at its last known price")
         return price
 
-    def _rate(self, currency: str, rates: Mapping[str, Decimal] | None) -> Decimal:
+    def _converted(self, amount: Decimal, currency: str, rates: Mapping[str, Decimal] | None) -> Decimal:
+        """Return an amount in the account's currency; from another one it is rounded to 1e-8, for telling only."""
         if currency == self.currency:
-            return Decimal(1)
+            return amount
         if rates is None or currency not in rates:
             raise DataError(f"no rate from {currency} to {self.currency}", hint=f"pass rates={{{currency!r}: ...}}")
-        return rates[currency]
+        return _TELLING.multiply(amount, rates[currency]).quantize(_CONVERTED_UNIT, context=_TELLING)
 
 
 def replay(
