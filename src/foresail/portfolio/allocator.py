@@ -36,6 +36,7 @@ __all__ = ["EXIT_TARGETS", "AllocatorSettings", "VolatilityScaledTopK", "share_o
 EXIT_TARGETS = ("ratio", "signal", "none")
 _LONG = (SignalKind.BUY, SignalKind.STRONG_BUY)
 _SHORT = (SignalKind.SELL, SignalKind.STRONG_SELL)
+_FROZEN = 1e-6  # annualised volatility below which a price has not moved
 _TOLERANCE = 1e-9  # fraction of equity that is no change
 
 
@@ -176,7 +177,9 @@ class VolatilityScaledTopK:
         book = self._open(wishes, account, view)
         self._exclude(book)
         ceiling, reason = self._ceilings(book)
-        inverse = np.where((book.side != 0.0) & ~book.stuck, 1.0 / np.where(book.volatility > 0, book.volatility, 1), 0)
+        inverse = np.where(
+            (book.side != 0.0) & ~book.stuck, 1.0 / np.where(book.volatility > _FROZEN, book.volatility, 1), 0
+        )
         used = float(np.abs(book.current[book.stuck]).sum())
         budget = max(0.0, self._limits.gross_exposure - used)
         fair = share_out(budget, inverse, ceiling)
@@ -264,12 +267,12 @@ class VolatilityScaledTopK:
         """Return 1, -1 or 0: which position a signal wants. A finite stop means that it wants one."""
         if not math.isfinite(signal.stop_price):
             return 0.0
+        may_short = self._limits.shorting and self._settings.shorting
         if signal.kind is SignalKind.HOLD:
-            return math.copysign(1.0, held) if held != 0.0 else 0.0
+            return 1.0 if held > 0.0 else (-1.0 if held < 0.0 and may_short else 0.0)
         if signal.kind in _LONG:
             return 1.0
-        allowed = self._limits.shorting and self._settings.shorting
-        return -1.0 if allowed and signal.kind in _SHORT else 0.0
+        return -1.0 if may_short and signal.kind in _SHORT else 0.0
 
     def _multiplier(self, name: InstrumentId) -> float:
         known = self._instruments.get(name)
@@ -307,9 +310,9 @@ class VolatilityScaledTopK:
         with np.errstate(invalid="ignore"):
             distance = book.side * (book.entry - book.stop) / book.entry
             usable = np.isfinite(distance) & (distance > 0.0) & (book.price > 0.0)
-            spread = book.volatility > 0.0
+            moves = book.volatility > _FROZEN
         self._drop(book, wanted & ~usable, "no price, or a stop on the wrong side of the entry: no size (SIZE-13)")
-        self._drop(book, wanted & usable & ~spread, "volatility is not known from its last bars: no size")
+        self._drop(book, wanted & usable & ~moves, "volatility is not known from its last bars: no size")
         most = self._limits.max_positions
         if most is None:
             return

@@ -131,7 +131,7 @@ class RiskGate:
             for i, order in enumerate(orders):
                 if reducing[i] is exits:
                     quantity, rulings = self._review(order, projected)
-                    passed[i] = (order if quantity == order.quantity else replace(order, quantity=quantity), rulings)
+                    passed[i] = (replace(order, quantity=quantity) if rulings else order, rulings)
         return passed
 
     def _review(self, order: Order, projected: _Projected) -> tuple[Decimal, tuple[Ruling, ...]]:

@@ -1,0 +1,112 @@
+"""Every worked example of SIZE-01, 02, 03, 07, 08, 09, 13, 14."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+
+from foresail.core.errors import ConfigError
+from foresail.domain.instruments import AssetClass, PriceBasis
+from foresail.portfolio.sizing import (
+    SIZING_METHODS,
+    final_quantity,
+    fixed_percentage,
+    forex_lots,
+    pip_size,
+    pip_value,
+    small_account_units,
+    stop_based_shares,
+    tier_cap,
+    volatility_adjusted,
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "stop", "shares"),
+    [(D(100), D(95), 100), (D(50), D(40), 200), (D("182.50"), D("182.50") * D("0.97"), 54)],
+)
+def test_size_01_examples(entry, stop, shares):
+    assert stop_based_shares(D(100_000), entry, stop) == shares
+
+
+def test_size_01_without_the_cap_is_400():
+    assert stop_based_shares(D(100_000), D(100), D(95), cap=D(1)) == 400
+
+
+def test_size_02_example():
+    assert fixed_percentage(D(10_000), D(100), D(98)) == 50
+    assert fixed_percentage(D(10_000), D(98), D(100), is_short=True) == 50
+
+
+def test_size_03_example():
+    assert small_account_units(D(1_000), D("0.01"), D("0.50")) == 20
+
+
+def test_size_07_example_and_never_above_base():
+    assert volatility_adjusted(D(1_000), D("0.60")) == 250
+    assert volatility_adjusted(D(1_000), D("0.10")) == 1_000
+    assert volatility_adjusted(D(1_000), D("0.10"), may_lever=True) == 1_500
+
+
+def test_size_08_example():
+    assert forex_lots(D(10_000), D(30), D(10)) == (D("0.33"), D(33_000))
+    assert pip_size("JPY") == D("0.01")
+    assert pip_size("USD") == D("0.0001")
+    assert pip_value("USD", D(1)) == 10
+    assert pip_value("JPY", D(1) / D(100)) == 10
+
+
+@pytest.mark.parametrize(
+    ("price", "cap"), [(3.45, 0.05), (20.0, 0.08), (50.0, 0.10), (182.50, 0.12), (458.20, 0.12), (520.30, 0.15)]
+)
+def test_size_09_tier_caps_on_raw_prices(price, cap):
+    assert tier_cap(price, PriceBasis.RAW)[0] == cap
+
+
+def test_size_09_elsewhere_says_why_there_is_none():
+    cap, text = tier_cap(458.20, PriceBasis.SPLIT_ADJUSTED)
+    assert cap is None
+    assert "price basis split_adjusted" in text
+    assert tier_cap(0.30, PriceBasis.RAW)[0] == 0.0
+
+
+def test_size_13_minimum_of_all_limits_on_the_lot_grid():
+    limits = {"risk": D("50.7"), "position": D("40.9"), "liquidity": D(60)}
+    assert final_quantity(limits, lot=D(1)).quantity == 40
+    assert final_quantity(limits, lot=D(1)).bound_by == "position"
+    small = final_quantity({"risk": D("0.4")}, lot=D(1))
+    assert (small.quantity, small.reason) == (0, "risk leaves 0.4, less than one lot of 1")
+    below = final_quantity({"risk": D(5)}, lot=D(1), minimum=D(10))
+    assert (below.quantity, below.reason) == (0, "risk leaves 5, the broker's minimum is 10")
+
+
+@pytest.mark.parametrize("stop", [D(100), D(101)])
+def test_size_13_stop_at_or_beyond_the_entry_is_an_error(stop):
+    for size in (stop_based_shares, fixed_percentage):
+        with pytest.raises(ConfigError, match="must lie below"):
+            size(D(1_000), D(100), stop)
+
+
+@pytest.mark.parametrize("bad", [D("NaN"), D("Infinity"), D(-1)])
+def test_nan_never_becomes_a_size(bad):
+    with pytest.raises(ConfigError):
+        fixed_percentage(D(1_000), bad, D(90))
+    with pytest.raises(ConfigError):
+        final_quantity({"risk": bad}, lot=D(1))
+
+
+def test_arguments_out_of_range_are_refused():
+    for call in (
+        lambda: final_quantity({}, lot=D(1)),
+        lambda: volatility_adjusted(D(1), D(0)),
+        lambda: forex_lots(D(1), D(0), D(10)),
+        lambda: small_account_units(D(1), D(1), D(0)),
+    ):
+        with pytest.raises(ConfigError):
+            call()
+
+
+def test_size_14_methods_by_class():
+    assert SIZING_METHODS[AssetClass.FOREX] == "SIZE-08"
+    assert SIZING_METHODS[AssetClass.STOCK] == SIZING_METHODS[AssetClass.CRYPTO] == "SIZE-02"

@@ -1,0 +1,63 @@
+"""RISK-01 as data: the cells of the table, their origins, and what a class gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from foresail.core.errors import UnknownNameError
+from foresail.domain.instruments import AssetClass
+from foresail.risk.profiles import DEFAULT_PROFILE, PROFILES, comparison_exposure, profile_named
+
+TABLE = {  # profile: risk per trade, max position, sector, total exposure, daily loss, shorting
+    "nasdaq": (0.02, 0.10, None, 1.0, None, 0.0),
+    "institutional": (0.01, 0.05, 0.25, 1.0, 0.02, 0.0),
+    "small-account": (0.005, 0.10, None, 1.0, None, 0.0),
+    "low-latency": (None, 0.05, None, 0.50, 0.02, 1.0),
+    "funnel": (0.01, 0.10, None, 1.0, 0.02, 0.0),
+    "multi-asset": (0.01, 0.15, 0.20, None, 0.02, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_rows_of_the_table(name):
+    p = profile_named(name)
+    cells = (p.risk_per_trade, p.max_position, p.sector, p.total_exposure, p.daily_loss, p.shorting)
+    assert tuple(cell.value for cell in cells) == TABLE[name]
+
+
+def test_every_cell_names_its_origin_and_an_empty_one_says_why():
+    assert sorted(PROFILES) == sorted(TABLE)
+    for profile in PROFILES.values():
+        assert len(profile.rows()) == 23
+        for _, cell in profile.rows():
+            assert cell.origin.startswith(("RISK-01 [S", "RISK-05 [S", "RISK-07 [S"))
+            assert cell.value is not None or cell.note
+
+
+def test_unknown_profile_lists_the_known():
+    with pytest.raises(UnknownNameError, match="multi-asset"):
+        profile_named("brave")
+
+
+def test_limits_by_class_of_the_default_profile():
+    profile = profile_named(DEFAULT_PROFILE)
+    stock, crypto, forex = (profile.limits(c) for c in (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX))
+    assert (stock.class_exposure, crypto.class_exposure, forex.class_exposure) == (0.60, 0.30, 1.0)
+    assert (stock.sector, crypto.sector, forex.max_positions) == (0.20, None, 3)
+    assert stock.gross_exposure == 0.60
+    assert forex.gross_exposure == pytest.approx(0.90)  # what the cash floor leaves
+    assert stock.shorting
+
+
+def test_a_profile_that_is_silent_gets_rc_01_and_the_ten_percent_warning():
+    limits = profile_named("low-latency").limits(AssetClass.STOCK)
+    assert limits.risk_per_trade == 0.01
+    assert limits.gross_exposure == 0.50
+    assert profile_named("nasdaq").limits(AssetClass.STOCK).risk_per_trade == 0.02
+
+
+def test_comparison_exposure_is_what_the_strategy_can_reach():
+    profile = profile_named(DEFAULT_PROFILE)
+    assert comparison_exposure(profile, AssetClass.STOCK, top_k=20) == 0.60
+    assert comparison_exposure(profile, AssetClass.STOCK, top_k=3) == pytest.approx(0.45)
+    assert comparison_exposure(profile, AssetClass.FOREX, top_k=6) == pytest.approx(0.45)
