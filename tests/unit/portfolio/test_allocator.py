@@ -232,6 +232,7 @@ def test_caps_are_never_exceeded_and_order_changes_nothing(volatility, seed, cap
     again, shuffled = allocate([signals[i] for i in rng.permutation(count)], view, limits, choice, sectors)
     assert weights == again
     assert repr(result) == repr(shuffled)
+    assert list(result.instruments) == sorted(result.instruments)
     values = np.array(list(weights.values()))
     assert np.isfinite(values).all()
     assert (np.abs(values) <= cap + 1e-9).all()

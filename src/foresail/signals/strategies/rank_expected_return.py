@@ -43,7 +43,7 @@ from foresail.signals.rules.exits import ExitRules
 from foresail.signals.rules.expectation import confidence, expected_log_return
 from foresail.signals.rules.gates import cost_gate, illiquid, market_gate, missing_inputs
 
-__all__ = ["RankExpectedReturn", "RankSettings", "RankSpec", "RankState", "flat_cost"]
+__all__ = ["Costs", "Explain", "RankExpectedReturn", "RankSettings", "RankSpec", "RankState", "flat_cost"]
 
 Costs = Callable[[Sequence[InstrumentId], FloatArray, int], FloatArray]
 Explain = Callable[[int, Sequence[InstrumentId]], Mapping[InstrumentId, Sequence[Contribution]]]
