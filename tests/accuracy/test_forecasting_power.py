@@ -1,4 +1,4 @@
-"""How much of a planted skill the default forecaster keeps out of sample, and what online calibration makes of coverage.
+"""How much of a planted skill the default forecaster keeps, and what online calibration makes of its coverage.
 
 ``benchmarks/forecast_power.py`` prints the same figures for more markets and rival recipes.
 """
