@@ -1,0 +1,176 @@
+"""Bars for a run: from a described file or folder, from the workspace's store, or from the embedded sample.
+
+Everything ends as the same thing: a checked panel, its quality report, and the hashes by which ``verify`` finds it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foresail.adapters.embedded.sample import load_demo, load_indices
+from foresail.adapters.files.load import load_description
+from foresail.adapters.files.reader import read_bars
+from foresail.core.arrays import FloatArray, TimeArray
+from foresail.core.clock import Clock, SystemClock, format_ns
+from foresail.core.errors import ConfigError, DataError, UserError
+from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.panel import Panel
+from foresail.domain.quality import QualityReport
+from foresail.engine.settings import MarketData
+from foresail.store.embedded import EmbeddedStore
+from foresail.store.gate import check
+from foresail.store.hashing import content_hash
+from foresail.store.panels import cut_known, end_of_day_ns, to_panel
+
+__all__ = ["EMBEDDED", "Loaded", "load_bars", "parse_until"]
+
+EMBEDDED = "embedded:us20"  # how a run names the sample that ships inside installed packages
+
+Reference = dict[str, tuple[TimeArray, FloatArray]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A market ready to run.
+
+    Attributes
+    ----------
+    inputs : what ``run.json`` records of it: name, content hash, cut, names
+    index : name of the reference series that serves as market index; empty where there is none
+    notes : what was assumed or left out while reading
+    """
+
+    data: MarketData
+    quality: QualityReport
+    inputs: dict[str, Any]
+    index: str
+    notes: tuple[str, ...]
+
+
+def parse_until(text: str | None) -> int | None:
+    """Return the last nanosecond of a day given as YYYY-MM-DD, None for None.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no date.
+    """
+    if text is None:
+        return None
+    try:
+        return end_of_day_ns(date.fromisoformat(text))
+    except ValueError as e:
+        raise ConfigError(f"--until: expected a day such as 2012-06-30, received {text!r}") from e
+
+
+def load_bars(
+    bars: str,
+    *,
+    workspace: Path,
+    until_ns: int | None = None,
+    timezone: str | None = None,
+    names: int | None = None,
+    clock: Clock | None = None,
+) -> Loaded:
+    """Return the market that ``--bars`` names.
+
+    Raises
+    ------
+    UserError
+        If there is neither such a path nor such a set in the store.
+    DataError
+        If nothing of it can be used.
+    """
+    if bars == EMBEDDED:
+        return _embedded(until_ns, names)
+    path = Path(bars)
+    if path.exists():
+        description = load_description(path, {"zone": timezone} if timezone else None)
+        table, bar_set, quarantined, notes = read_bars(description)
+        clean, quality = check(table, bar_set)
+        quality = replace(
+            quality,
+            received=quality.received + len(quarantined),
+            quarantined=(*quarantined, *quality.quarantined),
+            notes=(*quality.notes, *notes),
+        )
+        return _loaded(clean, bar_set, quality, str(path.resolve()), until_ns, names)
+    store = EmbeddedStore(workspace / "store")
+    known = [one.name for one in store.sets()] if (workspace / "store").is_dir() else []
+    if bars not in known:
+        stored = f"; stored sets: {', '.join(known)}" if known else ""
+        raise UserError(
+            f"--bars {bars}: there is no such file or folder, and no imported set of that name{stored}",
+            hint="give a path, or: foresail import PATH --name N",
+        )
+    now = (SystemClock() if clock is None else clock).now()
+    panel = store.read(bars, known_at=now, until_ns=until_ns)
+    entry = store.entry(bars)
+    quality = QualityReport(received=int(panel.present.sum()), accepted=int(panel.present.sum()), expected=0)
+    table = store.read_table(bars)
+    inputs = {"bars": bars, "content": content_hash(table), "until": until_ns, "names": names}
+    return _finished(panel, entry.bar_set, quality, inputs, {}, "", names)
+
+
+def _loaded(
+    clean: BarTable, bar_set: BarSet, quality: QualityReport, name: str, until_ns: int | None, names: int | None
+) -> Loaded:
+    if quality.accepted == 0:
+        first = f"; the first reason: {quality.quarantined[0].reason}" if quality.quarantined else ""
+        raise DataError(f"{name}: none of {quality.received} rows can be used{first}", file=name, hint="foresail import --describe PATH")
+    kept = clean if until_ns is None else cut_known(clean, until_ns)
+    panel = to_panel(clean, bar_set, known_at_ns=until_ns)
+    inputs = {"bars": name, "content": content_hash(kept), "until": until_ns, "names": names}
+    return _finished(panel, bar_set, quality, inputs, {}, "", names)
+
+
+def _embedded(until_ns: int | None, names: int | None) -> Loaded:
+    table, bar_set, reference = load_demo()
+    clean, quality = check(table, bar_set)
+    panel = to_panel(clean, bar_set, known_at_ns=until_ns)
+    series: Reference = {"oil" if key == "wti" else key: value for key, value in reference.items()}
+    index_bars, index_set = load_indices()
+    checked, _ = check(index_bars, index_set)
+    indices = to_panel(checked, index_set)
+    for row, identifier in enumerate(indices.instruments):
+        close = indices.field("close")[row]
+        seen = np.isfinite(close)
+        key = "sp500" if identifier.endswith("SPX") else "nasdaq"
+        series.setdefault(key, (indices.available_at[seen], close[seen]))
+    inputs = {"bars": EMBEDDED, "content": content_hash(clean), "until": until_ns, "names": names}
+    return _finished(panel, bar_set, quality, inputs, series, "sp500", names)
+
+
+def _finished(
+    panel: Panel,
+    bar_set: BarSet,
+    quality: QualityReport,
+    inputs: dict[str, Any],
+    reference: Reference,
+    index: str,
+    names: int | None,
+) -> Loaded:
+    if names is not None and names < len(panel.instruments):
+        panel = panel.select(panel.instruments[:names])
+    kept = set(panel.instruments)
+    bar_set = replace(bar_set, instruments=tuple(one for one in bar_set.instruments if one.id in kept))
+    blocked = np.full(len(panel.instruments), len(panel.end), dtype=np.int64)
+    for name, end in quality.blocked:
+        if name in kept:
+            row = panel.instruments.index(name)  # type: ignore[arg-type]
+            blocked[row] = min(blocked[row], int(np.searchsorted(panel.end, end)))
+    _check_enough(panel, bar_set)
+    data = MarketData(bars=panel, bar_set=bar_set, reference=reference, blocked_from=blocked)
+    return Loaded(data, quality, inputs, index, ())
+
+
+def _check_enough(panel: Panel, bar_set: BarSet) -> None:
+    n, t, _ = panel.shape
+    if t < 2 or not panel.present.any():
+        first = format_ns(int(panel.end[0])) if t else "never"
+        raise DataError(f"set {bar_set.name}: {t} bar of {n} instruments (first {first}): nothing to learn from", hint="give a longer history")
