@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -37,6 +38,9 @@ EXIT_TARGETS = ("ratio", "signal", "none")
 _LONG = (SignalKind.BUY, SignalKind.STRONG_BUY)
 _SHORT = (SignalKind.SELL, SignalKind.STRONG_SELL)
 _FROZEN = 1e-6  # annualised volatility below which a price has not moved
+_ONE = Decimal(1)
+_NO_RATES: Mapping[str, Decimal] = {}
+Rates = Mapping[str, Decimal]
 _TOLERANCE = 1e-9  # fraction of equity that is no change
 
 
@@ -152,18 +156,23 @@ class VolatilityScaledTopK:
         self._sector = {name: codes[sector] for name, sector in sectors.items()}
         self._sector_names = sorted(set(sectors.values()))
 
-    def targets(self, intents: Sequence[Intent], view: MarketView) -> TargetWeights | None:
+    def targets(self, intents: Sequence[Intent], view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights | None:
         """Return weights for a strategy's intents, None where they say nothing about weights.
 
         Signals are sized; Weights count only where there are no Signals, and are capped.
+
+        Parameters
+        ----------
+        rates : quote currency -> account currency for one unit of it; a currency that is not named counts as the
+            account's own
         """
         signals = [intent for intent in intents if isinstance(intent, Signal)]
         if signals:
-            return self.allocate(signals, view)
+            return self.allocate(signals, view, rates=rates)
         wishes = [intent for intent in intents if isinstance(intent, Weights)]
-        return self.cap(wishes[-1], view) if wishes else None
+        return self.cap(wishes[-1], view, rates=rates) if wishes else None
 
-    def allocate(self, signals: Sequence[Signal], view: MarketView) -> TargetWeights:
+    def allocate(self, signals: Sequence[Signal], view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights:
         """Return fractions of equity with stops and targets; a held name that is not wanted has weight 0."""
         account = view.account()
         held = {p.instrument: float(p.quantity) for p in account.positions}
@@ -174,7 +183,7 @@ class VolatilityScaledTopK:
                 hold = one.kind is SignalKind.HOLD
                 levels = (one.entry_price, one.stop_price, one.target_price)
                 wishes[one.instrument] = _Wish(side, hold, one.rank, *levels)
-        book = self._open(wishes, account, view)
+        book = self._open(wishes, account, view, rates)
         self._exclude(book)
         ceiling, reason = self._ceilings(book)
         inverse = np.where(
@@ -194,7 +203,7 @@ class VolatilityScaledTopK:
             book.notes.append((book.names[i], reason[i]))
         return self._close(book, size)
 
-    def cap(self, wish: Weights, view: MarketView) -> TargetWeights:
+    def cap(self, wish: Weights, view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights:
         """Return a strategy's own weights within the same limits; without stops, since none were given.
 
         Loss at the stop is then measured with the class's stop distance (RISK-05).
@@ -208,7 +217,7 @@ class VolatilityScaledTopK:
             elif weight != 0.0:
                 asked[name] = weight
         wishes = {name: _Wish(math.copysign(1.0, weight)) for name, weight in asked.items()}
-        book = self._open(wishes, view.account(), view)
+        book = self._open(wishes, view.account(), view, rates)
         book.notes.extend(refused)
         self._drop(book, (book.side != 0.0) & ~book.stuck & ~(book.price > 0.0), "no price is known: no size")
         ceiling, reason = self._ceilings(book)
@@ -224,7 +233,7 @@ class VolatilityScaledTopK:
 
     # -- steps --------------------------------------------------------------------------------------------------
 
-    def _open(self, wishes: Mapping[InstrumentId, _Wish], account: Account, view: MarketView) -> _Book:
+    def _open(self, wishes: Mapping[InstrumentId, _Wish], account: Account, view: MarketView, rates: Rates) -> _Book:
         equity = float(account.equity)
         if not (math.isfinite(equity) and equity > 0.0):
             raise ConfigError(f"sizing needs positive equity, received {account.equity}")
@@ -233,6 +242,7 @@ class VolatilityScaledTopK:
         names = sorted((wishes.keys() & tradable) | held.keys())
         price, volatility, traded = self._market(view.bars(self._settings.frame, self._settings.lookback + 1), names)
         count = len(names)
+        worth = np.array([self._unit_value(name, rates) for name in names])
         book = _Book(
             names=names,
             side=np.zeros(count),
@@ -244,7 +254,7 @@ class VolatilityScaledTopK:
             target=np.full(count, np.nan),
             current=np.zeros(count),
             volatility=volatility,
-            traded=traded / equity,
+            traded=traded * worth / equity,
             price=price,
             notes=[],
         )
@@ -253,7 +263,7 @@ class VolatilityScaledTopK:
             units = float(position.quantity) if position is not None else 0.0
             if position is not None:
                 paid = float(price[i]) if price[i] > 0.0 else float(position.average_price)
-                book.current[i] = units * paid * self._multiplier(name) / equity
+                book.current[i] = units * paid * worth[i] / equity
             wish = wishes.get(name)
             if name not in tradable:
                 book.stuck[i] = True
@@ -274,9 +284,10 @@ class VolatilityScaledTopK:
             return 1.0
         return -1.0 if may_short and signal.kind in _SHORT else 0.0
 
-    def _multiplier(self, name: InstrumentId) -> float:
+    def _unit_value(self, name: InstrumentId, rates: Rates) -> float:
+        """Return account currency for one unit of instrument at a price of 1."""
         known = self._instruments.get(name)
-        return float(known.multiplier) if known is not None else 1.0
+        return float(known.multiplier * rates.get(known.currency, _ONE)) if known is not None else 1.0
 
     def _market(self, bars: Panel, names: Sequence[InstrumentId]) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return last known price, annualised volatility and daily traded value of names, (n,) each."""

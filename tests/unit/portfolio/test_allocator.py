@@ -132,6 +132,14 @@ def test_a_hold_of_nothing_and_a_signal_without_stop_ask_for_nothing():
     assert weights == {}
 
 
+def test_a_foreign_quote_currency_is_converted():
+    view = view_of([0.02], held={0: 10_000}, price=150.0)
+    allocator = VolatilityScaledTopK(WIDE, [Instrument(name(0), "", AssetClass.FOREX, currency="JPY")], FREE)
+    result = allocator.targets([signal(0, SignalKind.HOLD)], view, rates={"JPY": Decimal("0.0064")})
+    price = float(view.panel.field("close")[0, -1])
+    assert result.weights == pytest.approx((10_000 * price * 0.0064 / 100_000,))
+
+
 def test_small_changes_are_left_out():
     view = view_of([0.02] * 2, held={0: 280})
     weights, _ = allocate([signal(0), signal(1)], view, WIDE, dataclasses.replace(FREE, drift_band=0.25))

@@ -77,6 +77,12 @@ def test_sector_cap_counts_the_whole_sector_and_carries_the_batch():
     assert results[1][1] == ["RISK-01 sector"]
 
 
+def test_names_of_unknown_sector_do_not_share_a_cap():
+    seen = view()
+    seen.sector = lambda instrument: "unknown"
+    assert [q for q, _ in review([order(A, "150"), order(B, "150")], seen)] == [150, 150]
+
+
 def test_class_cap_and_its_separate_budget():
     limits = dataclasses.replace(LIMITS, sector=None, class_exposure=0.20)
     results = review([order(A, "150"), order(B, "150"), order(X, "150")], view(), limits)

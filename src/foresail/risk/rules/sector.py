@@ -11,6 +11,8 @@ from foresail.risk.exposure import allow, gross_value, shrink_to_value
 
 __all__ = ["SectorExposure"]
 
+_UNMAPPED = ("", "unknown")
+
 
 @dataclass(frozen=True, slots=True)
 class SectorExposure:
@@ -25,5 +27,8 @@ class SectorExposure:
         if cap is None:
             return allow(self.name, order)
         sector = view.sector(order.instrument)
-        used = gross_value(view, lambda other: view.sector(other) == sector)
+        if sector in _UNMAPPED:
+            used, sector = gross_value(view, lambda other: other == order.instrument), order.instrument
+        else:
+            used = gross_value(view, lambda other: view.sector(other) == sector)
         return shrink_to_value(self.name, order, view, used, limit=cap, what=f"sector {sector}")
