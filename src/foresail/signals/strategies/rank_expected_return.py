@@ -235,14 +235,10 @@ class RankExpectedReturn:
                 state.highest[name] = max(close, state.highest.get(name, close))
         state.decisions += 1
 
-    def _signals(self, state: RankState, judged: _Judged, now: int) -> list[Signal]:
-        seen, settings = judged.seen, self._settings
-        exits = place_exits(seen, judged.side, settings.exits, basis=settings.price_basis, highest=state.highest)
-        stops, targets = exits.stops, exits.targets
-        wanted = [seen.ids[i] for i in np.flatnonzero(judged.side != 0)]
-        told = self._explain(now, wanted) if self._explain is not None else {}
-        low, high = np.expm1(seen.level(seen.curve, 0.10)), np.expm1(seen.level(seen.curve, 0.90))
-        blank = Signal(
+    def _blank(self, seen: Observation, now: int) -> Signal:
+        """Return the part that all signals of a decision share."""
+        settings = self._settings
+        return Signal(
             instrument=InstrumentId(""),
             kind=SignalKind.HOLD,
             horizon=horizon_of(settings.horizon, settings.bars_per_day),
@@ -262,6 +258,15 @@ class RankExpectedReturn:
             decided_at=now,
             expires_at=now + round(settings.horizon / settings.bars_per_year * _NS_PER_YEAR),
         )
+
+    def _signals(self, state: RankState, judged: _Judged, now: int) -> list[Signal]:
+        seen, settings = judged.seen, self._settings
+        exits = place_exits(seen, judged.side, settings.exits, basis=settings.price_basis, highest=state.highest)
+        stops, targets = exits.stops, exits.targets
+        wanted = [seen.ids[i] for i in np.flatnonzero(judged.side != 0)]
+        told = self._explain(now, wanted) if self._explain is not None else {}
+        low, high = np.expm1(seen.level(seen.curve, 0.10)), np.expm1(seen.level(seen.curve, 0.90))
+        blank = self._blank(seen, now)
         signals = []
         for i in np.argsort(judged.place, kind="stable"):
             outlook = Outlook(
