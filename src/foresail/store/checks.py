@@ -60,7 +60,7 @@ class Jumps:
     ----------
     simple_return : (R,) close against the close before, fraction
     overnight : (R,) open (close where absent) over the close before
-    reach : (R,) distance of high or low from open and close, fraction
+    reach : (R,) distance of high or low from the close, fraction
     beyond : DATA-55; ``spike`` is the part of it that only high or low shows
     split_like : DATA-56
     unexplained : an overnight move that may be an unrecorded corporate action
@@ -106,8 +106,7 @@ def find_jumps(columns: Columns, bar_set: BarSet) -> Jumps:
         simple = adjusted / before - 1.0
         overnight = opening / before
         high, low = columns.values("high")[first], columns.values("low")[first]
-        top, bottom = np.fmax(open_, close), np.fmin(open_, close)
-        reach = np.fmax(high / top - 1.0, bottom / low - 1.0)
+        reach = np.fmax(high / close - 1.0, close / low - 1.0)
         limit = _JUMP[bar_set.asset_class]
         beyond = (np.abs(simple) > limit) | (np.abs(simple) > _ROBUST_LIMIT * _past_scale(simple, begins))
         spike = np.nan_to_num(reach) > max(limit, 0.5)

@@ -31,7 +31,7 @@ from foresail.domain.instruments import Instrument
 from foresail.domain.panel import Panel
 from foresail.domain.quality import QualityReport
 from foresail.store.gate import check
-from foresail.store.manifest import Manifest, Part, SetEntry, load_manifest, save_manifest
+from foresail.store.manifest import Part, SetEntry, load_manifest, save_manifest
 from foresail.store.ordering import Columns, sorted_columns
 from foresail.store.panels import to_panel
 from foresail.store.prints import chain_factors, is_stored
@@ -81,14 +81,14 @@ class EmbeddedStore:
             manifest = load_manifest(self._manifest_path)
             entry = manifest.sets.get(bar_set.name)
             merged_set = bar_set if entry is None else _merged_set(entry.bar_set, bar_set)
-            fresh, known = self._fresh(accepted, entry)
+            stored = sorted_columns(self._read_parts(entry or SetEntry(merged_set)))
+            fresh, known = _fresh(accepted, stored)
             report = replace(report, collapsed=report.collapsed + known)
-            parts = self._write_parts(fresh, merged_set, entry, stamp)
-            stored = entry or SetEntry(merged_set)
-            stored = SetEntry(merged_set, stored.parts + parts, (*stored.reports, plain(report)))
-            manifest = manifest.put(bar_set.name, stored)
-            self._write_latest(manifest, fresh, bar_set.name)
-            save_manifest(self._manifest_path, manifest)
+            before = entry or SetEntry(merged_set)
+            parts = self._write_parts(fresh, merged_set, len(before.reports), stamp)
+            after = SetEntry(merged_set, before.parts + parts, (*before.reports, plain(report)))
+            save_manifest(self._manifest_path, manifest.put(bar_set.name, after))
+            self._write_latest(pa.concat_tables([stored.table, fresh.table]), bar_set.name)
         return report
 
     def read(
@@ -163,10 +163,22 @@ class EmbeddedStore:
         return self._folder / "manifest.json"
 
     @contextmanager
+    def _failing_plainly(self) -> Iterator[None]:
+        """Turn a full disk or a folder that cannot be written into an error that says where."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as e:
+            raise DataError(
+                f"{self._folder}: the store cannot be written: {e.strerror}; nothing of this import was kept",
+                file=str(self._folder),
+                hint="make room or choose another workspace, then import again",
+            ) from e
+
+    @contextmanager
     def _writing(self) -> Iterator[None]:
         """Hold the store for one writer; a second one is told so."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
+        with self._failing_plainly(), (self._folder / ".lock").open("w") as lock:
             if sys.platform != "win32":
                 import fcntl
 
@@ -180,19 +192,8 @@ class EmbeddedStore:
                     ) from e
             yield
 
-    def _fresh(self, accepted: BarTable, entry: SetEntry | None) -> tuple[Columns, int]:
-        """Return the prints that the store does not have, chained to the stored ones, and how many it has already."""
-        columns = sorted_columns(accepted)
-        if entry is None or not entry.parts:
-            return columns, 0
-        stored = sorted_columns(self._read_parts(entry))
-        fresh = ~is_stored(columns, stored)
-        chained = chain_factors(columns, stored)
-        return chained.take(np.flatnonzero(fresh)), int((~fresh).sum())
-
-    def _write_parts(self, columns: Columns, bar_set: BarSet, entry: SetEntry | None, stamp: int) -> tuple[Part, ...]:
+    def _write_parts(self, columns: Columns, bar_set: BarSet, number: int, stamp: int) -> tuple[Part, ...]:
         years = columns.end.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970
-        number = 0 if entry is None else len(entry.reports)
         parts = []
         for year in np.unique(years).tolist():
             rows = np.flatnonzero(years == year)
@@ -228,20 +229,28 @@ class EmbeddedStore:
             )
         return pq.read_table(io.BytesIO(data)).select(bar_schema().names)
 
-    def _write_latest(self, manifest: Manifest, fresh: Columns, name: str) -> None:
+    def _write_latest(self, prints: pa.Table, name: str) -> None:
+        """Renew the rows of one set in the table of newest bars: a projection, written after the manifest."""
         path = self._folder / "latest.parquet"
         schema = pa.schema([pa.field("set", pa.string()), *bar_schema()])
-        table = pq.read_table(path) if path.exists() else schema.empty_table()
-        new = fresh.table.add_column(0, "set", pa.array([name] * fresh.table.num_rows, type=pa.string()))
-        joined = pa.concat_tables([table, new])
-        joined = joined.filter(pc.is_in(joined.column("set"), value_set=pa.array(sorted(manifest.sets))))
-        order = [(key, "ascending") for key in ("set", "instrument", "end", "available_at", "recorded_at")]
-        joined = joined.sort_by(order)
-        keys = pc.binary_join_element_wise(joined.column("set"), joined.column("instrument"), "\x1f").combine_chunks()
-        codes = np.asarray(keys.dictionary_encode().indices)
-        last = np.ones(len(codes), dtype=np.bool_)
-        last[:-1] = np.diff(codes) != 0
-        write_atomic(path, _parquet_bytes(joined.filter(pa.array(last))))
+        others = pq.read_table(path) if path.exists() else schema.empty_table()
+        others = others.filter(pc.not_equal(others.column("set"), name))
+        columns = sorted_columns(BarTable(prints))
+        last = np.ones(len(columns.code), dtype=np.bool_)
+        last[:-1] = np.diff(columns.code) != 0
+        newest = columns.table.filter(pa.array(last)).select(bar_schema().names)
+        newest = newest.add_column(0, schema.field("set"), pa.array([name] * newest.num_rows, type=pa.string()))
+        joined = pa.concat_tables([others, newest]).sort_by([("set", "ascending"), ("instrument", "ascending")])
+        write_atomic(path, _parquet_bytes(joined))
+
+
+def _fresh(accepted: BarTable, stored: Columns) -> tuple[Columns, int]:
+    """Return the prints that the store does not have, chained to the stored ones, and how many it has already."""
+    columns = sorted_columns(accepted)
+    if len(stored.code) == 0:
+        return columns, 0
+    fresh = ~is_stored(columns, stored)
+    return chain_factors(columns, stored).take(np.flatnonzero(fresh)), int((~fresh).sum())
 
 
 def _parquet_bytes(table: pa.Table) -> bytes:

@@ -22,7 +22,7 @@ from foresail.domain.calendars import frame_ns
 from foresail.domain.instruments import PriceBasis
 from foresail.domain.quality import QualityFlag, QualityReport, QuarantinedRow
 from foresail.store.checks import Jumps, count_gaps, find_frozen, find_jumps, find_wide_quotes, impossible
-from foresail.store.ordering import VALUE_COLUMNS, Columns, sorted_columns
+from foresail.store.ordering import VALUE_COLUMNS, Columns, keep_rows, sorted_columns
 
 __all__ = ["check"]
 
@@ -122,7 +122,7 @@ def _settle_duplicates(columns: Columns, findings: _Findings) -> tuple[Columns, 
     bad = bad_groups[group]
     findings.set_aside(columns, bad, "end", "DATA-53", "several different bars of one instrument and time")
     repeated = np.r_[False, tied] & ~bad
-    return columns.take(np.flatnonzero(~bad & ~repeated)), int(repeated.sum())
+    return keep_rows(columns, ~bad & ~repeated), int(repeated.sum())
 
 
 def _drop_bad_bars(columns: Columns, findings: _Findings, bar_set: BarSet) -> Columns:
@@ -146,7 +146,7 @@ def _drop_bad_bars(columns: Columns, findings: _Findings, bar_set: BarSet) -> Co
     if not bar_set.known_by_date:
         for position in np.flatnonzero(late).tolist():
             findings.flags.append(_flag(columns, position, "DATA-59", "known later than 3 intervals after its end"))
-    return columns.take(np.flatnonzero(~bad)) if bad.any() else columns
+    return keep_rows(columns, ~bad) if bad.any() else columns
 
 
 def _with_column(columns: Columns, name: str, values: FloatArray) -> Columns:
@@ -179,7 +179,7 @@ def _jumps(columns: Columns, bar_set: BarSet, findings: _Findings) -> tuple[Colu
         if jumps.split_like[position]:
             text += f", overnight ratio {overnight:.3f} looks like a split that is not recorded"
         elif jumps.spike[position]:
-            text = f"high or low stands {float(jumps.reach[position]):.1%} away from open and close"
+            text = f"high or low stands {float(jumps.reach[position]):.1%} away from the close"
         findings.flags.append(_flag(columns, position, rule, text))
     if contradicted.any():
         kept = np.flatnonzero(~contradicted)

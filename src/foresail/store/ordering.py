@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
 from foresail.core.errors import DataError
 from foresail.domain.bars import BAR_COLUMNS, BarTable, bar_schema
 
-__all__ = ["VALUE_COLUMNS", "Columns", "sorted_columns"]
+__all__ = ["VALUE_COLUMNS", "Columns", "keep_rows", "sorted_columns"]
 
 VALUE_COLUMNS = tuple(name for name, kind, _ in BAR_COLUMNS if kind == "double")
 _TIMES = ("start", "end", "available_at")
@@ -112,3 +112,32 @@ def _in_order(columns: Columns) -> bool:
         ascending |= tied & (step > 0)
         tied &= step == 0
     return bool(np.all(ascending))  # a full tie goes the slow way, which orders by value
+
+
+def keep_rows(columns: Columns, keep: BoolArray) -> Columns:
+    """Return the rows of a mask; payments and splits of bars that vanish move to the instrument's next bar.
+
+    A position is held through a bar that was set aside, so what went ex there must still reach it.
+    """
+    kept = columns.take(np.flatnonzero(keep))
+    dividend, split = columns.values("dividend"), columns.values("split")
+    eventful = (np.nan_to_num(dividend) != 0.0) | (np.nan_to_num(split, nan=1.0) != 1.0)
+    lost = np.flatnonzero(~keep & eventful)
+    if len(lost) == 0:
+        return kept
+    new_dividend, new_split = np.nan_to_num(kept.values("dividend")), np.nan_to_num(kept.values("split"), nan=1.0)
+    moved: set[tuple[int, int]] = set()
+    for row in lost.tolist():
+        key = (int(columns.code[row]), int(columns.end[row]))
+        low, high = np.searchsorted(kept.code, [key[0], key[0] + 1])
+        first, after = low + np.searchsorted(kept.end[low:high], [key[1], key[1] + 1])
+        if key in moved or first < after or after >= high:
+            continue  # another print of the same bar stays, or there is no later bar
+        moved.add(key)
+        last = low + np.searchsorted(kept.end[low:high], kept.end[after], side="right")
+        new_dividend[after:last] += float(np.nan_to_num(dividend[row]))
+        new_split[after:last] *= float(np.nan_to_num(split[row], nan=1.0))
+    table = kept.table
+    for name, values in (("dividend", new_dividend), ("split", new_split)):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return replace(kept, table=table)

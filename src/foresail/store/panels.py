@@ -19,7 +19,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet, BarTable
 from foresail.domain.calendars import inside_sessions
 from foresail.domain.panel import Panel
-from foresail.store.ordering import Columns, sorted_columns
+from foresail.store.ordering import Columns, keep_rows, sorted_columns
 
 __all__ = ["PANEL_FIELDS", "cut_known", "end_of_day_ns", "late_bars", "to_panel"]
 
@@ -93,14 +93,14 @@ def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None,
     columns = columns.take(_chosen_prints(columns, latest=latest))
     inside = inside_sessions(bar_set.calendar, columns.end)
     if not inside.all():
-        columns = columns.take(np.flatnonzero(inside))
+        columns = keep_rows(columns, inside)
     grid, position = np.unique(columns.end, return_inverse=True)
     row_known = _row_known(position, columns.available, len(grid)) if len(grid) else grid
     kept_times = row_known <= (np.iinfo(np.int64).max if known_at_ns is None else known_at_ns)
     keep = kept_times[position] & ~late_bars(position, columns.available, row_known)
     if not keep.any():
         raise _no_data(bar_set, columns, known_at_ns)
-    columns, position = columns.take(np.flatnonzero(keep)), position[keep]
+    columns, position = keep_rows(columns, keep), position[keep]
     return _fill(columns, bar_set, grid, row_known, position)
 
 

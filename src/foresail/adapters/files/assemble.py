@@ -26,6 +26,7 @@ from foresail.domain.quality import QuarantinedRow
 
 __all__ = ["FileRows", "assemble"]
 
+_CLOCK_CHANGE = 3600 * NS_PER_S
 _COARSE_RUN = 20  # so many steps in a row, each a whole day: the file holds daily bars there
 _STORED = ("open", "high", "low", "close", "volume", "spread")
 
@@ -153,14 +154,15 @@ def _refuse_coarse(bars: _Located, description: SetDescription, files: list[str]
     if frame_ns(description.frame) >= NS_PER_DAY or len(bars.end) <= _COARSE_RUN:
         return
     step = np.diff(bars.end)
-    daily = (np.diff(bars.code) == 0) & (step > 0) & (step % NS_PER_DAY == 0)
+    off = np.minimum(step % NS_PER_DAY, -step % NS_PER_DAY)  # a clock change moves local days by an hour
+    daily = (np.diff(bars.code) == 0) & (step >= NS_PER_DAY - _CLOCK_CHANGE) & (off <= _CLOCK_CHANGE)
     run = np.convolve(daily, np.ones(_COARSE_RUN, dtype=np.int64), mode="valid")
     found = np.flatnonzero(run == _COARSE_RUN)
     if len(found) == 0:
         return
     place = int(found[0])
-    finer = np.flatnonzero(~daily[place:])
-    until = format_ns(int(bars.start[place + int(finer[0]) + 1])) if len(finer) else "the end"
+    last = int(found[-1]) + _COARSE_RUN
+    until = format_ns(int(bars.start[min(last + 1, len(bars.start) - 1)]))
     row = int(bars.rows.row[place])
     raise DataError(
         f"{files[bars.rows.file[place]]}, row {row}: expected {description.frame} bars, received bars that are whole "

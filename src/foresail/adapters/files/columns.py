@@ -18,7 +18,7 @@ __all__ = ["ALIASES", "MISSING_MARKERS", "alias_rank", "find_columns", "match_ro
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
-        "ts", "time", "timestamp", "date", "datetime", "unix", "unix_timestamp", "window_start", "open_time",
+        "ts", "unix", "unix_timestamp", "timestamp", "datetime", "time", "date", "window_start", "open_time",
         "gmt_time",
     ),
     "symbol": ("symbol", "ticker", "instrument", "pair", "code"),
