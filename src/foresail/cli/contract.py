@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -27,6 +28,9 @@ __all__ = [
     "EXIT_USAGE",
     "Progress",
     "execute",
+    "exit_code_of",
+    "leave_interrupted",
+    "refuse_usage",
 ]
 
 EXIT_DONE, EXIT_USAGE, EXIT_DATA, EXIT_INVALID, EXIT_MISSING, EXIT_INTERRUPTED = 0, 2, 3, 4, 5, 130
@@ -95,15 +99,35 @@ def _error_document(error: BaseException, code: int) -> dict[str, Any]:
     return document
 
 
+def _write_document(document: dict[str, Any]) -> None:
+    """Write the one JSON document, whole or not at all: it is text before its first letter leaves."""
+    text = json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def _fail(error: BaseException, code: int, *, as_json: bool) -> NoReturn:
-    if as_json:
-        sys.stdout.write(json.dumps(_error_document(error, code), indent=1, ensure_ascii=False) + "\n")
     sys.stderr.write(f"foresail: {error}\n")
+    if as_json:
+        _write_document(_error_document(error, code))
     raise SystemExit(code)
 
 
+def refuse_usage(text: str, *, as_json: bool) -> NoReturn:
+    """Leave because the command line itself is wrong; the caller has told a person already."""
+    if as_json:
+        _write_document({"error": "UsageError", "text": text, "exit_code": EXIT_USAGE})
+    raise SystemExit(EXIT_USAGE)
+
+
+def leave_interrupted(*, as_json: bool) -> NoReturn:
+    """Leave because the user pressed Ctrl-C."""
+    text = "interrupted; nothing half written is kept, a repeated run resumes from the cache"
+    _fail(KeyboardInterrupt(text), EXIT_INTERRUPTED, as_json=as_json)
+
+
 def execute(work: Callable[[], tuple[Any, list[str], int]], *, as_json: bool) -> NoReturn:
-    """Run one use case and leave with its exit code.
+    """Run one use case, print what it returns and leave with its exit code.
 
     Parameters
     ----------
@@ -111,23 +135,21 @@ def execute(work: Callable[[], tuple[Any, list[str], int]], *, as_json: bool) ->
     """
     try:
         document, lines, code = work()
+        if as_json:
+            _write_document(document)
+        else:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
     except ForesailError as e:
         _fail(e, exit_code_of(e), as_json=as_json)
-    except KeyboardInterrupt as e:
-        _fail(
-            type(e)("interrupted; nothing half written is kept, a repeated run resumes from the cache"),
-            EXIT_INTERRUPTED,
-            as_json=as_json,
-        )
+    except KeyboardInterrupt:
+        leave_interrupted(as_json=as_json)
     except BrokenPipeError:
+        # The reader has left (foresail ... | head). Python flushes stdout once more at exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_DONE) from None
     except Exception as e:  # noqa: BLE001 the command line is one of three places that may catch everything
         sys.stderr.write(traceback.format_exc())
         text = f"{type(e).__name__}: {e}\n  next: this is a defect of Foresail; please report the lines above"
         _fail(IntegrityError(text), EXIT_INVALID, as_json=as_json)
-    if as_json:
-        sys.stdout.write(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
     raise SystemExit(code)

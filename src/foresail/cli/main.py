@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from foresail import __version__
-from foresail.cli.contract import Progress, execute
+from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_usage
 
 __all__ = ["app", "main"]
 
@@ -20,19 +21,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Foresail: calibrated forecasts, honest backtests. Not financial advice; past performance guarantees nothing.",
 )
-new_app = typer.Typer(no_args_is_help=True, help="Write a starting point for a plug-in.", rich_markup_mode=None)
-app.add_typer(new_app, name="new")
+_new_app = typer.Typer(no_args_is_help=True, help="Write a starting point for a plug-in.", rich_markup_mode=None)
+app.add_typer(_new_app, name="new")
 
-Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Run folder to write; an existing one needs --force.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing run folder once the new one is complete.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.")]
-Until = Annotated[
+# The command-line library keeps its errors in a private package; a public one of them leads to their common parent.
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+
+_Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
+_Out = Annotated[Path | None, typer.Option("--out", help="Run folder to write; an existing one needs --force.")]
+_Force = Annotated[bool, typer.Option("--force", help="Replace an existing run folder once the new one is complete.")]
+_Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.")]
+_Until = Annotated[
     str | None, typer.Option("--until", help="YYYY-MM-DD: use nothing available after the end of that day, UTC.")
 ]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML, version = 1).")]
-Plugin = Annotated[Path | None, typer.Option("--plugin", help="A strategy file, fuzzed for leaks before use.")]
-Zone = Annotated[
+_Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML, version = 1).")]
+_Plugin = Annotated[Path | None, typer.Option("--plugin", help="A strategy file, fuzzed for leaks before use.")]
+_Zone = Annotated[
     str | None, typer.Option("--timezone", help="Zone of times that carry none, for example America/New_York.")
 ]
 
@@ -45,20 +49,21 @@ def _version(value: bool) -> None:  # noqa: FBT001 typer's callback form
 
 @app.callback()
 def _root(
+    *,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     """Common options."""
     _ = version
 
 
-def _leave(outcome: Any) -> tuple[Any, list[str], int]:  # noqa: ANN401 any use case's outcome with these two
+def _leave(outcome: Any) -> tuple[Any, list[str], int]:
     return outcome.document, outcome.lines, outcome.exit_code
 
 
-@app.command()
-def demo(out: Out = None, seed: Seed = None, *, force: Force = False, as_json: Json = False) -> None:
+@app.command("demo")
+def _demo(out: _Out = None, seed: _Seed = None, *, force: _Force = False, as_json: _Json = False) -> None:
     """Run the main job offline on real market data that ships inside installed packages."""
 
     def work() -> tuple[Any, list[str], int]:
@@ -69,24 +74,24 @@ def demo(out: Out = None, seed: Seed = None, *, force: Force = False, as_json: J
     execute(work, as_json=as_json)
 
 
-@app.command()
-def run(
+@app.command("run")
+def _run(
+    *,
     bars: Annotated[
         str, typer.Option("--bars", help="Parquet or CSV file, folder with foresail-set.toml, or an imported name.")
     ],
-    out: Out = None,
-    seed: Seed = None,
-    until: Until = None,
-    config: Config = None,
-    plugin: Plugin = None,
-    timezone: Zone = None,
+    out: _Out = None,
+    seed: _Seed = None,
+    until: _Until = None,
+    config: _Config = None,
+    plugin: _Plugin = None,
+    timezone: _Zone = None,
     names: Annotated[
         int | None, typer.Option("--names", min=2, help="Only the first so many instruments, by id.")
     ] = None,
     capital: Annotated[str | None, typer.Option("--capital", help="For example '100000 USD'.")] = None,
-    *,
-    force: Force = False,
-    as_json: Json = False,
+    force: _Force = False,
+    as_json: _Json = False,
 ) -> None:
     """Forecast, decide, backtest with costs, and judge."""
 
@@ -110,8 +115,8 @@ def run(
     execute(work, as_json=as_json)
 
 
-@app.command()
-def verify(run_folder: Annotated[Path, typer.Argument(help="A finished run.")], *, as_json: Json = False) -> None:
+@app.command("verify")
+def _verify(run_folder: Annotated[Path, typer.Argument(help="A finished run.")], *, as_json: _Json = False) -> None:
     """Run again from the record of a run and compare byte by byte."""
 
     def work() -> tuple[Any, list[str], int]:
@@ -122,14 +127,14 @@ def verify(run_folder: Annotated[Path, typer.Argument(help="A finished run.")], 
     execute(work, as_json=as_json)
 
 
-@app.command(name="import")
-def import_(
+@app.command("import")
+def _import(
     path: Annotated[Path, typer.Argument(help="File or folder with bars.")],
     name: Annotated[str | None, typer.Option("--name", help="Name under which the set is stored.")] = None,
-    timezone: Zone = None,
+    timezone: _Zone = None,
     *,
     describe: Annotated[bool, typer.Option("--describe", help="Only print a proposal of foresail-set.toml.")] = False,
-    as_json: Json = False,
+    as_json: _Json = False,
 ) -> None:
     """Check bars and store them with a quality report."""
 
@@ -142,56 +147,80 @@ def import_(
     execute(work, as_json=as_json)
 
 
-@app.command()
-def fetch(
-    symbols: Annotated[str | None, typer.Option("--symbols", help="Comma-separated tickers.")] = None,
+@app.command("fetch")
+def _fetch(
+    *,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", help="Comma-separated US tickers: AAPL,MSFT,BRK.B")
+    ] = None,
     universe: Annotated[
         str | None, typer.Option("--universe", help="nasdaq100 or sp500 (today's members: hindsight).")
     ] = None,
-    source: Annotated[str, typer.Option("--source", help="yahoo")] = "yahoo",
+    source: Annotated[str, typer.Option("--source", help="The vendor; yahoo is the only one so far.")] = "yahoo",
     since: Annotated[str, typer.Option("--since", help="First day, YYYY-MM-DD.")] = "2015-01-01",
     name: Annotated[str, typer.Option("--name", help="Name of the stored set.")] = "fetched",
-    *,
-    as_json: Json = False,
+    as_json: _Json = False,
 ) -> None:
-    """Fetch daily bars from a vendor (needs a network and the extra 'yahoo') and store them."""
+    """Fetch daily bars of US stocks and store them (needs a network and the extra 'yahoo')."""
 
     def work() -> tuple[Any, list[str], int]:
-        from foresail.service.fetching import fetch_set
+        from foresail.service.fetching import FetchRequest, fetch_set
 
-        outcome = fetch_set(
-            source=source, symbols=symbols, universe=universe, since=since, name=name, progress=Progress()
-        )
-        return _leave(outcome)
+        request = FetchRequest(source=source, symbols=symbols, universe=universe, since=since, name=name)
+        return _leave(fetch_set(request, progress=Progress()))
 
     execute(work, as_json=as_json)
 
 
-@app.command()
-def judge(
+@app.command("judge")
+def _judge(
     file: Annotated[
         Path, typer.Argument(help="CSV of returns, equity or trades; exports of vectorbt, backtesting.py, freqtrade.")
     ],
-    trials: Annotated[int, typer.Option("--trials", min=1, help="How many variants were tried before this one.")],
     *,
-    as_json: Json = False,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many variants were tried, this one included.")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="auto, returns, equity, backtesting, vectorbt or freqtrade.")
+    ] = "auto",
+    bars_per_year: Annotated[
+        float | None, typer.Option("--bars-per-year", help="For example 252; left out: measured from the dates.")
+    ] = None,
+    universe: Annotated[
+        str, typer.Option("--universe", help="How the names were chosen: point_in_time, hindsight or unknown.")
+    ] = "unknown",
+    price_basis: Annotated[
+        str, typer.Option("--price-basis", help="raw, split_adjusted, total_return or unknown.")
+    ] = "unknown",
+    zero_is_fair: Annotated[
+        bool, typer.Option("--zero-is-fair", help="0 is the right comparator, as for a market-neutral strategy.")
+    ] = False,
+    seed: _Seed = None,
+    as_json: _Json = False,
 ) -> None:
     """Give the verdict on results made elsewhere."""
 
     def work() -> tuple[Any, list[str], int]:
+        from foresail.evaluation.judge import JudgeSettings
         from foresail.service.judging import judge_results
 
-        return _leave(judge_results(file, trials=trials))
+        settings = JudgeSettings(
+            bars_per_year=bars_per_year,
+            universe_basis=universe,
+            price_basis=price_basis,
+            zero_is_fair=zero_is_fair,
+            seed=0 if seed is None else seed,
+        )
+        return _leave(judge_results(file, trials=trials, kind=kind, settings=settings))
 
     execute(work, as_json=as_json)
 
 
-@app.command()
-def leaks(
+@app.command("leaks")
+def _leaks(
     file: Annotated[Path, typer.Argument(help="Python file with a feature or strategy.")],
-    seed: Seed = None,
+    seed: _Seed = None,
     *,
-    as_json: Json = False,
+    as_json: _Json = False,
 ) -> None:
     """Hunt look-ahead leaks in a feature or strategy file; exit 4 if one is found."""
 
@@ -203,26 +232,27 @@ def leaks(
     execute(work, as_json=as_json)
 
 
-@new_app.command("strategy")
-def new_strategy(
+@_new_app.command("strategy")
+def _new_strategy(
     name: Annotated[str, typer.Argument(help="Name of the strategy, lower snake case.")],
     *,
-    force: Force = False,
-    as_json: Json = False,
+    frame: Annotated[str, typer.Option("--frame", help="Frame of the bars that it will see: 1d, 4h, 1h ...")] = "1d",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of that name.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Write NAME.py, a strategy that runs as it is."""
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.workspace import write_strategy
 
-        return _leave(write_strategy(name, force=force))
+        return _leave(write_strategy(name, frame=frame, force=force))
 
     execute(work, as_json=as_json)
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the workspace.")] = Path(), *, as_json: Json = False
+@app.command("init")
+def _init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the workspace.")] = Path(), *, as_json: _Json = False
 ) -> None:
     """Make a folder a workspace: foresail.toml, store/, runs/."""
 
@@ -234,8 +264,8 @@ def init(
     execute(work, as_json=as_json)
 
 
-@app.command()
-def warm(*, as_json: Json = False) -> None:
+@app.command("warm")
+def _warm(*, as_json: _Json = False) -> None:
     """Compile the kernels now, so that no later command has to."""
 
     def work() -> tuple[Any, list[str], int]:
@@ -246,8 +276,8 @@ def warm(*, as_json: Json = False) -> None:
     execute(work, as_json=as_json)
 
 
-@app.command()
-def doctor(*, as_json: Json = False) -> None:
+@app.command("doctor")
+def _doctor(*, as_json: _Json = False) -> None:
     """Say what this installation can do, what is missing and how to get it."""
 
     def work() -> tuple[Any, list[str], int]:
@@ -259,5 +289,13 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Entry point of the ``foresail`` command."""
-    app()
+    """Run the ``foresail`` command: the one place that turns a wrong command line into the common contract."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False)
+    except _USAGE_ERROR as e:
+        e.show()
+        refuse_usage(e.format_message(), as_json=as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        leave_interrupted(as_json=as_json)
+    raise SystemExit(code if isinstance(code, int) else 0)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from foresail.core.clock import format_ns
-from foresail.core.errors import UserError
+from foresail.core.errors import ConfigError, UserError
 from foresail.evaluation.judge import JudgeSettings, judge_file
 from foresail.evaluation.leaks import hunt
 from foresail.evaluation.simulated_market import SimulationSettings, simulate
@@ -27,15 +27,27 @@ def _shown(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "undefined"
 
 
-def judge_results(file: Path, *, trials: int, settings: JudgeSettings | None = None) -> Outcome:
-    """Return the verdict on returns or trades in a file."""
-    report = judge_file(_existing(file, "a CSV of returns, equity or trades"), trials=trials, settings=settings)
+def judge_results(file: Path, *, trials: int, kind: str = "auto", settings: JudgeSettings | None = None) -> Outcome:
+    """Return the verdict on returns or trades in a file.
+
+    Parameters
+    ----------
+    trials : variants that were tried before this one was chosen, itself included
+    kind : form of the file, "auto" to recognise it
+    """
+    given = None if settings is None else settings.bars_per_year
+    if given is not None and not math.isfinite(given):
+        raise ConfigError(f"expected a finite number of bars per year, received {given}", hint="for example 252")
+    path = _existing(file, "a CSV of returns, equity or trades")
+    report = judge_file(path, trials=trials, kind=kind, settings=settings)
     performance = report.performance
     lines = [
         f"verdict: {report.verdict.word.value}",
         *(f"  - {reason}" for reason in report.verdict.reasons),
-        f"{report.kind}: {report.rows} rows, {report.bars} bars from {report.first} to {report.last}; {report.trials} trials",
-        f"Sharpe ratio {_shown(performance.sharpe_ratio)} a year, deepest drawdown {_shown(performance.max_drawdown.depth * 100, 1)} %",
+        f"{report.kind}: {report.rows} rows, {report.bars} bars from {report.first} to {report.last}, "
+        f"{report.bars_per_year:g} a year; trials: {report.trials}",
+        f"Sharpe ratio {_shown(performance.sharpe_ratio)} a year, "
+        f"deepest drawdown {_shown(performance.max_drawdown.depth * 100, 1)} %",
         *(f"note: {note}" for note in report.notes),
     ]
     return Outcome(report.to_json(), lines)
@@ -59,5 +71,8 @@ def hunt_leaks(file: Path, *, seed: int) -> Outcome:
             for leak in report.leaks
         ],
     }
-    lines = [report.text, *(str(leak) for leak in report.leaks)]
-    return Outcome(document, lines, 4 if report.leaks else 0)
+    if not report.leaks:
+        return Outcome(document, [report.text])
+    return Outcome(
+        document, [*(str(leak) for leak in report.leaks), f"next: mend the line, then: foresail leaks {file}"], 4
+    )

@@ -1,0 +1,140 @@
+"""Bars of a user into the workspace's store: what a described set of files holds, what was kept, what was set aside.
+
+``describe_set`` only looks and proposes; ``import_set`` reads, checks and stores. Both the reader and the quality gate
+set rows aside; the report that a user gets has all of them, with file, row, column and rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from foresail.adapters.files.load import describe, load_description
+from foresail.adapters.files.reader import read_bars
+from foresail.core.canonical import plain
+from foresail.core.clock import Clock, SystemClock, format_ns
+from foresail.core.errors import UserError
+from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.quality import QualityReport, QuarantinedRow
+from foresail.service.outcome import Outcome
+from foresail.service.workspace import find_workspace
+from foresail.store.embedded import EmbeddedStore
+
+__all__ = ["describe_set", "import_set", "store_bars"]
+
+_STORE = "store"
+_SHOWN = 5  # rows, flags and names that a terminal shows of each list; the JSON document has all
+
+
+def describe_set(path: Path) -> Outcome:
+    """Return the ``foresail-set.toml`` that the files suggest; nothing is stored.
+
+    Raises
+    ------
+    DataError
+        If there is no file to look at, or the first one cannot be read.
+    """
+    proposal, text = describe(path)
+    fields = None if proposal is None else plain(proposal)
+    return Outcome({"toml": text, "proposal": fields}, text.rstrip("\n").splitlines())
+
+
+def import_set(
+    path: Path, *, name: str | None = None, timezone: str | None = None, clock: Clock | None = None
+) -> Outcome:
+    """Read, check and store the bars at a path.
+
+    Parameters
+    ----------
+    path : folder with ``foresail-set.toml``, that file, or one Parquet or CSV file
+    name : of the stored set, over what the description says
+    timezone : IANA zone of times that carry none
+    clock : tells when the bars were recorded
+
+    Raises
+    ------
+    DataError
+        If the files, or all of their bars, cannot be used; file, row, column and rule are named where known.
+    ConfigError
+        If the description is wrong, or contradicts the set that is stored under that name.
+    """
+    said = {key: value for key, value in (("name", name), ("zone", timezone)) if value is not None}
+    bars, bar_set, quarantined, notes = read_bars(load_description(path, said))
+    return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
+
+
+def store_bars(
+    bars: BarTable, bar_set: BarSet, quarantined: Sequence[QuarantinedRow], notes: Sequence[str], *, clock: Clock
+) -> Outcome:
+    """Store bars that an adapter has read and return the whole quality report.
+
+    Parameters
+    ----------
+    quarantined, notes : what the adapter set aside and assumed
+    """
+    folder = find_workspace() / _STORE
+    with _writing(folder):
+        report = EmbeddedStore(folder).append(bars, bar_set, recorded_at=clock.now())
+    report = replace(
+        report,
+        received=report.received + len(quarantined),
+        quarantined=(*quarantined, *report.quarantined),
+        notes=(*notes, *report.notes),
+    )
+    document = {"set": _set_document(bar_set), "store": str(folder), **plain(report)}
+    return Outcome(
+        document, [*_lines(report, bar_set), f"stored in {folder}", f"next: foresail run --bars {bar_set.name}"]
+    )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise UserError(
+            f"{folder}: the bars cannot be stored: {e.strerror or e}; the store is as it was before",
+            hint="make room or choose a folder that you may write to, then import again",
+        ) from e
+
+
+def _set_document(bar_set: BarSet) -> dict[str, Any]:
+    shown = {key: value for key, value in plain(bar_set).items() if key != "instruments"}
+    return shown | {"instruments": [str(instrument.id) for instrument in bar_set.instruments]}
+
+
+def _lines(report: QualityReport, bar_set: BarSet) -> list[str]:
+    return [
+        f"set {bar_set.name}: {len(bar_set.instruments)} instruments, {bar_set.asset_class.value} {bar_set.frame}, "
+        f"calendar {bar_set.calendar}, price basis {bar_set.price_basis.value}, universe {bar_set.universe_basis}",
+        f"received {report.received} rows, accepted {report.accepted}, set aside {len(report.quarantined)}, "
+        f"equal repeats {report.collapsed}",
+        f"gaps: {report.gaps} of {report.expected} bars that the calendar asks for are absent",
+        *_shown("set aside (file, row, column, rule: reason)", [_row_text(r) for r in report.quarantined]),
+        *_flag_lines(report),
+        *_shown("not traded after an unexplained jump", [f"{i} from {format_ns(end)}" for i, end in report.blocked]),
+        *(f"note: {note}" for note in report.notes),
+    ]
+
+
+def _row_text(row: QuarantinedRow) -> str:
+    return f"{row.file}, {row.row}, {row.column or '-'}, {row.rule}: {row.reason}"
+
+
+def _flag_lines(report: QualityReport) -> list[str]:
+    if not report.flags:
+        return []
+    counts = ", ".join(f"{rule} {n} times" for rule, n in sorted(Counter(flag.rule for flag in report.flags).items()))
+    texts = [f"{f.instrument} {format_ns(f.end)} {f.rule}: {f.text}" for f in report.flags]
+    return _shown(f"noticed and kept ({counts})", texts)
+
+
+def _shown(title: str, texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    more = [f"  ... and {len(texts) - _SHOWN} more (--json lists all)"] if len(texts) > _SHOWN else []
+    return [f"{title}:", *(f"  {text}" for text in texts[:_SHOWN]), *more]
