@@ -115,3 +115,20 @@ def test_instruments_do_not_touch_each_other():
     both = prints([10, 10, 50, 50], [9, 10, 50, 50], code=[0, 0, 1, 1])
     found = from_adjusted_close(both, PriceBasis.SPLIT_ADJUSTED)
     assert found.total_factor == pytest.approx([1, 10 / 9, 1, 1])
+
+
+def test_an_adjustment_published_a_day_early_is_booked_once():
+    # Frontline 2016: the vendor adjusted for the 1 for 5 reverse split of 02-03 a day before it happened.
+    known = np.array([1, 2, 3]) * DAY
+    first = prints([2.08, 1.93, 10.0], [2.08, 1.93, 10.0], known)
+    revised = Revised(np.array([0, 1]), np.array([2 * DAY, 3 * DAY]), np.array([2.08, 1.93]), np.array([10.4, 9.65]))
+    found = from_adjusted_close(first, PriceBasis.RAW, revised)
+    assert found.split == pytest.approx([1, 1, 0.2])
+    assert found.total_factor == pytest.approx([1, 1, 0.2])
+    assert not found.dividend.any()
+
+
+def test_a_large_payment_that_prices_do_not_show_is_not_booked():
+    close = [68.62, 31.33, 31.0]
+    found = from_adjusted_close(prints(close, [18.4, 31.33, 31.0]), PriceBasis.SPLIT_ADJUSTED)
+    assert not found.dividend.any()

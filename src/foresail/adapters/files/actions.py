@@ -2,7 +2,8 @@
 
 How, with c = adjusted close / close of a row:
 1. Between two rows the ratio c[t] / c[t-1] is 1, but for a payment or a split that went ex at row t.
-2. What rounding to four decimals or single precision can explain is no payment.
+2. What rounding to four decimals or single precision can explain is no payment; what is large but not seen in the
+   prices has not happened yet (vendors adjust early) and is not booked.
 3. The factor is the running product of the ratios, 1 at the first bar: it looks at past and present rows only, so that
    cutting the file changes nothing before the cut.
 4. Where each row carries the date at which it was known, c[t-1] is taken as known at that date: from a revision of the
@@ -23,7 +24,8 @@ __all__ = ["ActionColumns", "Prints", "Revised", "from_adjusted_close", "from_ev
 _ROUNDING = 0.5e-4  # half a unit of the fourth decimal, quote currency
 _SINGLE = 1e-6  # relative error of prices that were once single precision
 _SPLIT_TOLERANCE = 5e-4
-_GAP = 1.6  # a split must be seen in the prices: the move left after it is smaller than this ratio
+_GAP = 1.6  # a large event must be seen in the prices: the move left after it is smaller than this ratio
+_SMALL = 0.15  # an event below this share may drown in a day's move
 _WHOLE = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
 _RATIOS = np.unique([*map(float, _WHOLE), *(1.0 / n for n in _WHOLE), 1.5, 2 / 3, 1.25, 0.8, 4 / 3, 0.75, 2.5, 0.4])
 
@@ -111,10 +113,12 @@ def from_adjusted_close(prints: Prints, basis: PriceBasis, revised: Revised | No
         noise = _SINGLE + _ROUNDING * (
             1 / prints.adjusted[now] + 1 / prints.close[now] + 1 / adjusted_then + 1 / close_then
         )
-    event = trusted & np.isfinite(kept) & (np.abs(kept - 1.0) > noise)
+    left = prints.close[now] / close_then / kept  # the move that is left once the event is taken out
+    visible = (np.abs(kept - 1.0) < _SMALL) | ((left < _GAP) & (left > 1.0 / _GAP))
+    event = trusted & visible & np.isfinite(kept) & (np.abs(kept - 1.0) > noise)
     split = np.ones(len(now))
     if basis is PriceBasis.RAW:
-        split = _splits(kept, event, prints.close[now] / close_then)
+        split = _splits(kept, event)
     payment = event & (split == 1.0) & (kept < 1.0)
     falls = int((event & (split == 1.0) & (kept > 1.0)).sum())
     ratio = np.where(payment, 1.0 / np.where(payment, kept, 1.0), split)
@@ -158,17 +162,15 @@ def _as_known(
     return trusted
 
 
-def _splits(kept: FloatArray, event: BoolArray, price_ratio: FloatArray) -> FloatArray:
-    """Return the split ratio where an event is one: near a usual ratio and visible in the prices; else 1."""
+def _splits(kept: FloatArray, event: BoolArray) -> FloatArray:
+    """Return the split ratio where an event is one: near a usual ratio, or more adjusted than paid; else 1."""
     units = np.where(event, 1.0 / np.where(event, kept, 1.0), 1.0)  # units after one unit before
     index = np.clip(np.searchsorted(_RATIOS, units), 1, len(_RATIOS) - 1)
     low, high = _RATIOS[index - 1], _RATIOS[index]
     nearest = np.where(np.abs(units - low) < np.abs(units - high), low, high)
-    near = event & (np.abs(units / nearest - 1.0) < _SPLIT_TOLERANCE + 0.0)
-    rest = price_ratio * nearest
-    seen = (rest < _GAP) & (rest > 1.0 / _GAP)
+    near = event & (np.abs(units / nearest - 1.0) < _SPLIT_TOLERANCE)
     reverse = event & (kept > 1.0)  # an adjusted close above the close is a reverse split whatever its ratio
-    return np.where(near & seen, nearest, np.where(reverse & (price_ratio * units < _GAP), units, 1.0))
+    return np.where(near, nearest, np.where(reverse, units, 1.0))
 
 
 def from_events(prints: Prints, dividend: FloatArray, split: FloatArray) -> ActionColumns:

@@ -20,7 +20,16 @@ from foresail.core.numbers import parse_number
 from foresail.domain.calendars import check_calendar, frame_ns, is_daily
 from foresail.domain.instruments import AssetClass, PriceBasis
 
-__all__ = ["DESCRIPTION_FILE", "KEYS", "QUIRK_KEYS", "ROLES", "Quirks", "SetDescription", "parse_description"]
+__all__ = [
+    "DESCRIPTION_FILE",
+    "KEYS",
+    "QUIRK_KEYS",
+    "ROLES",
+    "Quirks",
+    "SetDescription",
+    "parse_description",
+    "read_toml",
+]
 
 DESCRIPTION_FILE = "foresail-set.toml"
 ROLES = (
