@@ -24,7 +24,7 @@ from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 from foresail.store.embedded import EmbeddedStore
 
-__all__ = ["describe_set", "import_set", "store_bars"]
+__all__ = ["describe_set", "import_set", "open_store", "store_bars"]
 
 _STORE = "store"
 _SHOWN = 5  # rows, flags and names that a terminal shows of each list; the JSON document has all
@@ -67,6 +67,11 @@ def import_set(
     return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
 
 
+def open_store() -> EmbeddedStore:
+    """Return the store of the workspace that the present folder belongs to."""
+    return EmbeddedStore(find_workspace() / _STORE)
+
+
 def store_bars(
     bars: BarTable, bar_set: BarSet, quarantined: Sequence[QuarantinedRow], notes: Sequence[str], *, clock: Clock
 ) -> Outcome:
@@ -76,9 +81,10 @@ def store_bars(
     ----------
     quarantined, notes : what the adapter set aside and assumed
     """
-    folder = find_workspace() / _STORE
+    store = open_store()
+    folder = store.folder
     with _writing(folder):
-        report = EmbeddedStore(folder).append(bars, bar_set, recorded_at=clock.now())
+        report = store.append(bars, bar_set, recorded_at=clock.now())
     report = replace(
         report,
         received=report.received + len(quarantined),
