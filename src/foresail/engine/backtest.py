@@ -308,7 +308,7 @@ class _Driver:
         view = self._view(now, account)
         intents = self._parts.strategy.step(state.memory, view)
         state.signals.extend(intent for intent in intents if isinstance(intent, Signal))
-        targets = self._parts.allocator.targets(intents, view)
+        targets = self._parts.allocator.targets(intents, view, rates=rates)
         for intent in intents:
             if isinstance(intent, Cancel):
                 self._parts.venue.cancel(intent.instrument, at_ns=event.available_at)

@@ -108,6 +108,7 @@ def run_pipeline(
     *,
     strategy: Strategy | None = None,
     prepared: Prepared | None = None,
+    walk: WalkForward | None = None,
     cache: FoldCache | None = None,
     explained: bool = False,
     progress: Progress | None = None,
@@ -117,13 +118,14 @@ def run_pipeline(
     Parameters
     ----------
     strategy : a plug-in; None takes the default strategy
-    prepared : features and labels if they exist already
+    prepared, walk : features with labels, and forecasts, if they exist already
     explained : whether to work out which features moved the best ranked forecasts
     """
     ready = prepare(data, settings) if prepared is None else prepared
-    walk = walk_forward(
-        ready.features, ready.targets, ready.scale, settings, cache=cache, explained=explained, progress=progress
-    )
+    if walk is None:
+        walk = walk_forward(
+            ready.features, ready.targets, ready.scale, settings, cache=cache, explained=explained, progress=progress
+        )
     inputs = BacktestInputs(
         data=data,
         settings=settings,

@@ -25,6 +25,7 @@ from foresail.engine.explaining import Contribution, Explained, explain_best, to
 from foresail.engine.folds import Fold, plan_folds, rows_between
 from foresail.engine.settings import PipelineSettings
 from foresail.forecasting import calibration, registry
+from foresail.forecasting.cross_section import centre_cross_section
 
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
@@ -124,6 +125,7 @@ def walk_forward(
                 models[i] = result.model
     if progress is not None:
         progress("walk-forward", len(folds), len(folds))
+    values = centre_cross_section(values, QUANTILE_LEVELS.index(0.5))
     values = calibration.calibrate_block(
         values, targets, scale, positions, window=settings.walk_forward.conformal_window
     )

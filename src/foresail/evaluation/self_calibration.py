@@ -20,7 +20,14 @@ from foresail.evaluation.assess import assess, compare
 from foresail.evaluation.registry import TrialCount
 from foresail.evaluation.simulated_market import SimulationSettings, simulate, simulated_bar_set
 
-__all__ = ["PanelOutcome", "calibration_settings", "judge_panel", "self_calibrate"]
+__all__ = [
+    "PanelOutcome",
+    "calibration_settings",
+    "demo_simulation",
+    "judge_panel",
+    "self_calibrate",
+    "simulated_market_data",
+]
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,13 +52,22 @@ def calibration_settings() -> PipelineSettings:
     return PipelineSettings(horizons=(5,), decision_horizon=5, walk_forward=walk)
 
 
-def judge_panel(simulation: SimulationSettings, settings: PipelineSettings, seed: int) -> PanelOutcome:
-    """Simulate one panel, run the main job on it and return the verdict."""
+def demo_simulation(information_coefficient: float) -> SimulationSettings:
+    """Return the panels of the demo and of the accuracy suite: 100 names, 12 years, stocks."""
+    return SimulationSettings(instruments=100, bars=3_000, information_coefficient=information_coefficient)
+
+
+def simulated_market_data(simulation: SimulationSettings, seed: int) -> MarketData:
+    """Return a simulated panel as the input of a run."""
     bars = simulate(simulation, seed)
     never = np.full(bars.shape[0], bars.shape[1], dtype=np.int64)
     none: dict[str, tuple[TimeArray, FloatArray]] = {}
-    data = MarketData(bars=bars, bar_set=simulated_bar_set(bars), reference=none, blocked_from=never)
-    result = run_pipeline(data, replace(settings, seed=seed))
+    return MarketData(bars=bars, bar_set=simulated_bar_set(bars), reference=none, blocked_from=never)
+
+
+def judge_panel(simulation: SimulationSettings, settings: PipelineSettings, seed: int) -> PanelOutcome:
+    """Simulate one panel, run the main job on it and return the verdict."""
+    result = run_pipeline(simulated_market_data(simulation, seed), replace(settings, seed=seed))
     verdict = assess(result, compare(result), trials=TrialCount(n=1))
     return PanelOutcome(simulation.information_coefficient, seed, verdict)
 

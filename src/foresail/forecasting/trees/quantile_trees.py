@@ -53,7 +53,7 @@ class TreeSettings:
     centre, spread : how the trees of P50, and of P10 and P90, are grown
     """
 
-    max_rows: int = 120_000
+    max_rows: int = 40_000
     centre: BoostingSettings = field(default_factory=lambda: BoostingSettings(leaf_share=0.02, leaf_rows=40))
     spread: BoostingSettings = field(default_factory=BoostingSettings)
 

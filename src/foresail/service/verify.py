@@ -1,0 +1,116 @@
+"""Verify: run again from the record of a run and compare what its folder promises, byte by byte."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from foresail.core.errors import DataError, ForesailError
+from foresail.engine.settings import PipelineSettings, WalkForwardSettings
+from foresail.evaluation.registry import TrialCount
+from foresail.service.demo import demo_extras
+from foresail.service.loading import load_bars
+from foresail.service.outcome import Outcome
+from foresail.service.plugins import Plugin, load_plugin
+from foresail.service.run import Job, record_of, write_run
+from foresail.service.runfolder import RunReader, code_hash
+from foresail.service.workspace import find_workspace
+
+__all__ = ["verify_run"]
+
+EXIT_DIFFERS, EXIT_MISSING = 4, 5
+
+Progress = Callable[[str, int, int], None]
+
+
+def _settings(stored: dict[str, Any]) -> PipelineSettings:
+    """Return settings as they were recorded."""
+    values = dict(stored)
+    walk = WalkForwardSettings(**values.pop("walk_forward"))
+    for name in ("horizons", "features"):
+        values[name] = tuple(values[name])
+    return PipelineSettings(**{**values, "capital": Decimal(values["capital"]), "walk_forward": walk})
+
+
+def _missing(text: str, what: str) -> Outcome:
+    return Outcome({"equal": False, "missing": what, "text": text}, [f"cannot verify: {text}"], EXIT_MISSING)
+
+
+def _plugin(record: dict[str, Any]) -> Plugin | None | Outcome:
+    """Return the plug-in of a record, or what to say where it is gone or has changed."""
+    if not record["plugins"]:
+        return None
+    known = record["plugins"][0]
+    path = Path(known["file"])
+    if not path.is_file():
+        return _missing(f"the plug-in {path} is not there", str(path))
+    plugin = load_plugin(path)
+    if plugin.source_hash != known["sha256"]:
+        return _missing(f"the plug-in {path} has changed since the run", str(path))
+    return plugin
+
+
+def verify_run(folder: Path, *, progress: Progress) -> Outcome:
+    """Repeat a run and return whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
+    reader = RunReader(folder)
+    record = reader.json("run.json")
+    plugin = _plugin(record)
+    if isinstance(plugin, Outcome):
+        return plugin
+    inputs = record["inputs"]
+    try:
+        loaded = load_bars(inputs["bars"], workspace=find_workspace(), until_ns=inputs["until"], names=inputs["names"], timezone=inputs.get("timezone"))
+    except (DataError, ForesailError) as e:
+        return _missing(str(e), inputs["bars"])
+    if loaded.inputs["content"] != inputs["content"]:
+        return _missing(f"the bars of {inputs['bars']} have changed since the run", inputs["bars"])
+    settings = _settings(record["settings"])
+    count = reader.json("honesty.json")["trial_count"]
+    trials = TrialCount(
+        n=count["n"],
+        variance_of_sharpes=count["variance_of_sharpes"],
+        sharpes=tuple(count["sharpes"]),
+        is_complete=count["is_complete"],
+        notes=tuple(count["notes"]),
+    )
+    with tempfile.TemporaryDirectory(prefix="foresail-verify-") as place:
+        job = Job(
+            title="verify",
+            command=f"foresail verify {folder}",
+            loaded=loaded,
+            settings=settings,
+            out=Path(place) / "run",
+            record=record_of(record["command"], loaded, settings, plugin),
+            plugin=plugin,
+            trials=trials,
+        )
+        if record["command"] == "demo":
+            job = replace(job, **demo_extras(settings, progress))
+        write_run(job, force=False, progress=progress)
+        return _compared(folder, reader, RunReader(Path(place) / "run"), record)
+
+
+def _compared(folder: Path, old: RunReader, new: RunReader, record: dict[str, Any]) -> Outcome:
+    same_code = record["code"] == code_hash()
+    differing = [
+        name
+        for name in sorted(set(old.promised) | set(new.promised))
+        if name not in old.promised
+        or name not in new.promised
+        or (old.folder / name).read_bytes() != (new.folder / name).read_bytes()
+    ]
+    document = {
+        "run": str(folder),
+        "equal": not differing,
+        "files": sorted(old.promised),
+        "differing": differing,
+        "same_code": same_code,
+    }
+    if not differing:
+        return Outcome(document, [f"{folder} repeats: {len(old.promised)} files are equal byte by byte"])
+    why = "" if same_code else " (the installed code is not the code of the run)"
+    return Outcome(document, [f"{folder} differs{why}:", *(f"  {name}" for name in differing)], EXIT_DIFFERS)

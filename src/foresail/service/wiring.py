@@ -1,0 +1,31 @@
+"""Where concrete classes are named: what is compiled at set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+__all__ = ["warm_all"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def warm_all(progress: Progress) -> int:
+    """Compile every kernel into its cache on disk and return how many parts there were.
+
+    The feature engine compiles on its own; the venue's step and the rest of the main job compile when a small simulated
+    market runs through them.
+    """
+    from foresail.engine.pipeline import run_pipeline
+    from foresail.evaluation.self_calibration import calibration_settings, simulated_market_data
+    from foresail.evaluation.simulated_market import SimulationSettings
+    from foresail.features.kernels.build import warm
+
+    progress("compiling kernels", 0, 2)
+    warm(lambda text, share: progress(f"compiling {text}"[:28], round(share * 100), 100))
+    progress("compiling kernels", 1, 2)
+    settings = calibration_settings()
+    short = replace(settings, walk_forward=replace(settings.walk_forward, minimum_train_bars=300))
+    run_pipeline(simulated_market_data(SimulationSettings(instruments=8, bars=400), 1), short)
+    progress("compiling kernels", 2, 2)
+    return 2
