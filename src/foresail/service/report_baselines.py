@@ -1,0 +1,73 @@
+"""What trivial forecasters would have said on the same rows (BASE-05, BASE-07): the hurdle of every model.
+
+They go through the same walk-forward as the model: same folds, same calibration, nothing known too early. They need
+the last return only, so they are fitted on that one feature and on the close.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray
+from foresail.domain.panel import Panel
+from foresail.engine.pipeline import PipelineResult, prepare
+from foresail.engine.walkforward import walk_forward
+from foresail.forecasting.baselines import RETURN_FEATURE
+from foresail.service.report_scores import Score, score_all
+
+__all__ = ["BASELINES", "BaselineScore", "baseline_scores"]
+
+# registry name -> what a reader calls it
+BASELINES: tuple[tuple[str, str], ...] = (
+    ("no_change", "no change"),
+    ("drift", "drift"),
+    ("last_direction", "last direction"),
+    ("ewma_volatility", "exponential volatility"),
+    ("har_volatility", "HAR volatility"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineScore:
+    """One baseline at one horizon, on the rows on which the model forecast as well."""
+
+    key: str
+    name: str
+    score: Score
+
+
+def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[BaselineScore, ...]:
+    """Return the accuracy of each baseline for the close, every horizon.
+
+    Parameters
+    ----------
+    realised : (N, P, K, H), see ``report_scores.outcomes``
+    """
+    block = result.walk.block
+    made = np.isfinite(block.values[:, :, :1]).all(axis=-1, keepdims=True)
+    features = _last_return(result)
+    targets = replace(
+        result.prepared.targets,
+        values=np.ascontiguousarray(result.prepared.targets.values[:, :, :1]),
+        names=result.prepared.targets.names[:1],
+    )
+    found = []
+    for key, name in BASELINES:
+        if key == result.settings.forecaster:
+            continue
+        walk = walk_forward(features, targets, result.prepared.scale, replace(result.settings, forecaster=key))
+        same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
+        scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
+        found += [BaselineScore(key, name, one) for one in scores]
+    return tuple(found)
+
+
+def _last_return(result: PipelineResult) -> Panel:
+    """Return the panel of the last bar's return alone, (N, T, 1)."""
+    features = result.prepared.features
+    if RETURN_FEATURE not in features.fields:
+        features = prepare(result.data, replace(result.settings, features=(RETURN_FEATURE,))).features
+    column = features.field(RETURN_FEATURE)[:, :, None]
+    return replace(features, values=np.ascontiguousarray(column), fields=(RETURN_FEATURE,))

@@ -1,0 +1,150 @@
+"""The content of ``metrics.json``: the figures of the report as plain data, nothing of the machine or the clock.
+
+An undefined figure is null, never 0 and never NaN. Keys are documented in ``domain.schemas``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foresail.core.canonical import plain
+from foresail.measures.performance import TradeStatistics
+from foresail.service.finished import Finished
+from foresail.service.report_figures import Curve, Figures, figures, verdict_interval
+from foresail.service.report_scores import Score, fold_score, outcomes
+
+__all__ = ["metrics"]
+
+_STRATEGY = ("gross", "net", "net_2x")
+_COMPARATORS = ("one_over_n", "one_over_n_full", "index", "trend")
+NOMINAL = 0.8  # of P10 to P90
+
+
+def metrics(finished: Finished, shown: Figures | None = None) -> dict[str, Any]:
+    """Return the figures of a finished job as plain JSON data, the same for the same inputs on every machine.
+
+    Parameters
+    ----------
+    shown : the figures if they exist already
+    """
+    shown = figures(finished) if shown is None else shown
+    result, book = finished.result, finished.result.backtest
+    document = {
+        **{key: _performance(shown.curve(key)) for key in _STRATEGY},
+        "benchmarks": {key: _performance(shown.curve(key)) for key in _COMPARATORS},
+        "benchmarks_absent": dict(finished.comparison.absent),
+        "verdict": {
+            "word": finished.verdict.word,
+            "reasons": finished.verdict.reasons,
+            "figures": finished.verdict.figures,
+        },
+        "excess": {
+            "net": verdict_interval(finished, "difference_net"),
+            "net_2x": verdict_interval(finished, "difference_net_2x"),
+            "exposure_of_one_over_n": finished.comparison.exposure,
+        },
+        "costs": {
+            "by_kind": {kind.key: {"money": kind.money, "annual": kind.annual} for kind in shown.costs.kinds},
+            "total": shown.costs.total,
+            "turnover": shown.costs.turnover,
+            "expected_per_side": book.cost_per_side,
+        },
+        "confidence_filter": shown.confident,
+        "ended_listings": {
+            "count": len(book.ended),
+            "listings": [
+                {"instrument": name, "end": int(result.data.bars.end[position]), "value": value}
+                for name, position, value in book.ended
+            ],
+            "total_return": None if not shown.curves else shown.curves[0].figures.total_return,
+            "total_return_30_percent_below_last_print": shown.haircut_total_return,
+        },
+        "coverage": {"nominal": NOMINAL, "by_fold": _coverage_by_fold(finished), "all": _coverage(shown)},
+        "forecasts": [_accuracy(one) for one in shown.scores],
+        "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
+        "canaries": finished.canaries,
+        "self_calibration": shown.self_calibration,
+        "features_used": result.prepared.features.fields,
+        "features_absent": result.prepared.absent,
+        "price_basis": result.data.bar_set.price_basis,
+        "universe_basis": result.data.bar_set.universe_basis,
+        "instruments": len(result.data.bars.instruments),
+        "decisions": len({s.decided_at for s in book.signals}),
+        "first_judged": int(result.data.bars.end[finished.comparison.first]),
+        "last_judged": int(result.data.bars.end[-1]),
+    }
+    found: dict[str, Any] = plain(document)
+    return found
+
+
+def _performance(curve: Curve | None) -> dict[str, Any] | None:
+    """Return REP-01 figures; those of trades are null where a curve has none of its own."""
+    if curve is None:
+        return None
+    told = curve.figures
+    return {
+        "total_return": told.total_return,
+        "annual_return": told.annualised_return,
+        "volatility": told.annualised_volatility,
+        "sharpe": told.sharpe_ratio,
+        "sharpe_interval": (curve.sharpe.low, curve.sharpe.high),
+        "sortino": told.sortino_ratio,
+        "calmar": told.calmar_ratio,
+        "max_drawdown": told.max_drawdown.depth,
+        **_trade_figures(curve.trades),
+    }
+
+
+def _trade_figures(trades: TradeStatistics | None) -> dict[str, Any]:
+    return {
+        "win_rate": None if trades is None else trades.win_rate,
+        "num_trades": None if trades is None else trades.trades,
+        "avg_hold_time": None if trades is None else trades.average_holding,
+        "average_win": None if trades is None else trades.average_win,
+        "average_loss": None if trades is None else trades.average_loss,
+        "profit_factor": None if trades is None else trades.profit_factor,
+    }
+
+
+def _accuracy(one: Score) -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "horizon": one.horizon,
+        "forecasts": one.forecasts,
+        "mean_quantile_loss": one.pinball,
+        "pinball": one.losses,
+        "coverage": one.coverage,
+        "width": one.width,
+        "mae": one.mae,
+        "no_change_mae": one.no_change_mae,
+        "hit_rate": one.hit_rate,
+        "base_rate": one.base_rate,
+        "matthews": one.matthews,
+        "rank_ic": one.rank_ic,
+        "rank_ic_standard_error": one.rank_error,
+        "rank_ic_days": one.rank_days,
+        "rank_ic_days_skipped": one.rank_skipped,
+    }
+
+
+def _coverage(shown: Figures) -> dict[str, Any]:
+    return {str(one.horizon): one.coverage for one in shown.scores if one.target == "close"}
+
+
+def _coverage_by_fold(finished: Finished) -> list[dict[str, Any]]:
+    result = finished.result
+    realised, block = outcomes(result), result.walk.block
+    rows = []
+    for fold in result.walk.folds:
+        for step, horizon in enumerate(block.horizons):
+            told = fold_score(result, realised, fold, 0, step)
+            rows.append(
+                {
+                    "fold": fold.fold.index,
+                    "horizon": horizon,
+                    "coverage": told.coverage,
+                    "width": told.width,
+                    "forecasts": told.forecasts,
+                }
+            )
+    return rows

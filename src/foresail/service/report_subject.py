@@ -1,0 +1,203 @@
+"""What was tested, in words: the set, the strategy, and everything that is assumed, switched off or not evaluated."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from foresail.domain.bars import BarSet
+from foresail.domain.instruments import AssetClass
+from foresail.domain.tiers import tier_unavailable
+from foresail.engine.parts import build_parts
+from foresail.execution.costs import CostModel
+from foresail.reporting.figures import percent
+from foresail.reporting.model import Subject
+from foresail.risk.gate import inactive_rules
+from foresail.service.finished import Finished
+from foresail.signals.decision import NOT_EVALUATED, default_top_k
+
+__all__ = ["cost_basis", "cost_notes", "subject_of"]
+
+_FORECASTERS = {
+    "quantile_trees": "Forecasts come from boosted trees for P10, P50 and P90 on scale-free features",
+    "ridge": "Forecasts come from a ridge regression on scale-free features, with residual quantiles",
+}
+_MANY = 12  # names that a sentence lists before it counts
+
+
+def subject_of(finished: Finished) -> Subject:
+    """Return what was tested."""
+    result = finished.result
+    bars, bar_set, settings, book = result.data.bars, result.data.bar_set, result.settings, result.backtest
+    signals = book.signals
+    default = f"foresail/{settings.strategy}"
+    decided = sorted({s.decided_at for s in signals})
+    return Subject(
+        set_name=bar_set.name,
+        source=bar_set.source,
+        asset_classes=(bar_set.asset_class.value,),
+        frame=bars.frame,
+        calendar=bars.calendar,
+        price_basis=bar_set.price_basis.value,
+        universe_basis=bar_set.universe_basis,
+        instruments=len(bars.instruments),
+        bars=int(bars.present.sum()),
+        first_end=int(bars.end[0]),
+        last_end=int(bars.end[-1]),
+        judged_from=decided[0] if decided else int(bars.end[min(finished.comparison.first, len(bars.end) - 1)]),
+        decisions=len(decided),
+        folds=sum(fold.report is not None for fold in result.walk.folds),
+        horizons=settings.horizons,
+        decision_horizon=settings.decision_horizon,
+        strategy=finished.plugin or (f"{default}@{signals[0].version}" if signals else default),
+        strategy_text=_strategy_text(finished),
+        forecaster=settings.forecaster,
+        forecaster_text=_forecaster_text(finished),
+        capital=float(settings.capital),
+        currency=settings.currency,
+        facts=_facts(finished),
+        limits=_limits(finished),
+    )
+
+
+def _strategy_text(finished: Finished) -> str:
+    settings = finished.result.settings
+    rhythm = "Every bar" if settings.decision_horizon == 1 else f"Every {settings.decision_horizon} bars"
+    if finished.plugin:
+        return f"The plug-in {finished.plugin} decides."
+    count = settings.top_k or default_top_k(len(finished.result.data.bars.instruments))
+    gate = "whose expected move exceeds the round-trip cost " if settings.cost_gate else ""
+    return (
+        f"{rhythm}, the names {gate}are ranked by expected return, and the best {count} at most are held, sized by "
+        "volatility within the limits of the risk profile."
+    )
+
+
+def _forecaster_text(finished: Finished) -> str:
+    settings = finished.result.settings
+    said = _FORECASTERS.get(settings.forecaster, f"Forecasts come from {settings.forecaster}")
+    walk = settings.walk_forward
+    return (
+        f"{said}, refitted every {walk.refit_bars} bars on the last {walk.train_bars} at most and calibrated on "
+        "outcomes that were known at each forecast."
+    )
+
+
+def _facts(finished: Finished) -> tuple[tuple[str, str], ...]:
+    result = finished.result
+    fills = "at the next close: the set has closes only" if _close_only(finished) else "at the next open"
+    exposure = percent(finished.comparison.exposure)
+    return (
+        ("Fills", fills),
+        ("Risk profile", result.settings.profile),
+        ("Average exposure", f"{exposure} of equity; 1/N is held at the same share"),
+        ("Features", f"{len(result.prepared.features.fields)} used, {len(result.prepared.absent)} not available"),
+        ("Trades", f"{len(result.backtest.fills)} fills of {len(result.backtest.orders)} orders"),
+    )
+
+
+def _close_only(finished: Finished) -> bool:
+    return not finished.result.data.bars.has("open")
+
+
+def _limits(finished: Finished) -> tuple[str, ...]:
+    """Return what cannot be concluded, is assumed or is off, the gravest first."""
+    result = finished.result
+    bar_set = result.data.bar_set
+    said = [*_universe(bar_set), *_ended(finished), *_basis(bar_set)]
+    if _close_only(finished):
+        said.append("There are no opening prices: orders fill at the next close, and stops are checked at closes.")
+    costs = _cost_model(finished)
+    said += [*costs.notes_at(_first_judged(finished)), *costs.assumptions]
+    said += _absent_features(finished)
+    said += [f"{_listed([r for r, _ in group])}: {why}." for why, group in _grouped(NOT_EVALUATED)]
+    said += [f"{_listed([r for r, _ in group])}: {why}." for why, group in _grouped(inactive_rules())]
+    return (*said, *finished.loaded.notes)
+
+
+def _grouped(rows: tuple[tuple[str, str], ...]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return rules by the reason that they share, in the order given."""
+    return [(why, list(group)) for why, group in groupby(rows, key=lambda row: row[1])]
+
+
+def _listed(names: list[str]) -> str:
+    shown = names[:_MANY]
+    rest = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return ", ".join(shown) + rest
+
+
+def _universe(bar_set: BarSet) -> list[str]:
+    if bar_set.universe_basis == "hindsight":
+        return ["The names were chosen afterwards, so no result on them can count as evidence."]
+    if bar_set.universe_basis != "point_in_time":
+        return ["It is not known when the names were chosen; a gain on them cannot count as evidence."]
+    return []
+
+
+def _basis(bar_set: BarSet) -> list[str]:
+    said = []
+    if bar_set.asset_class is AssetClass.STOCK:
+        reason = tier_unavailable(bar_set.price_basis)
+        if reason is not None:
+            said.append(f"Price tiers (TIER-01 to 05): {reason}.")
+    if bar_set.price_basis.value == "total_return":
+        said.append("Prices include reinvested dividends, so levels are not those that were traded.")
+    return said
+
+
+def _ended(finished: Finished) -> list[str]:
+    book = finished.result.backtest
+    if not book.ended:
+        return ["No held listing ended within the record."]
+    net = book.net[-1] / float(finished.result.settings.capital) - 1.0
+    cut = book.net_haircut[-1] / float(finished.result.settings.capital) - 1.0
+    names = "One listing" if len(book.ended) == 1 else f"{len(book.ended)} listings"
+    return [
+        f"{names} ended while held and closed at the last print: {percent(float(net), signed=True)} in all. Booked "
+        f"30 % below that print, the result would be {percent(float(cut), signed=True)}."
+    ]
+
+
+def _absent_features(finished: Finished) -> list[str]:
+    absent = finished.result.prepared.absent
+    reasons = sorted({why for why in absent.values()})
+    return [
+        f"Features not computed: {_listed(sorted(n for n, w in absent.items() if w == why))} ({why})."
+        for why in reasons
+    ]
+
+
+def _first_judged(finished: Finished) -> int:
+    ends = finished.result.data.bars.end
+    return int(ends[min(finished.comparison.first, len(ends) - 1)])
+
+
+def _cost_model(finished: Finished) -> CostModel:
+    result = finished.result
+    return build_parts(result.data.bars, result.data.bar_set, result.settings, strategy=None, explain=None).costs
+
+
+def cost_notes(finished: Finished) -> tuple[str, ...]:
+    """Return what was left out of the costs or assumed."""
+    costs = _cost_model(finished)
+    return (*costs.notes_at(_first_judged(finished)), *costs.assumptions)
+
+
+def cost_basis(finished: Finished, key: str) -> str:
+    """Return how one kind of cost is known."""
+    model = _cost_model(finished)
+    settings = model.settings
+    if key == "slippage":
+        side = percent(float(settings.slippage_fraction + settings.half_spread_fraction), 3)
+        measured = "; measured half-spread where the set has one" if finished.result.data.bars.has("spread") else ""
+        pips = "; typical spread in pips" if settings.asset_class is AssetClass.FOREX and not measured else ""
+        return f"assumed: {side} of value a side{pips}{measured}"
+    if key == "fees":
+        parts = ["dated SEC fee and FINRA TAF"] if settings.regulatory else []
+        if settings.commission_fraction:
+            parts.append(f"commission of {percent(float(settings.commission_fraction), 3)} a side")
+        if settings.commission_per_unit:
+            parts.append(f"commission of {settings.commission_per_unit:f} a unit")
+        return ", ".join(parts) or "none in the cost model"
+    if key == "funding":
+        return f"assumed: {percent(float(settings.funding_per_8h), 3)} per 8 h against the position"
+    return f"assumed: {percent(float(settings.borrow_per_year), 2)} a year"
