@@ -95,6 +95,16 @@ def _library() -> ModuleType:
     return library
 
 
+def _of_transport(error: OSError) -> VenueError:
+    """Return what an error of the HTTP layer means; with a status the vendor did answer."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (404, 422):
+        return VenueError(f"Yahoo has nothing (HTTP {status})", venue=VENUE)
+    if status == 429:
+        return RateLimitedError("Yahoo asks to slow down (429)", venue=VENUE, retryable=True)
+    return VenueError(f"Yahoo was not reached: {error}", venue=VENUE, retryable=True)
+
+
 def _history(library: ModuleType, symbol: str, since: date, session: Any) -> pd.DataFrame:
     """Return yfinance's table of one symbol: prices adjusted for splits only, Adj Close beside them.
 
@@ -117,7 +127,7 @@ def _history(library: ModuleType, symbol: str, since: date, session: Any) -> pd.
     except library.exceptions.YFException as e:
         raise VenueError(f"Yahoo has nothing: {e}", venue=VENUE) from e
     except OSError as e:
-        raise VenueError(f"Yahoo was not reached: {e}", venue=VENUE, retryable=True) from e
+        raise _of_transport(e) from e
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as e:
         text = f"Yahoo answered with something that yfinance cannot read ({type(e).__name__}: {e})"
         raise MalformedPayloadError(text, venue=VENUE, retryable=True) from e

@@ -111,7 +111,7 @@ def table_of(answer: pd.DataFrame | Mapping[str, Any], symbol: str) -> pd.DataFr
         )
     if not isinstance(table.index, pd.DatetimeIndex):
         try:
-            table = table.set_axis(pd.DatetimeIndex(pd.to_datetime(table.index)))
+            table = table.set_axis(pd.DatetimeIndex(pd.to_datetime(table.index)), axis=0)
         except (ValueError, TypeError) as e:
             raise MalformedPayloadError(f"yahoo, {symbol}: the index has no dates ({e})", venue=VENUE) from e
     numbers = {name: pd.to_numeric(table[name], errors="coerce").astype(np.float64) for name in wanted}
@@ -237,7 +237,7 @@ def _payments(
     now, before = rows[1:][paid], rows[:-1][paid]
     cash[now] = close[before] * (1.0 - left[paid])
     growth[now] = 1.0 / left[paid]
-    factor: FloatArray = np.cumprod(growth)
+    factor: FloatArray = np.cumprod(growth).astype(np.float64)
     return cash, factor
 
 
