@@ -127,7 +127,7 @@ class EquityBlock:
     ----------
     end : (T,) bar ends from ``judged_from`` on
     series : "net" first, then what exists of gross, net_2x, one_over_n, index, trend
-    performance : one row per series, in the same order
+    performance : one row per series, in the same order; curves that are told but not drawn follow
     excess : annual return of net minus 1/N of the same names
     excess_2x : the same with both at twice the cost
     absent : comparators that are not there, as (label, reason)

@@ -1,4 +1,4 @@
-"""What a finished main job consists of, before it is written down: shared by tables, metrics, report and last screen."""
+"""What a finished main job consists of before it is written down, for tables, metrics, report and last screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from foresail.service.loading import Loaded
 __all__ = ["Finished"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Finished:
     """A main job that ran to its end.
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from foresail.domain.signals import Signal
 from foresail.engine.pipeline import PipelineResult
+from foresail.reporting.figures import bars, percent
 from foresail.reporting.model import Absent, BaselineRow, Calibration, CoverageRow, Fan
 from foresail.service.finished import Finished
 from foresail.service.report_figures import Figures
-from foresail.service.report_scores import Score, fold_score, outcomes
+from foresail.service.report_scores import Score, outcomes
 
 __all__ = ["calibration_block"]
 
@@ -26,26 +27,25 @@ def calibration_block(finished: Finished, shown: Figures) -> Calibration | Absen
     rows += [_row(one.name, one.score) for one in shown.baselines]
     rows.sort(key=lambda row: row.horizon)
     return Calibration(
-        coverage=_coverage(finished),
+        coverage=_coverage(shown),
         baselines=tuple(rows),
         fan=_fan(finished),
         notes=_notes(close),
     )
 
 
-def _coverage(finished: Finished) -> tuple[CoverageRow, ...]:
-    result = finished.result
-    realised = outcomes(result)
-    rows = []
-    for fold in result.walk.folds:
-        if fold.report is None:
-            continue
-        for step, horizon in enumerate(result.walk.block.horizons):
-            told = fold_score(result, realised, fold, 0, step)
-            if told.forecasts:
-                name = str(fold.fold.index + 1)
-                rows.append(CoverageRow(name, horizon, told.coverage, told.width, told.forecasts))
-    return tuple(rows)
+def _coverage(shown: Figures) -> tuple[CoverageRow, ...]:
+    return tuple(
+        CoverageRow(
+            str(one.fold.fold.index + 1),
+            one.score.horizon,
+            one.score.coverage,
+            one.score.width,
+            one.score.forecasts,
+        )
+        for one in shown.folds
+        if one.score.target == "close" and one.score.forecasts
+    )
 
 
 def _row(name: str, one: Score, *, is_model: bool = False) -> BaselineRow:
@@ -58,13 +58,12 @@ def _notes(close: list[Score]) -> tuple[str, ...]:
         "calibration, and are scored on the same rows.",
         "Rank correlations are means over decision times, their intervals count stretches of one horizon as one.",
     ]
-    for one in close:
-        bars = "1 bar" if one.horizon == 1 else f"{one.horizon} bars"
-        said.append(
-            f"Over {bars} the median had the right sign in {one.hit_rate:.1%}; always saying the more common sign "
-            f"would have been right in {one.base_rate:.1%}. Its mean error is {one.mae:.3%}, that of no change "
-            f"{one.no_change_mae:.3%}."
-        )
+    said += [
+        f"Over {bars(one.horizon)} the median had the right sign in {percent(one.hit_rate)}; always saying the more "
+        f"common sign would have been right in {percent(one.base_rate)}. Its mean error is {percent(one.mae, 3)}; "
+        f"forecasting exactly no change would have given {percent(one.no_change_mae, 3)}."
+        for one in close
+    ]
     return tuple(said)
 
 
@@ -74,10 +73,10 @@ def _fan(finished: Finished) -> Fan | Absent:
     if chosen is None:
         return Absent("No ranked signal came with a forecast.")
     signal, position = chosen
-    bars, block = result.data.bars, result.walk.block
+    panel, block = result.data.bars, result.walk.block
     row = block.instruments.index(signal.instrument)
     now = int(block.position[position])
-    close = bars.field("close")[row]
+    close = panel.field("close")[row]
     start = max(0, now + 1 - _HISTORY)
     seen = start + np.flatnonzero(np.isfinite(close[start : now + 1]))
     last = float(close[seen[-1]])
@@ -85,7 +84,7 @@ def _fan(finished: Finished) -> Fan | Absent:
     return Fan(
         label=known.symbol,
         unit=known.currency,
-        history_end=bars.end[seen],
+        history_end=panel.end[seen],
         history=close[seen],
         horizons=block.horizons,
         levels=block.levels,

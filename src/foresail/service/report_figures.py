@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import bdtr, bdtrc
@@ -26,7 +27,15 @@ from foresail.reporting.model import SelfCalibrationRow
 from foresail.service.finished import Finished
 from foresail.service.report_baselines import BaselineScore, baseline_scores
 from foresail.service.report_money import CostFigures, cost_figures, trade_rates
-from foresail.service.report_scores import NO_INTERVAL, Score, outcomes, overlap, score_all
+from foresail.service.report_scores import (
+    NO_INTERVAL,
+    FoldScore,
+    Score,
+    fold_scores,
+    outcomes,
+    overlap,
+    score_all,
+)
 from foresail.signals.decision import TOP_CONFIDENCE
 
 __all__ = ["ConfidenceFilter", "Curve", "Figures", "closed_trades", "figures", "verdict_interval"]
@@ -78,12 +87,13 @@ class Figures:
     Attributes
     ----------
     curves : "net" first
-    scores : of every target and horizon; ``baselines`` on the same rows, close only
+    scores : of every target and horizon; ``folds`` the same by fold; ``baselines`` on the same rows, close only
     """
 
     curves: tuple[Curve, ...]
     costs: CostFigures
     scores: tuple[Score, ...]
+    folds: tuple[FoldScore, ...]
     baselines: tuple[BaselineScore, ...]
     confident: ConfidenceFilter
     haircut_total_return: float
@@ -94,14 +104,25 @@ class Figures:
         return next((one for one in self.curves if one.key == key), None)
 
 
+_known: WeakKeyDictionary[Finished, Figures] = WeakKeyDictionary()
+
+
 def figures(finished: Finished) -> Figures:
-    """Return all figures of a finished job."""
+    """Return all figures of a finished job; they are computed once for each and live as long as it does."""
+    found = _known.get(finished)
+    if found is None:
+        found = _known[finished] = _figures(finished)
+    return found
+
+
+def _figures(finished: Finished) -> Figures:
     result = finished.result
     realised = outcomes(result)
     return Figures(
         curves=_curves(finished),
         costs=cost_figures(result),
         scores=score_all(result.walk.block, realised, seed=result.settings.seed),
+        folds=fold_scores(result, realised),
         baselines=baseline_scores(result, realised),
         confident=_confident(result, realised),
         haircut_total_return=float(result.backtest.net_haircut[-1] / float(result.settings.capital) - 1.0),
@@ -130,10 +151,10 @@ def _curves(finished: Finished) -> tuple[Curve, ...]:
         ("net", "Net of costs", curves.net, 1),
         ("gross", "Before costs", curves.gross, 0),
         ("net_2x", "At twice the cost", curves.net_2x, 2),
-        ("one_over_n", "1/N, same names and exposure", curves.one_over_n, None),
+        ("one_over_n", "1/N, same names", curves.one_over_n, None),
         ("index", "Index", curves.index, None),
         ("trend", "Trend rule, same names", curves.trend, None),
-        ("one_over_n_full", "1/N fully invested", curves.one_over_n_full, None),
+        ("one_over_n_full", "1/N, fully invested", curves.one_over_n_full, None),
     ]
     closed = closed_trades(result)
     return tuple(

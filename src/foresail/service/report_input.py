@@ -6,6 +6,7 @@ import math
 
 import foresail
 from foresail.core.canonical import hash_value
+from foresail.measures.errors import directional_accuracy
 from foresail.measures.performance import TradeStatistics
 from foresail.reporting.model import (
     NAN,
@@ -25,21 +26,19 @@ from foresail.service.finished import Finished
 from foresail.service.report_calibration import calibration_block
 from foresail.service.report_figures import Curve, Figures, closed_trades, figures, verdict_interval
 from foresail.service.report_model import model_card
+from foresail.service.report_scores import outcomes
 from foresail.service.report_signals import signals_block
 from foresail.service.report_slices import slice_groups
 from foresail.service.report_subject import cost_basis, cost_notes, subject_of
 
 __all__ = ["report_input"]
 
+_DRAWN = ("net", "gross", "net_2x", "one_over_n", "index", "trend")  # 1/N fully invested would squeeze the others
 
-def report_input(finished: Finished, shown: Figures | None = None) -> ReportInput:
-    """Return what the report and the last screen are drawn from.
 
-    Parameters
-    ----------
-    shown : the figures if they exist already
-    """
-    shown = figures(finished) if shown is None else shown
+def report_input(finished: Finished) -> ReportInput:
+    """Return what the report and the last screen are drawn from."""
+    shown = figures(finished)
     return ReportInput(
         title=finished.title,
         run_id=hash_value(finished.record)[:12],
@@ -66,7 +65,7 @@ def _equity(finished: Finished, shown: Figures) -> EquityBlock | Absent:
         return Absent("No bar follows the first decision, so there is no equity curve.")
     return EquityBlock(
         end=finished.result.data.bars.end[finished.comparison.first :],
-        series=tuple(Series(one.key, one.label, one.equity) for one in shown.curves),
+        series=tuple(Series(one.key, one.label, one.equity) for one in shown.curves if one.key in _DRAWN),
         performance=tuple(_performance(one) for one in shown.curves),
         excess=verdict_interval(finished, "difference_net"),
         excess_2x=verdict_interval(finished, "difference_net_2x"),
@@ -130,9 +129,6 @@ def _per_instrument(finished: Finished) -> tuple[InstrumentRow, ...]:
 
 def _right_signs(finished: Finished) -> dict[str, float]:
     """Return the share of forecasts over the traded horizon whose median had the right sign, by instrument."""
-    from foresail.measures.errors import directional_accuracy
-    from foresail.service.report_scores import outcomes
-
     result = finished.result
     block, step = result.walk.block, result.walk.block.horizons.index(result.settings.decision_horizon)
     middle = block.values[:, :, 0, step, block.levels.index(0.5)]
@@ -155,8 +151,6 @@ def _honesty(finished: Finished, shown: Figures) -> HonestyBlock:
     told = finished.honesty
     record = told.minimum_track_record_years
     overfitting = told.probability_of_overfitting
-    panels = shown.self_calibration
-    extra = {} if not panels else {"self_calibration": panels}
     return HonestyBlock(
         trials=told.trials,
         trials_are_complete=told.trials_are_complete,
@@ -169,8 +163,8 @@ def _honesty(finished: Finished, shown: Figures) -> HonestyBlock:
         overfitting_text="not defined: needs ten variants" if overfitting is None else "at most 0.2 is asked",
         canaries=finished.canaries,
         notes=tuple(_sentence(note) for note in told.notes),
+        self_calibration=shown.self_calibration or Absent("The self-calibration panel belongs to `foresail demo`."),
         leak=finished.leak,
-        **extra,  # type: ignore[arg-type]
     )
 
 

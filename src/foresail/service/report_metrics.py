@@ -5,13 +5,19 @@ An undefined figure is null, never 0 and never NaN. Keys are documented in ``dom
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from foresail.core.canonical import plain
+from foresail.domain.runs import CanaryResult
 from foresail.measures.performance import TradeStatistics
 from foresail.service.finished import Finished
 from foresail.service.report_figures import Curve, Figures, figures, verdict_interval
-from foresail.service.report_scores import Score, fold_score, outcomes
+from foresail.service.report_scores import Score
+from foresail.service.report_subject import decision_count
 
 __all__ = ["metrics"]
 
@@ -20,14 +26,9 @@ _COMPARATORS = ("one_over_n", "one_over_n_full", "index", "trend")
 NOMINAL = 0.8  # of P10 to P90
 
 
-def metrics(finished: Finished, shown: Figures | None = None) -> dict[str, Any]:
-    """Return the figures of a finished job as plain JSON data, the same for the same inputs on every machine.
-
-    Parameters
-    ----------
-    shown : the figures if they exist already
-    """
-    shown = figures(finished) if shown is None else shown
+def metrics(finished: Finished) -> dict[str, Any]:
+    """Return the figures of a finished job as plain JSON data, the same for the same inputs on every machine."""
+    shown = figures(finished)
     result, book = finished.result, finished.result.backtest
     document = {
         **{key: _performance(shown.curve(key)) for key in _STRATEGY},
@@ -36,7 +37,8 @@ def metrics(finished: Finished, shown: Figures | None = None) -> dict[str, Any]:
         "verdict": {
             "word": finished.verdict.word,
             "reasons": finished.verdict.reasons,
-            "figures": finished.verdict.figures,
+            # What depends on the number of trials stands in honesty.json, which may change from run to run.
+            "figures": {k: v for k, v in finished.verdict.figures.items() if k != "honesty"},
         },
         "excess": {
             "net": verdict_interval(finished, "difference_net"),
@@ -59,17 +61,17 @@ def metrics(finished: Finished, shown: Figures | None = None) -> dict[str, Any]:
             "total_return": None if not shown.curves else shown.curves[0].figures.total_return,
             "total_return_30_percent_below_last_print": shown.haircut_total_return,
         },
-        "coverage": {"nominal": NOMINAL, "by_fold": _coverage_by_fold(finished), "all": _coverage(shown)},
+        "coverage": {"nominal": NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
         "forecasts": [_accuracy(one) for one in shown.scores],
         "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
-        "canaries": finished.canaries,
+        "canaries": [_canary(one) for one in finished.canaries],
         "self_calibration": shown.self_calibration,
         "features_used": result.prepared.features.fields,
         "features_absent": result.prepared.absent,
         "price_basis": result.data.bar_set.price_basis,
         "universe_basis": result.data.bar_set.universe_basis,
         "instruments": len(result.data.bars.instruments),
-        "decisions": len({s.decided_at for s in book.signals}),
+        "decisions": decision_count(book),
         "first_judged": int(result.data.bars.end[finished.comparison.first]),
         "last_judged": int(result.data.bars.end[-1]),
     }
@@ -131,20 +133,30 @@ def _coverage(shown: Figures) -> dict[str, Any]:
     return {str(one.horizon): one.coverage for one in shown.scores if one.target == "close"}
 
 
-def _coverage_by_fold(finished: Finished) -> list[dict[str, Any]]:
-    result = finished.result
-    realised, block = outcomes(result), result.walk.block
-    rows = []
-    for fold in result.walk.folds:
-        for step, horizon in enumerate(block.horizons):
-            told = fold_score(result, realised, fold, 0, step)
-            rows.append(
-                {
-                    "fold": fold.fold.index,
-                    "horizon": horizon,
-                    "coverage": told.coverage,
-                    "width": told.width,
-                    "forecasts": told.forecasts,
-                }
-            )
-    return rows
+def _coverage_by_fold(shown: Figures) -> list[dict[str, Any]]:
+    return [
+        {
+            "fold": one.fold.fold.index,
+            "horizon": one.score.horizon,
+            "coverage": one.score.coverage,
+            "width": one.score.width,
+            "forecasts": one.score.forecasts,
+        }
+        for one in shown.folds
+        if one.score.target == "close"
+    ]
+
+
+def _canary(one: CanaryResult) -> dict[str, Any]:
+    return {"name": one.name, "passed": one.passed, "text": one.text, "figures": _finite(one.figures)}
+
+
+def _finite(value: Any) -> Any:
+    """Return figures with None for what is not a finite number."""
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value

@@ -15,9 +15,9 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
+from foresail.domain.signals import Side
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.rates import account_rates
-from foresail.domain.signals import Side
 from foresail.ledger.journal import (
     DividendPaid,
     FillBooked,

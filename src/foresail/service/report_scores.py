@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import BoolArray, FloatArray
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.runs import Interval
 from foresail.engine.pipeline import PipelineResult
@@ -27,7 +27,7 @@ from foresail.measures.errors import (
     rank_correlation,
 )
 
-__all__ = ["NO_INTERVAL", "Score", "fold_score", "outcomes", "overlap", "score", "score_all"]
+__all__ = ["NO_INTERVAL", "FoldScore", "Score", "fold_scores", "outcomes", "overlap", "score", "score_all"]
 
 _NAN = float("nan")
 NO_INTERVAL = Interval(_NAN, _NAN, _NAN)
@@ -75,6 +75,14 @@ class Score:
         return float(np.mean(self.losses)) if self.losses else _NAN
 
 
+@dataclass(frozen=True, slots=True)
+class FoldScore:
+    """Accuracy of one target and horizon over the test block of one fold."""
+
+    fold: FoldResult
+    score: Score
+
+
 def outcomes(result: PipelineResult) -> FloatArray:
     """Return what came true for every forecast of the block, (N, P, K, H) log return; NaN while unknown."""
     realised: FloatArray = result.prepared.targets.values[:, result.walk.block.position]
@@ -102,7 +110,7 @@ def score(
     """
     quantiles = block.values[:, times, target, step]
     actual = realised[:, times, target, step]
-    known = np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1)
+    known: BoolArray = np.asarray(np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1))
     actual = np.where(known, actual, np.nan)
     low, middle, high = (quantiles[..., block.levels.index(level)] for level in (0.10, 0.50, 0.90))
     shared = overlap(block, block.horizons[step])
@@ -128,7 +136,7 @@ def score(
     )
 
 
-def _coverage(actual: FloatArray, low: FloatArray, high: FloatArray, known: FloatArray, shared: int) -> Interval:
+def _coverage(actual: FloatArray, low: FloatArray, high: FloatArray, known: BoolArray, shared: int) -> Interval:
     """Return the share inside with its interval; issue times whose outcomes share bars are one cluster."""
     value = coverage(actual, low, high)
     rows = np.nonzero(known)
@@ -159,8 +167,15 @@ def score_all(
     )
 
 
-def fold_score(result: PipelineResult, realised: FloatArray, fold: FoldResult, target: int, step: int) -> Score:
-    """Return the accuracy of one target and horizon over the test block of one fold."""
+def fold_scores(result: PipelineResult, realised: FloatArray) -> tuple[FoldScore, ...]:
+    """Return the accuracy of every target and horizon over the test block of each fold, in that order of nesting."""
     block = result.walk.block
-    first, last = np.searchsorted(block.position, [fold.fold.test_from, fold.fold.test_to])
-    return score(block, realised, target, step, times=slice(int(first), int(last)), seed=result.settings.seed)
+    found = []
+    for fold in result.walk.folds:
+        first, last = np.searchsorted(block.position, [fold.fold.test_from, fold.fold.test_to])
+        times = slice(int(first), int(last))
+        for k in range(len(block.targets)):
+            for h in range(len(block.horizons)):
+                told = score(block, realised, k, h, times=times, seed=result.settings.seed)
+                found.append(FoldScore(fold, told))
+    return tuple(found)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Signal
 from foresail.reporting.figures import percent
 from foresail.reporting.model import NAN, Absent, SignalRow, Signals
@@ -46,7 +47,7 @@ def _weight(finished: Finished, signal: Signal) -> float:
     return finished.result.backtest.weights.get((signal.decided_at, signal.instrument), 0.0)
 
 
-def _rows(finished: Finished, kept: list[Signal], traded: set[str]) -> tuple[SignalRow, ...]:
+def _rows(finished: Finished, kept: list[Signal], traded: set[InstrumentId]) -> tuple[SignalRow, ...]:
     result = finished.result
     ranges = np.expm1(quantiles_of(result, kept, (0.10, 0.90)))
     known = {one.id: one for one in result.data.bar_set.instruments}

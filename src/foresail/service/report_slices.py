@@ -116,9 +116,10 @@ def _vix_state(vix: FloatArray) -> list[str]:
 
 
 def volatility_state(result: PipelineResult) -> list[str]:
-    """Return the regime of RGM-02 known at each bar, (T,): volatile where the last 20 bars of the set's mean return
-    vary 1.5 times as much as the last 250; empty while there are too few.
-    """  # noqa: D400
+    """Return the regime of RGM-02 known at each bar, (T,), empty while there are too few bars before it.
+
+    Volatile = the mean return of the set varied over the last 20 bars more than 1.5 times as much as over 250.
+    """
     close = np.log(forward_adjusted(result.data.bars, "close"))
     move = np.diff(close, axis=1, prepend=np.nan)
     known = np.isfinite(move)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Sequence
 
 from foresail.domain.bars import BarSet
 from foresail.domain.instruments import AssetClass
 from foresail.domain.tiers import tier_unavailable
+from foresail.engine.backtest import Backtest
 from foresail.engine.parts import build_parts
 from foresail.execution.costs import CostModel
 from foresail.reporting.figures import percent
@@ -15,7 +16,7 @@ from foresail.risk.gate import inactive_rules
 from foresail.service.finished import Finished
 from foresail.signals.decision import NOT_EVALUATED, default_top_k
 
-__all__ = ["cost_basis", "cost_notes", "subject_of"]
+__all__ = ["cost_basis", "cost_notes", "decision_count", "subject_of"]
 
 _FORECASTERS = {
     "quantile_trees": "Forecasts come from boosted trees for P10, P50 and P90 on scale-free features",
@@ -30,7 +31,6 @@ def subject_of(finished: Finished) -> Subject:
     bars, bar_set, settings, book = result.data.bars, result.data.bar_set, result.settings, result.backtest
     signals = book.signals
     default = f"foresail/{settings.strategy}"
-    decided = sorted({s.decided_at for s in signals})
     return Subject(
         set_name=bar_set.name,
         source=bar_set.source,
@@ -43,8 +43,8 @@ def subject_of(finished: Finished) -> Subject:
         bars=int(bars.present.sum()),
         first_end=int(bars.end[0]),
         last_end=int(bars.end[-1]),
-        judged_from=decided[0] if decided else int(bars.end[min(finished.comparison.first, len(bars.end) - 1)]),
-        decisions=len(decided),
+        judged_from=_first_judged(finished),
+        decisions=decision_count(book),
         folds=sum(fold.report is not None for fold in result.walk.folds),
         horizons=settings.horizons,
         decision_horizon=settings.decision_horizon,
@@ -57,6 +57,12 @@ def subject_of(finished: Finished) -> Subject:
         facts=_facts(finished),
         limits=_limits(finished),
     )
+
+
+def decision_count(book: Backtest) -> int:
+    """Return how many decisions left a trace: a signal, a target weight or an order."""
+    told = {s.decided_at for s in book.signals} | {at for at, _ in book.weights}
+    return len(told | {o.order.decided_at for o in book.orders})
 
 
 def _strategy_text(finished: Finished) -> str:
@@ -109,14 +115,24 @@ def _limits(finished: Finished) -> tuple[str, ...]:
     costs = _cost_model(finished)
     said += [*costs.notes_at(_first_judged(finished)), *costs.assumptions]
     said += _absent_features(finished)
-    said += [f"{_listed([r for r, _ in group])}: {why}." for why, group in _grouped(NOT_EVALUATED)]
-    said += [f"{_listed([r for r, _ in group])}: {why}." for why, group in _grouped(inactive_rules())]
+    for rules in (NOT_EVALUATED, inactive_rules()):
+        said += [f"{head}: {_with_reasons(group)}." for head, group in _grouped(rules)]
     return (*said, *finished.loaded.notes)
 
 
-def _grouped(rows: tuple[tuple[str, str], ...]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return rules by the reason that they share, in the order given."""
-    return [(why, list(group)) for why, group in groupby(rows, key=lambda row: row[1])]
+def _grouped(rules: Sequence[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return (rule, reason) by what the reason begins with, such as "Off" or "Not evaluated"."""
+    split = [(rule, *why.split(": ", 1)) if ": " in why else (rule, why, "") for rule, why in rules]
+    heads = dict.fromkeys(head for _, head, _ in split)
+    return [(head.capitalize(), [(rule, why) for rule, h, why in split if h == head]) for head in heads]
+
+
+def _with_reasons(rules: Sequence[tuple[str, str]]) -> str:
+    """Return the rules with each reason once, behind the rules that share it."""
+    by_reason: dict[str, list[str]] = {}
+    for rule, why in rules:
+        by_reason.setdefault(why, []).append(rule)
+    return "; ".join(f"{_listed(names)} ({why})" if why else _listed(names) for why, names in by_reason.items())
 
 
 def _listed(names: list[str]) -> str:
@@ -158,12 +174,8 @@ def _ended(finished: Finished) -> list[str]:
 
 
 def _absent_features(finished: Finished) -> list[str]:
-    absent = finished.result.prepared.absent
-    reasons = sorted({why for why in absent.values()})
-    return [
-        f"Features not computed: {_listed(sorted(n for n, w in absent.items() if w == why))} ({why})."
-        for why in reasons
-    ]
+    absent = sorted(finished.result.prepared.absent.items())
+    return [f"Features not computed: {_with_reasons(absent)}."] if absent else []
 
 
 def _first_judged(finished: Finished) -> int:

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side, Signal, SignalKind
 from foresail.engine.backtest import Backtest, ReviewedOrder
 from foresail.engine.pipeline import PipelineResult
 from foresail.ledger.trades import Trade
 from foresail.service.finished import Finished
+from foresail.service.report_figures import figures
 from foresail.service.report_metrics import metrics
 from foresail.service.report_money import trade_rates
-from foresail.service.report_scores import fold_score, outcomes
-from foresail.service.tables import decimal_columns, fill_columns, order_columns, quality_columns
+from foresail.service.report_scores import outcomes
+from foresail.service.tables import decimal_columns, fill_columns, order_columns, quality_columns, table_schema
 from foresail.signals.decision import TOP_CONFIDENCE
 
 __all__ = ["decisions_traded", "metrics", "quantiles_of", "tables"]
@@ -47,7 +48,7 @@ def tables(finished: Finished) -> dict[str, Mapping[str, Any]]:
         "fills": fill_columns(book.fills),
         "trades": _trades(finished),
         "equity": _equity(finished),
-        "folds": _folds(result),
+        "folds": _folds(finished),
         "importance": _importance(result),
         "quality": quality_columns(finished.loaded.quality),
     }
@@ -64,10 +65,10 @@ def quantiles_of(result: PipelineResult, signals: Sequence[Signal], levels: Sequ
         dtype=np.int64,
     ).reshape(-1, 3)
     columns = [block.levels.index(level) for level in levels]
-    if not block.values.size:
-        return np.full((len(signals), len(levels)), np.nan)
-    taken = block.values[at[:, 0], at[:, 1], 0, at[:, 2]][:, columns]
-    found: FloatArray = np.where((at >= 0).all(axis=1)[:, None], taken, np.nan)
+    found = np.full((len(signals), len(levels)), np.nan)
+    issued_there = np.flatnonzero((at >= 0).all(axis=1))
+    rows, times, steps = at[issued_there].T
+    found[issued_there] = block.values[rows, times, 0, steps][:, columns]
     return found
 
 
@@ -118,7 +119,7 @@ def _forecasts(result: PipelineResult) -> dict[str, Any]:
     """Return every forecast that was made, without a loop over rows: there are millions of them."""
     block = result.walk.block
     realised = outcomes(result)
-    made = np.isfinite(block.values).all(axis=-1).transpose(1, 0, 2, 3)
+    made: BoolArray = np.asarray(np.isfinite(block.values).all(axis=-1)).transpose(1, 0, 2, 3)
     time, row, target, step = np.nonzero(made)
     values = block.values[row, time, target, step]
     label_end = _label_ends(result)
@@ -200,36 +201,32 @@ def _equity(finished: Finished) -> dict[str, Any]:
     }
 
 
-def _folds(result: PipelineResult) -> dict[str, Any]:
-    block, ends = result.walk.block, result.data.bars.end
-    realised = outcomes(result)
+def _folds(finished: Finished) -> dict[str, Any]:
+    ends = finished.result.data.bars.end
     rows = []
-    for fold in result.walk.folds:
-        plan, report = fold.fold, fold.report
+    for one in figures(finished).folds:
+        plan, report, told = one.fold.fold, one.fold.report, one.score
         counts = (0, 0, 0) if report is None else (report.train_rows, report.validation_rows, report.calibration_rows)
-        notes = fold.reason if report is None else "; ".join(report.notes)
-        for k, target in enumerate(block.targets):
-            for h, horizon in enumerate(block.horizons):
-                told = fold_score(result, realised, fold, k, h)
-                rows.append({
-                    "fold": plan.index,
-                    "target": target,
-                    "horizon": horizon,
-                    "model": fold.model,
-                    "train_from": int(ends[plan.train_from]),
-                    "train_to": int(ends[plan.test_from - 1]),
-                    "test_from": int(ends[plan.test_from]),
-                    "test_to": int(ends[plan.test_to - 1]),
-                    "train_rows": counts[0],
-                    "validation_rows": counts[1],
-                    "calibration_rows": counts[2],
-                    "test_rows": told.forecasts,
-                    "coverage": told.coverage.value,
-                    "width": told.width,
-                    "pinball": told.pinball,
-                    "rank_ic": told.rank_ic.value,
-                    "notes": notes or None,
-                })  # fmt: skip
+        notes = one.fold.reason if report is None else "; ".join(report.notes)
+        rows.append({
+            "fold": plan.index,
+            "target": told.target,
+            "horizon": told.horizon,
+            "model": one.fold.model,
+            "train_from": int(ends[plan.train_from]),
+            "train_to": int(ends[plan.test_from - 1]),
+            "test_from": int(ends[plan.test_from]),
+            "test_to": int(ends[plan.test_to - 1]),
+            "train_rows": counts[0],
+            "validation_rows": counts[1],
+            "calibration_rows": counts[2],
+            "test_rows": told.forecasts,
+            "coverage": told.coverage.value,
+            "width": told.width,
+            "pinball": told.pinball,
+            "rank_ic": told.rank_ic.value,
+            "notes": notes or None,
+        })  # fmt: skip
     return _columns("folds", rows)
 
 
@@ -244,6 +241,4 @@ def _importance(result: PipelineResult) -> dict[str, Any]:
 
 
 def _columns(table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    from foresail.service.tables import table_schema
-
     return {c.name: [row[c.name] for row in rows] for c in table_schema(table).columns}
