@@ -7,8 +7,7 @@ set rows aside; the report that a user gets has all of them, with file, row, col
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from foresail.adapters.files.load import describe, load_description
 from foresail.adapters.files.reader import read_bars
 from foresail.core.canonical import plain
 from foresail.core.clock import Clock, SystemClock, format_ns
-from foresail.core.errors import UserError
 from foresail.domain.bars import BarSet, BarTable
 from foresail.domain.quality import QualityReport, QuarantinedRow
 from foresail.service.outcome import Outcome
@@ -82,30 +80,17 @@ def store_bars(
     quarantined, notes : what the adapter set aside and assumed
     """
     store = open_store()
-    folder = store.folder
-    with _writing(folder):
-        report = store.append(bars, bar_set, recorded_at=clock.now())
+    report = store.append(bars, bar_set, recorded_at=clock.now())
     report = replace(
         report,
         received=report.received + len(quarantined),
         quarantined=(*quarantined, *report.quarantined),
         notes=(*notes, *report.notes),
     )
-    document = {"set": _set_document(bar_set), "store": str(folder), **plain(report)}
+    document = {"set": _set_document(bar_set), "store": str(store.folder), **plain(report)}
     return Outcome(
-        document, [*_lines(report, bar_set), f"stored in {folder}", f"next: foresail run --bars {bar_set.name}"]
+        document, [*_lines(report, bar_set), f"stored in {store.folder}", f"next: foresail run --bars {bar_set.name}"]
     )
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise UserError(
-            f"{folder}: the bars cannot be stored: {e.strerror or e}; the store is as it was before",
-            hint="make room or choose a folder that you may write to, then import again",
-        ) from e
 
 
 def _set_document(bar_set: BarSet) -> dict[str, Any]:
