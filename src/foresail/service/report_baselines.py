@@ -1,11 +1,13 @@
 """What trivial forecasters would have said on the same rows (BASE-05, BASE-07): the hurdle of every model.
 
 They go through the same walk-forward as the model: same folds, same calibration, nothing known too early. They need
-the last return only, so they are fitted on that one feature and on the close.
+the last return only, so they are fitted on that one feature and on the close. What they learn (a mean, a shape) hardly
+moves, so where the model has many folds they are refitted at every k-th border only.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,9 @@ from foresail.engine.walkforward import walk_forward
 from foresail.forecasting.baselines import RETURN_FEATURE
 from foresail.service.report_scores import Score, score_all
 
-__all__ = ["BASELINES", "BaselineScore", "baseline_scores"]
+__all__ = ["BASELINES", "BaselineScore", "baseline_scores", "refit_every"]
+
+_MOST_FOLDS = 8
 
 # registry name -> what a reader calls it
 BASELINES: tuple[tuple[str, str], ...] = (
@@ -53,15 +57,23 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
         values=np.ascontiguousarray(result.prepared.targets.values[:, :, :1]),
         names=result.prepared.targets.names[:1],
     )
+    every = refit_every(result)
+    rhythm = replace(result.settings.walk_forward, refit_bars=every * result.settings.walk_forward.refit_bars)
+    settings = replace(result.settings, walk_forward=rhythm)
     found = []
     for key, name in BASELINES:
         if key == result.settings.forecaster:
             continue
-        walk = walk_forward(features, targets, result.prepared.scale, replace(result.settings, forecaster=key))
+        walk = walk_forward(features, targets, result.prepared.scale, replace(settings, forecaster=key))
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
         scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
         found += [BaselineScore(key, name, one) for one in scores]
     return tuple(found)
+
+
+def refit_every(result: PipelineResult) -> int:
+    """Return at how many of the model's refits baselines are refitted once."""
+    return max(1, math.ceil(len(result.walk.folds) / _MOST_FOLDS))
 
 
 def _last_return(result: PipelineResult) -> Panel:

@@ -9,6 +9,7 @@ from foresail.engine.pipeline import PipelineResult
 from foresail.reporting.figures import bars, percent
 from foresail.reporting.model import Absent, BaselineRow, Calibration, CoverageRow, Fan
 from foresail.service.finished import Finished
+from foresail.service.report_baselines import refit_every
 from foresail.service.report_figures import Figures
 from foresail.service.report_scores import Score, outcomes
 
@@ -30,7 +31,7 @@ def calibration_block(finished: Finished, shown: Figures) -> Calibration | Absen
         coverage=_coverage(shown),
         baselines=tuple(rows),
         fan=_fan(finished),
-        notes=_notes(close),
+        notes=_notes(close, refit_every(finished.result)),
     )
 
 
@@ -52,11 +53,13 @@ def _row(name: str, one: Score, *, is_model: bool = False) -> BaselineRow:
     return BaselineRow(name, one.horizon, one.pinball, one.mae, one.rank_ic, one.hit_rate, is_model=is_model)
 
 
-def _notes(close: list[Score]) -> tuple[str, ...]:
+def _notes(close: list[Score], every: int) -> tuple[str, ...]:
+    refits = "" if every == 1 else f", refitted at every {every}th border only"
     said = [
-        "Losses are means over the quantile levels, in log return; baselines go through the same folds and the same "
-        "calibration, and are scored on the same rows.",
-        "Rank correlations are means over decision times, their intervals count stretches of one horizon as one.",
+        "Losses are means over the quantile levels, in log return. Baselines go through the same walk-forward and the "
+        f"same calibration{refits}, and are scored on the same rows.",
+        "Rank correlations are means over decision times; their intervals count stretches of one horizon as one. A "
+        "baseline without a direction ranks too: its median is a small multiple of each name's volatility.",
     ]
     said += [
         f"Over {bars(one.horizon)} the median had the right sign in {percent(one.hit_rate)}; always saying the more "

@@ -23,6 +23,7 @@ from foresail.measures.performance import (
     performance_figures,
     trade_statistics,
 )
+from foresail.reporting.figures import percent
 from foresail.reporting.model import SelfCalibrationRow
 from foresail.service.finished import Finished
 from foresail.service.report_baselines import BaselineScore, baseline_scores
@@ -230,9 +231,9 @@ def _self_calibration(panels: Sequence[PanelOutcome]) -> tuple[SelfCalibrationRo
         count, total = sum(said), len(said)
         if planted == 0.0:
             luck = float(bdtrc(count - 1, total, _NULL_RATE)) if count else 1.0
-            label, expected = "without an edge", f"evidence in at most {_NULL_RATE:.0%}"
+            label, expected = "without an edge", f"evidence in at most {percent(_NULL_RATE, 0)}"
         else:
             luck = float(bdtr(count, total, _EDGE_RATE))
-            label, expected = "with an edge", f"evidence in at least {_EDGE_RATE:.0%}"
+            label, expected = "with an edge", f"evidence in at least {percent(_EDGE_RATE, 0)}"
         rows.append(SelfCalibrationRow(label, planted, total, count, expected, passed=luck >= _DOUBT))
     return tuple(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foresail.reporting.figures import percent
 from foresail.reporting.model import Absent, ModelCard
 from foresail.service.finished import Finished
 
@@ -36,7 +37,7 @@ def model_card(finished: Finished) -> ModelCard | Absent:
             ("Training window", f"{walk.minimum_train_bars} to {walk.train_bars} bars"),
             (
                 "Early stopping, calibration",
-                f"newest {walk.validation_share:.0%} and {walk.calibration_share:.0%} of it",
+                f"newest {percent(walk.validation_share, 0)} and {percent(walk.calibration_share, 0)} of it",
             ),
             ("Conformal window", f"{walk.conformal_window} issue times"),
             ("Targets", ", ".join(result.walk.block.targets)),

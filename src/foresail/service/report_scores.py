@@ -97,7 +97,13 @@ def overlap(block: ForecastBlock, horizon: int) -> int:
 
 
 def score(
-    block: ForecastBlock, realised: FloatArray, target: int, step: int, *, times: slice = slice(None), seed: int = 0
+    block: ForecastBlock,
+    realised: FloatArray,
+    target: int,
+    step: int,
+    *,
+    times: slice | None = None,
+    seed: int = 0,
 ) -> Score:
     """Return the accuracy of one target and horizon over some issue times.
 
@@ -105,11 +111,12 @@ def score(
     ----------
     realised : (N, P, K, H), see ``outcomes``
     target, step : positions of target and horizon in the block
-    times : issue times of the block
-    seed : of the intervals
+    times : issue times of the block; None = all, and only then the rank correlation has a resampled interval
+    seed : of the resampling
     """
-    quantiles = block.values[:, times, target, step]
-    actual = realised[:, times, target, step]
+    chosen = slice(None) if times is None else times
+    quantiles = block.values[:, chosen, target, step]
+    actual = realised[:, chosen, target, step]
     known: BoolArray = np.asarray(np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1))
     actual = np.where(known, actual, np.nan)
     low, middle, high = (quantiles[..., block.levels.index(level)] for level in (0.10, 0.50, 0.90))
@@ -129,7 +136,7 @@ def score(
         hit_rate=direction.accuracy,
         base_rate=direction.base_rate,
         matthews=direction.matthews,
-        rank_ic=_rank_interval(found, shared, seed),
+        rank_ic=_rank_interval(found, shared, seed if times is None else None),
         rank_error=float(found.std(ddof=1) / math.sqrt(len(found) / shared)) if len(found) > 1 else _NAN,
         rank_days=rank.days,
         rank_skipped=rank.skipped,
@@ -148,8 +155,8 @@ def _coverage(actual: FloatArray, low: FloatArray, high: FloatArray, known: Bool
     return Interval(value, max(0.0, value - reach), min(1.0, value + reach))
 
 
-def _rank_interval(daily: FloatArray, shared: int, seed: int) -> Interval:
-    if len(daily) < _FEWEST_DAYS:
+def _rank_interval(daily: FloatArray, shared: int, seed: int | None) -> Interval:
+    if seed is None or len(daily) < _FEWEST_DAYS:
         return Interval(float(daily.mean()) if len(daily) else _NAN, _NAN, _NAN)
     return mean_interval(daily, BootstrapSettings(minimum_block=shared, seed=seed))
 
@@ -176,6 +183,6 @@ def fold_scores(result: PipelineResult, realised: FloatArray) -> tuple[FoldScore
         times = slice(int(first), int(last))
         for k in range(len(block.targets)):
             for h in range(len(block.horizons)):
-                told = score(block, realised, k, h, times=times, seed=result.settings.seed)
+                told = score(block, realised, k, h, times=times)
                 found.append(FoldScore(fold, told))
     return tuple(found)

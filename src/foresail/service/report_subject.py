@@ -97,7 +97,10 @@ def _facts(finished: Finished) -> tuple[tuple[str, str], ...]:
         ("Risk profile", result.settings.profile),
         ("Average exposure", f"{exposure} of equity; 1/N is held at the same share"),
         ("Features", f"{len(result.prepared.features.fields)} used, {len(result.prepared.absent)} not available"),
-        ("Trades", f"{len(result.backtest.fills)} fills of {len(result.backtest.orders)} orders"),
+        (
+            "Trades",
+            f"{len(result.backtest.orders):,} orders planned, {len(result.backtest.fills):,} fills, stops included",
+        ),
     )
 
 
@@ -111,7 +114,7 @@ def _limits(finished: Finished) -> tuple[str, ...]:
     bar_set = result.data.bar_set
     said = [*_universe(bar_set), *_ended(finished), *_basis(bar_set)]
     if _close_only(finished):
-        said.append("There are no opening prices: orders fill at the next close, and stops are checked at closes.")
+        said.append("There are closes only: orders fill at the next close, and stops and targets act on closes.")
     costs = _cost_model(finished)
     said += [*costs.notes_at(_first_judged(finished)), *costs.assumptions]
     said += _absent_features(finished)
