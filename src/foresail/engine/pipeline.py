@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import UnknownNameError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets
@@ -95,11 +96,22 @@ def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     features = batch.compute(data.bars, [s.name for s in specs], _context(data, reference))
     return Prepared(
         features=features,
-        targets=targets.compute_targets(data.bars, settings.horizons),
+        targets=_chosen(targets.compute_targets(data.bars, settings.horizons), settings.targets),
         scale=targets.label_scale(data.bars),
         absent=dict(absent),
         reference=reference,
     )
+
+
+def _chosen(labels: Targets, names: tuple[str, ...]) -> Targets:
+    """Return the labels of some targets; all of them where none is named."""
+    if not names:
+        return labels
+    for name in names:
+        if name not in labels.names:
+            raise UnknownNameError("target", name, labels.names)
+    columns = [labels.names.index(name) for name in names]
+    return replace(labels, names=names, values=np.ascontiguousarray(labels.values[:, :, columns]))
 
 
 def run_pipeline(

@@ -41,6 +41,7 @@ class PipelineSettings:
     ----------
     horizons : bars ahead that are forecast
     decision_horizon : the one that is traded; decisions are taken every so many bars
+    targets : of close, high, low; empty means all that the data have
     features : names; empty means all of the catalogue that the data allow
     strategy : "rank_expected_return" or the id of a plug-in
     capital : money at the first decision, in ``currency``
@@ -50,6 +51,7 @@ class PipelineSettings:
 
     horizons: tuple[int, ...] = (1, 5)
     decision_horizon: int = 5
+    targets: tuple[str, ...] = ()
     walk_forward: WalkForwardSettings = field(default_factory=WalkForwardSettings)
     features: tuple[str, ...] = ()
     forecaster: str = "quantile_trees"

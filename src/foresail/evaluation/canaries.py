@@ -67,6 +67,7 @@ def canary_market(data: MarketData, settings: PipelineSettings) -> tuple[MarketD
     lean = replace(
         settings,
         horizons=(settings.decision_horizon,),
+        targets=("close",),
         walk_forward=replace(walk, train_bars=train, minimum_train_bars=min(train, max(total // 2, 1))),
     )
     return sample, lean

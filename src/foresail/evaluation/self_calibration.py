@@ -27,6 +27,7 @@ __all__ = [
     "judge_panel",
     "self_calibrate",
     "simulated_market_data",
+    "suite_simulation",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -47,13 +48,18 @@ class PanelOutcome:
 
 
 def calibration_settings() -> PipelineSettings:
-    """Return the settings of the panels: the main job's, with one horizon and refits every two years."""
+    """Return the settings of the panels: the main job's, with one horizon, one target and refits every two years."""
     walk = WalkForwardSettings(train_bars=1260, minimum_train_bars=504, refit_bars=504)
-    return PipelineSettings(horizons=(5,), decision_horizon=5, walk_forward=walk)
+    return PipelineSettings(horizons=(5,), decision_horizon=5, targets=("close",), walk_forward=walk)
 
 
 def demo_simulation(information_coefficient: float) -> SimulationSettings:
-    """Return the panels of the demo and of the accuracy suite: 100 names, 12 years, stocks."""
+    """Return the panels of the demo: 40 names, 7 years."""
+    return SimulationSettings(instruments=40, bars=1_750, information_coefficient=information_coefficient)
+
+
+def suite_simulation(information_coefficient: float) -> SimulationSettings:
+    """Return the panels of the accuracy suite: 100 names, 12 years."""
     return SimulationSettings(instruments=100, bars=3_000, information_coefficient=information_coefficient)
 
 

@@ -31,7 +31,7 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     """Return settings as they were recorded."""
     values = dict(stored)
     walk = WalkForwardSettings(**values.pop("walk_forward"))
-    for name in ("horizons", "features"):
+    for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"]), "walk_forward": walk})
 
@@ -91,17 +91,18 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
         if record["command"] == "demo":
             job = replace(job, **demo_extras(settings, progress))
         write_run(job, force=False, progress=progress)
-        return _compared(folder, reader, RunReader(Path(place) / "run"), record)
+        return _compared(folder, reader, Path(place) / "run", record)
 
 
-def _compared(folder: Path, old: RunReader, new: RunReader, record: dict[str, Any]) -> Outcome:
+def _compared(folder: Path, old: RunReader, repeated: Path, record: dict[str, Any]) -> Outcome:
+    new = RunReader(repeated)
     same_code = record["code"] == code_hash()
     differing = [
         name
         for name in sorted(set(old.promised) | set(new.promised))
         if name not in old.promised
         or name not in new.promised
-        or (old.folder / name).read_bytes() != (new.folder / name).read_bytes()
+        or (folder / name).read_bytes() != (repeated / name).read_bytes()
     ]
     document = {
         "run": str(folder),

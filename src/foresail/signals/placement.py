@@ -23,6 +23,7 @@ from foresail.signals.rules.exits import ExitRules, class_stop, stop_distance, t
 __all__ = ["ExitLevels", "place_exits", "trailed"]
 
 _OWN = "the forecast's own level"
+_FLOOR = "the least distance that a position held for several horizons needs"
 _TABLE = "the widest that tier, class or 2 ATR allow"
 _TRAILING = "trailing the highest close since entry"
 
@@ -64,7 +65,8 @@ def place_exits(
     targets = np.where(wanted, seen.close * (1.0 + sign * reach), np.nan)
     with np.errstate(invalid="ignore"):
         is_own = np.isfinite(own) & (own > 0.0) & (distance >= own * (1.0 - 1e-12))
-    origin = [_OWN if mine else _TABLE for mine in is_own]
+        is_floor = (rules.floor_multiple > 0.0) & (distance > np.fmax(own, 0.0) * (1.0 + 1e-12))
+    origin = [_FLOOR if floor else (_OWN if mine else _TABLE) for mine, floor in zip(is_own, is_floor, strict=True)]
     if rules.trailing:
         trail = _trail(seen, rules, highest)
         with np.errstate(invalid="ignore"):

@@ -130,15 +130,22 @@ def test_confidence_filter_is_off_for_trading_and_an_option(decision):
 
 
 def test_stop_is_the_p10_within_the_maximum_and_target_the_p50(decision):
-    signals, _, _ = run(decision({A: 0.01}, spread=0.01))
+    signals, _, _ = run(decision({A: 0.01}, spread=0.01), exits=ExitRules())
     one = signals[A]
     assert one.stop_price == pytest.approx(one.entry_price * math.exp(0.01 - 1.282 * 0.01))
     assert one.target_price == pytest.approx(one.entry_price * math.exp(0.01))
-    wide, _, _ = run(decision({A: 0.01}, spread=0.10))
+    wide, _, _ = run(decision({A: 0.01}, spread=0.10), exits=ExitRules())
     distance = 1.0 - wide[A].stop_price / wide[A].entry_price
     assert distance == pytest.approx(max(0.02, 2 * _atr(decision)), rel=1e-9)
     free, _, _ = run(decision({A: 0.01}, spread=0.10), exits=ExitRules(limit_distance=False))
     assert free[A].stop_price == pytest.approx(free[A].entry_price * math.exp(0.01 - 0.1282))
+
+
+def test_the_default_stop_is_at_least_four_true_ranges_away(decision):
+    signals, _, _ = run(decision({A: 0.01}, spread=0.001))
+    distance = 1.0 - signals[A].stop_price / signals[A].entry_price
+    assert distance == pytest.approx(4 * _atr(decision), rel=1e-9)
+    assert any("several horizons" in text for text in signals[A].reasons)
 
 
 def _atr(decision):
@@ -147,14 +154,15 @@ def _atr(decision):
 
 
 def test_forecast_high_and_low_refine_stop_and_target(decision):
-    plain, _, _ = run(decision({A: 0.01}, spread=0.012))
-    fine, _, _ = run(decision({A: 0.01}, spread=0.012, targets=("close", "high", "low")))
+    plain, _, _ = run(decision({A: 0.01}, spread=0.012), exits=ExitRules())
+    fine, _, _ = run(decision({A: 0.01}, spread=0.012, targets=("close", "high", "low")), exits=ExitRules())
     assert fine[A].stop_price < plain[A].stop_price
     assert fine[A].target_price == pytest.approx(plain[A].entry_price * math.exp(0.022))
 
 
 def test_raw_basis_takes_the_tier_maximum(decision):
-    signals, _, _ = run(decision({A: 0.01}, spread=0.2, scale={A: 0.03}), price_basis=PriceBasis.RAW)
+    view = decision({A: 0.01}, spread=0.2, scale={A: 0.03})
+    signals, _, _ = run(view, price_basis=PriceBasis.RAW, exits=ExitRules())
     assert 1.0 - signals[A].stop_price / signals[A].entry_price == pytest.approx(0.10)  # penny
 
 

@@ -31,6 +31,7 @@ class ExitRules:
     ----------
     atr_multiple : average true ranges of the fallback stop, and of the maximum where that is wider (RISK-05)
     limit_distance : whether the tier or class maximum holds (EXIT-02)
+    floor_multiple : average true ranges that a stop is at least away from the entry; 0 = no floor
     reward_ratio : target distance over stop distance where the forecast names no target (RC-13)
     trailing : whether the stop follows the highest close since entry (EXIT-05)
     trailing_multiple : average true ranges between that close and the stop
@@ -38,6 +39,7 @@ class ExitRules:
 
     atr_multiple: float = 2.0
     limit_distance: bool = True
+    floor_multiple: float = 0.0
     reward_ratio: float = 2.0
     trailing: bool = False
     trailing_multiple: float = 3.0
@@ -106,6 +108,8 @@ def stop_distance(
     if rules.limit_distance:
         maximum = np.where(np.isfinite(usable(tier)), usable(tier), usable(by_class))
         chosen = np.fmin(chosen, np.fmax(maximum, fallback))
+    if rules.floor_multiple > 0.0:
+        chosen = np.fmax(chosen, rules.floor_multiple * usable(atr))
     result: FloatArray = chosen
     return result
 
