@@ -54,7 +54,7 @@ def _row(name: str, one: Score, *, is_model: bool = False) -> BaselineRow:
 
 
 def _notes(close: list[Score], every: int) -> tuple[str, ...]:
-    refits = "" if every == 1 else f", refitted at every {every}th border only"
+    refits = "" if every == 1 else f" (refitted at one border of {every})"
     said = [
         "Losses are means over the quantile levels, in log return. Baselines go through the same walk-forward and the "
         f"same calibration{refits}, and are scored on the same rows.",

@@ -115,7 +115,7 @@ def _per_instrument(finished: Finished) -> tuple[InstrumentRow, ...]:
         InstrumentRow(
             instrument=name,
             symbol=known[name].symbol,  # type: ignore[index]
-            sector=known[name].sector,  # type: ignore[index]
+            sector=known[name].sector.replace("_", " "),  # type: ignore[index]
             trades=len(trades),
             win_rate=sum(profit > 0 for profit, _ in trades) / len(trades),
             average_return=sum(simple for _, simple in trades) / len(trades),

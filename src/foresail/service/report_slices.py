@@ -85,7 +85,7 @@ def _by_sector(finished: Finished) -> SliceGroup:
         return SliceGroup("By sector", text, "trades", Absent("Nothing was traded."))
     names = np.array([sectors[name] for name in result.data.bars.instruments], dtype=object)
     rows = [
-        SliceRow(sector, _yearly(result, profit[names == sector].sum(axis=0)[1:] / equity), count)
+        SliceRow(sector.replace("_", " "), _yearly(result, profit[names == sector].sum(axis=0)[1:] / equity), count)
         for sector, count in sorted(trades.items())
     ]
     rows.sort(key=lambda row: (-row.value.value, row.label))
