@@ -11,6 +11,9 @@ from foresail.core.errors import ConfigError, DataError, MalformedPayloadError, 
 from foresail.domain.instruments import PriceBasis
 
 DAYS = ["2024-02-07", "2024-02-08", "2024-02-09", "2024-02-12"]
+HOLIDAYS = pd.DatetimeIndex(
+    ["2023-01-16", "2023-02-20", "2023-04-07", "2023-05-29", "2023-06-19", "2023-07-04", "2023-09-04", "2023-11-23"]
+)
 LATER = int(pd.Timestamp("2024-03-01T12:00", tz="UTC").value)
 # AAPL went ex 0.24 on 2024-02-09; the adjusted close is single precision, as Yahoo sends it.
 CLOSE = [189.41000366210938, 188.32000732421875, 188.85000610351562, 187.14999389648438]
@@ -62,6 +65,17 @@ def test_the_payment_is_the_cash_that_was_paid():
     assert factor[:2] == [1.0, 1.0]
     # forward-adjusted return over the ex-date equals the return of the adjusted close
     assert CLOSE[2] * factor[2] / (CLOSE[1] * factor[1]) == pytest.approx(ADJUSTED[2] / ADJUSTED[1], rel=1e-6)
+
+
+def test_single_precision_makes_no_payments():
+    days = pd.bdate_range("2023-01-03", periods=250)
+    close = np.float32(3.0 + np.abs(np.sin(np.arange(250) * 1.7)) * 200)
+    adjusted = np.float32(close.astype(np.float64) * np.where(np.arange(250) < 200, 0.731, 1.0))
+    frame = pd.DataFrame({"Close": close, "Adj Close": adjusted}, index=days).loc[lambda t: ~t.index.isin(HOLIDAYS)]
+    parsed = parse(frame)
+    assert int(np.count_nonzero(column(parsed, "dividend"))) == 1
+    assert parsed.bar_set.close_only
+    assert not any("falls against" in note for note in parsed.notes)
 
 
 @pytest.mark.parametrize("rows", [2, 3])
