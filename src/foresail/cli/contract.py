@@ -145,8 +145,8 @@ def execute(work: Callable[[], tuple[Any, list[str], int]], *, as_json: bool) ->
     except KeyboardInterrupt:
         leave_interrupted(as_json=as_json)
     except BrokenPipeError:
-        # The reader has left (foresail ... | head). As "Note on SIGPIPE" in Python's signal module advises: the flush at
-        # exit gets somewhere to go.
+        # The reader has left (foresail ... | head): as "Note on SIGPIPE" in the documentation of Python's signal module
+        # advises, the flush at exit gets somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_DONE) from None
     except Exception as e:  # noqa: BLE001 the command line is one of three places that may catch everything
