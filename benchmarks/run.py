@@ -40,7 +40,13 @@ def _set(folder: str) -> str:
 
 JOBS = (
     Job("demo", ("demo",), "", 60.0, 4.0),
-    Job("stocks_50", ("run", "--bars", _set("us_stocks_daily_2003_2016"), "--names", "50"), "us_stocks_daily_2003_2016", 60.0, 4.0),
+    Job(
+        "stocks_50",
+        ("run", "--bars", _set("us_stocks_daily_2003_2016"), "--names", "50"),
+        "us_stocks_daily_2003_2016",
+        60.0,
+        4.0,
+    ),
     Job("stocks_363", ("run", "--bars", _set("us_stocks_daily_2003_2016")), "us_stocks_daily_2003_2016", 480.0, 4.0),
     Job("pit_1703", ("run", "--bars", _set("us_stocks_pit_2015_2017")), "us_stocks_pit_2015_2017", None, None),
     Job("perps", ("run", "--bars", _set("crypto_perps_2024_2026")), "crypto_perps_2024_2026", None, None),
@@ -54,7 +60,9 @@ def measure(job: Job, folder: Path) -> dict[str, object]:
     command = [sys.executable, "-m", "foresail.cli", *job.arguments, "--out", str(out), "--json"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "FORESAIL_DATA": str(DATA)})
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "FORESAIL_DATA": str(DATA)}
+    )
     seconds = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     figures: dict[str, object] = {
@@ -94,13 +102,16 @@ def main() -> int:
             sys.stderr.write(f"{job.name}: running ...\n")
             figures = measure(job, folder)
             results.append(figures)
-            sys.stderr.write(f"{job.name}: {figures['seconds']} s, {figures['peak_gib']} GiB, {figures.get('verdict', figures.get('error'))}\n")
+            sys.stderr.write(
+                f"{job.name}: {figures['seconds']} s, {figures['peak_gib']} GiB, {figures.get('verdict', figures.get('error'))}\n"
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     missed = [
         r["job"]
         for r in results
-        if r["exit"] != 0 or (r["target_seconds"] is not None and float(str(r["seconds"])) > float(str(r["target_seconds"])))
+        if r["exit"] != 0
+        or (r["target_seconds"] is not None and float(str(r["seconds"])) > float(str(r["target_seconds"])))
     ]
     if options.json:
         print(json.dumps({"cores": os.cpu_count(), "results": results, "missed": missed}, indent=1))

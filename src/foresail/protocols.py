@@ -22,7 +22,17 @@ from foresail.domain.quality import QualityReport
 from foresail.domain.signals import Intent, Signal, TargetWeights
 from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 
-__all__ = ["Allocator", "ExplainingForecaster", "Forecaster", "MarketStore", "MarketView", "RiskRule", "RiskView", "Strategy", "StrategySpec"]
+__all__ = [
+    "Allocator",
+    "ExplainingForecaster",
+    "Forecaster",
+    "MarketStore",
+    "MarketView",
+    "RiskRule",
+    "RiskView",
+    "Strategy",
+    "StrategySpec",
+]
 
 
 class MarketStore(Protocol):

@@ -126,7 +126,9 @@ def history_events(bars: Panel, first: int, every: int) -> Iterator[Event]:
             if now > first:
                 at = int(bars.start[now])
                 events.append(
-                    Fact(at, at, Rank.CORPORATE_ACTION, kind, bars.instruments[i], int(now), kind, float(values[i, now]))
+                    Fact(
+                        at, at, Rank.CORPORATE_ACTION, kind, bars.instruments[i], int(now), kind, float(values[i, now])
+                    )
                 )
     for now in range(first, t):
         end = int(bars.end[now])
@@ -431,7 +433,9 @@ def run_backtest(
     positions = inputs.walk.block.position
     first = int(positions[0]) if len(positions) else bars.shape[1]
     driver = _Driver(inputs, parts, every)
-    state = _State(Journal(), Books("backtest", settings.currency, allow_short=parts.limits.shorting), parts.strategy.start())
+    state = _State(
+        Journal(), Books("backtest", settings.currency, allow_short=parts.limits.shorting), parts.strategy.start()
+    )
     if first < bars.shape[1]:
         driver._book(state, Deposited(int(bars.start[first]), 0, settings.capital, settings.currency))
         _pass_events(driver, state, history_events(bars, first, every), bars.shape[1] - first, progress)
@@ -459,9 +463,7 @@ def run_backtest(
     )
 
 
-def _pass_events(
-    driver: _Driver, state: _State, events: Iterator[Event], bars: int, progress: Progress | None
-) -> None:
+def _pass_events(driver: _Driver, state: _State, events: Iterator[Event], bars: int, progress: Progress | None) -> None:
     done = 0
     for event in events:
         if isinstance(event, Timer):
@@ -505,4 +507,3 @@ def _cost_per_side(parts: Parts, driver: _Driver, bars: Panel) -> float:
         if math.isfinite(price)
     ]
     return float(np.mean(fractions)) / 2 if fractions else 0.0
-

@@ -89,7 +89,9 @@ def told(explained: Explained, features: Panel) -> dict[tuple[int, InstrumentId]
         strict=True,
     ):
         told_here = tuple(
-            (features.fields[c], s, v) for c, s, v in zip(columns, shares, values, strict=True) if v == v  # noqa: PLR0124 NaN
+            (features.fields[c], s, v)
+            for c, s, v in zip(columns, shares, values, strict=True)
+            if v == v  # noqa: PLR0124 NaN
         )
         found[int(features.available_at[now]), features.instruments[row]] = told_here
     return found

@@ -44,7 +44,13 @@ class Parts:
     limits: PositionLimits
 
 
-def round_trip_costs(model: CostModel, records: dict[InstrumentId, Instrument], names: Sequence[InstrumentId], prices: FloatArray, now: int) -> FloatArray:
+def round_trip_costs(
+    model: CostModel,
+    records: dict[InstrumentId, Instrument],
+    names: Sequence[InstrumentId],
+    prices: FloatArray,
+    now: int,
+) -> FloatArray:
     """Return (n,) expected round-trip cost as a fraction of value; NaN where no price is known."""
     return np.array([model.round_trip_fraction(float(p), now, records[n]) for n, p in zip(names, prices, strict=True)])
 
@@ -67,7 +73,11 @@ def build_parts(
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
     limits = profile_named(settings.profile).limits(bar_set.asset_class)
     per_year = bars_per_year(bars.calendar, bars.frame)
-    per_day = max(1.0, NS_PER_DAY / frame_ns(bars.frame)) if bar_set.asset_class is not AssetClass.STOCK else max(1.0, per_year / 252.0)
+    per_day = (
+        max(1.0, NS_PER_DAY / frame_ns(bars.frame))
+        if bar_set.asset_class is not AssetClass.STOCK
+        else max(1.0, per_year / 252.0)
+    )
     if strategy is None:
         ranking = RankSettings(
             horizon=settings.decision_horizon,
@@ -78,7 +88,9 @@ def build_parts(
             bars_per_day=per_day,
             bars_per_year=per_year,
         )
-        strategy = RankExpectedReturn(ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain)
+        strategy = RankExpectedReturn(
+            ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain
+        )
     sizing = AllocatorSettings(
         frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis
     )

@@ -187,7 +187,9 @@ def _serve(
         predicted = forecaster.predict(inputs.features, rows, inputs.scale)
         reasons = Explained.nothing()
         if explained:
-            reasons = explain_best(forecaster, inputs.features, rows, predicted, inputs.scale, settings.decision_horizon)
+            reasons = explain_best(
+                forecaster, inputs.features, rows, predicted, inputs.scale, settings.decision_horizon
+            )
         if cache is not None:
             cache.write(key, predicted, reasons, report)
     else:

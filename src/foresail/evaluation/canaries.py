@@ -63,7 +63,9 @@ def canary_market(data: MarketData, settings: PipelineSettings) -> tuple[MarketD
     total = data.bars.shape[1]
     first = max(0, total - length)
     first -= first % settings.decision_horizon
-    sample = replace(sample, bars=_revived(sample.bars.cut(first, total)), blocked_from=np.maximum(sample.blocked_from - first, 0))
+    sample = replace(
+        sample, bars=_revived(sample.bars.cut(first, total)), blocked_from=np.maximum(sample.blocked_from - first, 0)
+    )
     lean = replace(
         settings,
         horizons=(settings.decision_horizon,),
@@ -120,7 +122,9 @@ def _shuffled_labels(base: _Base) -> CanaryResult:
             break
     passed = 0.0 in signs or len(set(signs)) > 1
     last = figures[-1]
-    text = f"labels exchanged among names: mean RankIC {last['rank_ic']:+.4f}, standard error {last['standard_error']:.4f}"
+    text = (
+        f"labels exchanged among names: mean RankIC {last['rank_ic']:+.4f}, standard error {last['standard_error']:.4f}"
+    )
     return CanaryResult("shuffled labels", passed, text, {"draws": figures})
 
 
@@ -144,9 +148,7 @@ def _perturbed_future(base: _Base) -> CanaryResult:
     positions = base.walk.block.position
     cut = int(positions[len(positions) // 2])
     altered = _perturbed(base.data, cut, base.settings.seed)
-    first = run_pipeline(
-        base.data, base.settings, strategy=base.strategy, prepared=base.prepared, walk=base.walk
-    )
+    first = run_pipeline(base.data, base.settings, strategy=base.strategy, prepared=base.prepared, walk=base.walk)
     second = run_pipeline(altered, base.settings, strategy=base.strategy)
     upto = int(np.searchsorted(positions, cut, side="right"))
     checks = {
@@ -155,7 +157,9 @@ def _perturbed_future(base: _Base) -> CanaryResult:
         "decisions": _decisions_until(first, cut) == _decisions_until(second, cut),
     }
     wrong = [name for name, ok in checks.items() if not ok]
-    text = f"everything after bar {cut} scrambled: " + ("all before it is bit-equal" if not wrong else f"{', '.join(wrong)} before it changed")
+    text = f"everything after bar {cut} scrambled: " + (
+        "all before it is bit-equal" if not wrong else f"{', '.join(wrong)} before it changed"
+    )
     return CanaryResult("perturbed future", not wrong, text, {"position": cut, **checks})
 
 
@@ -163,7 +167,15 @@ def _decisions_until(result: PipelineResult, cut: int) -> list[tuple[object, ...
     limit = int(result.data.bars.available_at[cut])
     book = result.backtest
     signals = [
-        (s.decided_at, s.instrument, s.kind.value, s.rank, repr(s.expected_return), repr(s.stop_price), repr(s.confidence))
+        (
+            s.decided_at,
+            s.instrument,
+            s.kind.value,
+            s.rank,
+            repr(s.expected_return),
+            repr(s.stop_price),
+            repr(s.confidence),
+        )
         for s in book.signals
         if s.decided_at <= limit
     ]
@@ -203,7 +215,15 @@ def _random_walk(base: _Base) -> CanaryResult:
         booked = float(book.total_cost)
         exact = exact and abs((book.gross[-1] - book.net[-1]) - booked) < 0.005
         enough = enough and len(book.fills) >= 100
-        figures.append({"gross": interval.value, "low": interval.low, "high": interval.high, "fills": len(book.fills), "costs": booked})
+        figures.append(
+            {
+                "gross": interval.value,
+                "low": interval.low,
+                "high": interval.high,
+                "fills": len(book.fills),
+                "costs": booked,
+            }
+        )
         signs.append(0 if interval.low <= 0 <= interval.high else int(np.sign(interval.value)))
         if signs[-1] == 0:
             break
@@ -211,7 +231,8 @@ def _random_walk(base: _Base) -> CanaryResult:
     last = figures[-1]
     text = (
         f"random walk, cost gate off: {last['fills']} fills, gross {last['gross']:+.2e} a bar "
-        f"[{last['low']:+.2e}, {last['high']:+.2e}]" + ("" if exact else "; net is not gross minus booked costs")
+        f"[{last['low']:+.2e}, {last['high']:+.2e}]"
+        + ("" if exact else "; net is not gross minus booked costs")
         + ("" if enough else "; fewer than 100 fills, so the return is not judged")
     )
     return CanaryResult("random walk", passed, text, {"draws": figures, "costs_exact": exact, "enough_trades": enough})

@@ -122,7 +122,11 @@ def _loaded(
 ) -> Loaded:
     if quality.accepted == 0:
         first = f"; the first reason: {quality.quarantined[0].reason}" if quality.quarantined else ""
-        raise DataError(f"{name}: none of {quality.received} rows can be used{first}", file=name, hint="foresail import --describe PATH")
+        raise DataError(
+            f"{name}: none of {quality.received} rows can be used{first}",
+            file=name,
+            hint="foresail import --describe PATH",
+        )
     kept = clean if until_ns is None else cut_known(clean, until_ns)
     panel = to_panel(clean, bar_set, known_at_ns=until_ns)
     inputs = {"bars": name, "content": content_hash(kept), "until": until_ns, "names": names}
@@ -173,4 +177,7 @@ def _check_enough(panel: Panel, bar_set: BarSet) -> None:
     n, t, _ = panel.shape
     if t < 2 or not panel.present.any():
         first = format_ns(int(panel.end[0])) if t else "never"
-        raise DataError(f"set {bar_set.name}: {t} bar of {n} instruments (first {first}): nothing to learn from", hint="give a longer history")
+        raise DataError(
+            f"set {bar_set.name}: {t} bar of {n} instruments (first {first}): nothing to learn from",
+            hint="give a longer history",
+        )

@@ -97,7 +97,9 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
     length = bars.shape[1]
     if length < walk.minimum_train_bars + walk.refit_bars:
         least, refit = round(year), max(1, round(year / 4))
-        walk = replace(walk, minimum_train_bars=min(least, walk.minimum_train_bars), refit_bars=min(refit, walk.refit_bars))
+        walk = replace(
+            walk, minimum_train_bars=min(least, walk.minimum_train_bars), refit_bars=min(refit, walk.refit_bars)
+        )
         base = replace(base, walk_forward=walk)
     settings = read_settings(base, config, overrides)
     needed = settings.walk_forward.minimum_train_bars + 2 * settings.decision_horizon
@@ -111,7 +113,9 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
 
 def record_of(command: str, loaded: Loaded, settings: PipelineSettings, plugin: Plugin | None) -> dict[str, Any]:
     """Return the content of run.json: all that decides the result."""
-    plugins = [] if plugin is None else [{"id": plugin.id, "sha256": plugin.source_hash, "file": str(plugin.user_file.path)}]
+    plugins = (
+        [] if plugin is None else [{"id": plugin.id, "sha256": plugin.source_hash, "file": str(plugin.user_file.path)}]
+    )
     return {
         "command": command,
         "inputs": loaded.inputs,
@@ -277,5 +281,3 @@ def _command(request: RunRequest) -> str:
         if value is not None:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]
     return " ".join(words)
-
-

@@ -63,7 +63,13 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
         return plugin
     inputs = record["inputs"]
     try:
-        loaded = load_bars(inputs["bars"], workspace=find_workspace(), until_ns=inputs["until"], names=inputs["names"], timezone=inputs.get("timezone"))
+        loaded = load_bars(
+            inputs["bars"],
+            workspace=find_workspace(),
+            until_ns=inputs["until"],
+            names=inputs["names"],
+            timezone=inputs.get("timezone"),
+        )
     except (DataError, ForesailError) as e:
         return _missing(str(e), inputs["bars"])
     if loaded.inputs["content"] != inputs["content"]:
