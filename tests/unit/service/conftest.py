@@ -32,9 +32,9 @@ CANARIES = (
 
 
 def market() -> MarketData:
-    """20 names, 900 bars, VIX for 700 of them, an index; some listings end while they are held."""
-    bars = simulate(SimulationSettings(instruments=20, bars=900, information_coefficient=0.1, delistings=0.3), 3)
-    levels = 100.0 * np.exp(np.cumsum(np.sin(np.arange(900)) * 0.01))
+    """20 names, 901 bars, VIX for 700 of them and an index."""
+    bars = simulate(SimulationSettings(instruments=20, bars=901, information_coefficient=0.1), 3)
+    levels = 100.0 * np.exp(np.cumsum(np.sin(np.arange(901)) * 0.01))
     reference: dict[str, tuple[TimeArray, FloatArray]] = {
         "vix": (bars.end[:700], 18.0 + 6.0 * np.sin(np.arange(700) / 40.0)),
         "sp500": (bars.end, levels),

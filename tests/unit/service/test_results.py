@@ -94,7 +94,13 @@ def test_forecasts_hold_every_finite_row_with_what_came_true(finished: Finished,
         assert row["label_end"] == int(bars.end[later])
         truth = log_close[i, later] - log_close[i, now]
         assert (row["realised"] is None and math.isnan(truth)) or row["realised"] == pytest.approx(truth, abs=1e-12)
-    assert table["label_end"].null_count > 0
+    frame = table.to_pandas()
+    position = dict(zip(block.issued_at.tolist(), block.position.tolist(), strict=True))
+    later = frame.issued_at.map(position) + frame.horizon
+    ends = [None if p >= len(bars.end) else int(bars.end[p]) for p in later]
+    assert table["label_end"].to_pylist() == ends
+    assert None in ends
+    assert int(bars.end[-1]) in ends
 
 
 def test_orders_carry_the_ruling_of_the_gate(finished: Finished, built: dict[str, pa.Table]) -> None:
@@ -230,21 +236,30 @@ def test_forecast_accuracy_is_that_of_the_forecasts_table(built: dict[str, pa.Ta
         assert told["rank_ic_standard_error"] == pytest.approx(np.std(daily, ddof=1) / math.sqrt(len(daily)))
 
 
-def test_baselines_stand_on_the_same_rows(document: dict) -> None:
-    model = {one["horizon"]: one["forecasts"] for one in document["forecasts"] if one["target"] == "close"}
+def test_baselines_stand_on_the_same_rows(finished: Finished, document: dict) -> None:
     assert {one["forecaster"] for one in document["baselines"]} == {
         "no_change", "drift", "last_direction", "ewma_volatility", "har_volatility",
     }  # fmt: skip
-    assert all(one["forecasts"] == model[one["horizon"]] for one in document["baselines"])
+    block = finished.result.walk.block
+    fewer = block.values.copy()
+    fewer[:5, ::3] = np.nan
+    walk = replace(finished.result.walk, block=replace(block, values=fewer))
+    told = figures(replace(finished, result=replace(finished.result, walk=walk)))
+    model = {one.horizon: one.forecasts for one in told.scores if one.target == "close"}
+    assert model[5] < next(one["forecasts"] for one in document["forecasts"] if one["horizon"] == 5)
+    assert all(one.score.forecasts == model[one.score.horizon] for one in told.baselines)
 
 
-def test_ended_listings_are_repeated_30_percent_lower(finished: Finished, document: dict) -> None:
-    ended = document["ended_listings"]
-    lost = sum(one["value"] for one in ended["listings"])
-    assert ended["count"] == len(finished.result.backtest.ended) > 0
-    assert ended["total_return"] == document["net"]["total_return"]
+def test_ended_listings_are_repeated_30_percent_lower(finished: Finished) -> None:
+    book, bars = finished.result.backtest, finished.result.data.bars
+    haircut = book.net.copy()
+    haircut[700:] -= 0.3 * 5_000.0
+    changed = replace(book, ended=((bars.instruments[3], 700, 5_000.0),), net_haircut=haircut)
+    ended = metrics(replace(finished, result=replace(finished.result, backtest=changed)))["ended_listings"]
+    listing = {"instrument": bars.instruments[3], "end": int(bars.end[700]), "value": 5_000.0}
+    assert (ended["count"], ended["listings"]) == (1, [listing])
     difference = ended["total_return"] - ended["total_return_30_percent_below_last_print"]
-    assert difference == pytest.approx(0.3 * lost / 100_000.0)
+    assert difference == pytest.approx(0.3 * 5_000.0 / 100_000.0)
 
 
 def test_the_confidence_filter_tells_what_its_signals_earned(
