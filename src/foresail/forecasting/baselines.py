@@ -22,6 +22,7 @@ from foresail.forecasting.residual import ResidualForecaster
 from foresail.forecasting.rows import Sample
 
 __all__ = [
+    "RETURN_FEATURE",
     "AlwaysNeutral",
     "Drift",
     "ExponentialVolatility",

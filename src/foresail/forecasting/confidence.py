@@ -17,7 +17,6 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import Forecast
 from foresail.domain.instruments import AssetClass
 from foresail.forecasting.curve import cumulative_probability, mean_weights
-from foresail.forecasting.horizons import decision_horizon, default_horizons
 
 __all__ = [
     "BUCKETS",
@@ -26,8 +25,6 @@ __all__ = [
     "bucket_probabilities",
     "class_probabilities",
     "confidence",
-    "decision_horizon",
-    "default_horizons",
     "expected_return",
     "prediction_records",
     "probability_up",

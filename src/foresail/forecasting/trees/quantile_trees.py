@@ -36,7 +36,12 @@ from foresail.forecasting.rows import Sample, check_training, feature_rows, samp
 from foresail.forecasting.shape import fit_multipliers, quantile_curves
 from foresail.forecasting.trees.boosting import BoostedQuantile, BoostingSettings, BoostingTask, Forest
 
-__all__ = ["QuantileTrees", "TreeSettings", "earned_share"]
+__all__ = [
+    "QuantileTrees",
+    "TreeSettings",
+    "earned_share",
+    "thin",
+]
 
 _LEVELS = (0.10, 0.50, 0.90)
 _MIN_SPREAD = 0.1  # standardised units; a spread never collapses
@@ -53,9 +58,11 @@ class TreeSettings:
     centre, spread : how the trees of P50, and of P10 and P90, are grown
     """
 
-    max_rows: int = 40_000
+    max_rows: int = 30_000
     centre: BoostingSettings = field(default_factory=lambda: BoostingSettings(leaf_share=0.02, leaf_rows=40))
-    spread: BoostingSettings = field(default_factory=BoostingSettings)
+    spread: BoostingSettings = field(
+        default_factory=lambda: BoostingSettings(trees=100, rate=0.1, leaves=15, bag_rows=10_000)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
