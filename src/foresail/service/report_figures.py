@@ -175,7 +175,9 @@ def _curve(result: PipelineResult, key: str, label: str, equity: FloatArray, tra
 def _statistics(closed: Sequence[tuple[Trade, float]], factor: int) -> TradeStatistics:
     """Return REP-01 figures of closed trades with their costs multiplied."""
     profits = [float(trade.gross_profit - factor * trade.cost) * rate for trade, rate in closed]
-    return trade_statistics(profits, holding=[float(trade.hold_bars or 0) for trade, _ in closed])
+    return trade_statistics(
+        profits, holding=[0.0 if trade.hold_bars is None else float(trade.hold_bars) for trade, _ in closed]
+    )
 
 
 def _confident(result: PipelineResult, realised: FloatArray) -> ConfidenceFilter:

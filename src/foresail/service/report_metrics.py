@@ -23,7 +23,7 @@ __all__ = ["metrics"]
 
 _STRATEGY = ("gross", "net", "net_2x")
 _COMPARATORS = ("one_over_n", "one_over_n_full", "index", "trend")
-NOMINAL = 0.8  # of P10 to P90
+_NOMINAL = 0.8  # of P10 to P90
 
 
 def metrics(finished: Finished) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def metrics(finished: Finished) -> dict[str, Any]:
             "total_return": None if not shown.curves else shown.curves[0].figures.total_return,
             "total_return_30_percent_below_last_print": shown.haircut_total_return,
         },
-        "coverage": {"nominal": NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
+        "coverage": {"nominal": _NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
         "forecasts": [_accuracy(one) for one in shown.scores],
         "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
         "canaries": [_canary(one) for one in finished.canaries],

@@ -15,7 +15,7 @@ from foresail.service.report_figures import ConfidenceFilter, Figures
 from foresail.service.results import decisions_traded, quantiles_of
 from foresail.signals.decision import NOT_EVALUATED
 
-__all__ = ["signals_block"]
+__all__ = ["filter_text", "signals_block"]
 
 _SHOWN = 12  # signals of the newest decision beyond those that are traded
 
@@ -83,12 +83,17 @@ def _rows(finished: Finished, kept: list[Signal], traded: set[InstrumentId]) -> 
 
 def filter_text(told: ConfidenceFilter) -> str:
     """Say what the confidence filter would have let pass and what that earned."""
+    if not told.passed:
+        return (
+            f"No signal of {told.signals:,} had a confidence of {told.threshold:.2f} or more: the filter of the top "
+            "list would have let nothing pass. Confidence is never rescaled to pass it."
+        )
     head = (
         f"{told.passed:,} of {told.signals:,} signals ({percent(told.passed / told.signals if told.signals else 0.0)}) "
         f"had a confidence of {told.threshold:.2f} or more, {told.rising:,} of them for a rise"
     )
     if not told.resolved:
-        return f"{head}; none of them has a known outcome. Confidence is never rescaled to pass."
+        return f"{head}; none of them has a known outcome. Confidence is never rescaled to pass it."
     earned = percent(told.earned.value, 2, signed=True)
     between = ""
     if math.isfinite(told.earned.low):

@@ -20,8 +20,10 @@ from foresail.reporting.model import Absent, ReportInput
 from foresail.reporting.summary import text_summary
 from foresail.service import report_slices
 from foresail.service.finished import Finished
+from foresail.service.report_figures import ConfidenceFilter
 from foresail.service.report_input import report_input
 from foresail.service.report_money import Rates, cost_figures, profit_by_instrument, trade_rates
+from foresail.service.report_signals import filter_text
 from foresail.service.report_slices import slice_groups, vix_state, volatility_state
 from foresail.service.results import metrics
 
@@ -189,7 +191,17 @@ def test_newest_signals_carry_size_stop_and_reasons(finished: Finished, told: Re
             assert row.traded
             assert row.money == pytest.approx(row.weight * book.net[at])
             assert row.stop < row.entry
-    assert "0 of 1,6" in told.signals.filter_text.replace("\u00a0", " ")
+
+
+def test_the_filter_text_says_how_many_passed_and_what_they_earned() -> None:
+    some = ConfidenceFilter(0.7, 2_000, 44, 38, 40, Interval(-0.0075, -0.034, 0.019), 0.59)
+    text = filter_text(some).replace("\u00a0", " ")
+    assert "44 of 2,000 signals (2.2 %) had a confidence of 0.70 or more, 38 of them for a rise" in text
+    assert "the 40 with a known outcome earned −0.75 % each on average after a round trip" in text
+    assert "95 % interval −3.40 % to +1.90 %; 59.0 % had the right sign" in text
+    nothing = replace(some, passed=0, rising=0, resolved=0, earned=Interval(math.nan, math.nan, math.nan))
+    assert filter_text(nothing).startswith("No signal of 2,000 had")
+    assert "none of them has a known outcome" in filter_text(replace(some, resolved=0))
 
 
 def test_the_fan_is_the_forecast_of_the_best_name(finished: Finished, told: ReportInput) -> None:
