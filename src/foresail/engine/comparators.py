@@ -1,8 +1,8 @@
 """What the strategy is held against: 1/N of the same names, an index, a volatility-scaled trend.
 
-Comparators are simulated with fractional units and costs as a fraction of value (a screening path: no lots, no fixed fees),
-on the same decision times, fill prices and dividends as the strategy. Fractional units favour the comparator, never the
-strategy.
+Comparators are simulated with fractional units and costs as a fraction of value (a screening path: no lots, no fixed
+fees), on the same decision times, fill prices and dividends as the strategy. Fractional units favour the comparator,
+never the strategy.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from foresail.domain.panel import Panel
 
 __all__ = ["SweepSettings", "equal_weights", "fill_position", "index_curve", "sweep", "trend_weights"]
 
-TREND_TARGET_VOLATILITY = 0.15  # a year, SIZE-07
-ENDED_AFTER_BARS = 10  # a held name without a print for so long has ended
+_TREND_TARGET_VOLATILITY = 0.15  # a year, SIZE-07
+_ENDED_AFTER_BARS = 10  # a held name without a print for so long has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def equal_weights(tradable: BoolArray, exposure: float) -> FloatArray:
 
 
 def trend_weights(trend: FloatArray, volatility: FloatArray, exposure: float) -> FloatArray:
-    """Return (P, N) weights of a volatility-scaled trend: names with a rising price, scaled to 15 % a year, never above 1/N.
+    """Return (P, N) weights of a volatility-scaled trend: rising names, scaled to 15 % a year, never above 1/N.
 
     Parameters
     ----------
@@ -59,18 +59,28 @@ def trend_weights(trend: FloatArray, volatility: FloatArray, exposure: float) ->
     known = np.isfinite(trend) & np.isfinite(volatility) & (volatility > 0)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        scale = np.minimum(1.0, TREND_TARGET_VOLATILITY / volatility)
+        scale = np.minimum(1.0, _TREND_TARGET_VOLATILITY / volatility)
     weights: FloatArray = np.where(known & (trend > 0), scale * exposure / count, 0.0)
     return weights
 
 
-def sweep(bars: Panel, weights: FloatArray, positions: IntArray, settings: SweepSettings) -> FloatArray:
+def sweep(
+    bars: Panel,
+    weights: FloatArray,
+    positions: IntArray,
+    settings: SweepSettings,
+    *,
+    tradable: BoolArray | None = None,
+    blocked_from: IntArray | None = None,
+) -> FloatArray:
     """Return the equity of holding target weights, marked at every close.
 
     Parameters
     ----------
     weights : (P, N) fractions of equity decided at ``positions``
     positions : (P,) ascending time positions
+    tradable : (N, T) whether anything can be filled on a bar; None = wherever there is a price
+    blocked_from : (N,) position from which a name is out of the market; it is closed at its last price before
 
     Returns
     -------
@@ -79,6 +89,8 @@ def sweep(bars: Panel, weights: FloatArray, positions: IntArray, settings: Sweep
     n, t, _ = bars.shape
     close = bars.field("close")
     fill_price = bars.field("open") if settings.at_open else close
+    can_fill = np.isfinite(fill_price) if tradable is None else np.isfinite(fill_price) & tradable
+    out_from = np.full(n, t) if blocked_from is None else blocked_from
     dividend = np.nan_to_num(bars.field("dividend"), nan=0.0) if "dividend" in bars.fields else np.zeros((n, t))
     split = (
         np.where(np.isfinite(bars.field("split")), bars.field("split"), 1.0)
@@ -92,9 +104,13 @@ def sweep(bars: Panel, weights: FloatArray, positions: IntArray, settings: Sweep
         cash += float(units @ dividend[:, now])
         units = units * split[:, now]
         mark = mark / split[:, now]
+        leaving = (out_from == now) & (units != 0)
+        if leaving.any():
+            cash += float(np.nansum(units[leaving] * mark[leaving]) * (1 - settings.sell_cost))
+            units = np.where(leaving, 0.0, units)
         if now in due:
             price = fill_price[:, now]
-            can = np.isfinite(price)
+            can = can_fill[:, now] & (now < out_from)
             value = cash + float(np.nansum(units * np.where(can, price, mark)))
             target = np.where(can, weights[due[now]] * value / np.where(can, price, 1.0), units)
             change = target - units
@@ -105,7 +121,7 @@ def sweep(bars: Panel, weights: FloatArray, positions: IntArray, settings: Sweep
         seen = np.isfinite(close[:, now])
         mark = np.where(seen, close[:, now], mark)
         silent = np.where(seen, 0, silent + 1)
-        ended = (silent == ENDED_AFTER_BARS) & (units != 0)
+        ended = (silent == _ENDED_AFTER_BARS) & (units != 0)
         if ended.any():
             cash += float(np.nansum(units[ended] * mark[ended]) * (1 - settings.sell_cost))
             units = np.where(ended, 0.0, units)
@@ -114,7 +130,7 @@ def sweep(bars: Panel, weights: FloatArray, positions: IntArray, settings: Sweep
 
 
 def index_curve(bars: Panel, times: IntArray, values: FloatArray, first: int, capital: float) -> FloatArray:
-    """Return (T,) equity of holding an index from position ``first``, its newest value known at each row; NaN before."""
+    """Return (T,) equity of holding an index from position ``first``, at its newest known value; NaN before."""
     at = np.searchsorted(times, bars.available_at, side="right") - 1
     level = np.where(at >= 0, values[np.maximum(at, 0)], np.nan)
     curve: FloatArray = capital * level / level[first]

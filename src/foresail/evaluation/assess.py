@@ -14,6 +14,7 @@ from foresail.core.arrays import FloatArray
 from foresail.domain.runs import CanaryResult, Verdict
 from foresail.engine.comparators import SweepSettings, equal_weights, index_curve, sweep, trend_weights
 from foresail.engine.pipeline import PipelineResult
+from foresail.engine.tradable import absurd_bars
 from foresail.evaluation.registry import TrialCount
 from foresail.evaluation.verdict import VerdictInputs, decide
 from foresail.measures.performance import TradeStatistics, trade_statistics
@@ -76,10 +77,12 @@ def compare(result: PipelineResult, *, index: str = "") -> Comparison:
     at_open = data.bars.has("open")
     once, twice = book.cost_per_side, 2 * book.cost_per_side
     bars = data.bars
+    tradable_bars = ~absurd_bars(bars, data.bar_set.asset_class)
 
     def hold(weights: FloatArray, cost: float) -> FloatArray:
-        curve: FloatArray = sweep(bars, weights, positions, SweepSettings(cost, cost, capital, at_open))[first:]
-        return curve
+        settings = SweepSettings(cost, cost, capital, at_open)
+        curve = sweep(bars, weights, positions, settings, tradable=tradable_bars, blocked_from=data.blocked_from)
+        return curve[first:]
 
     absent = []
     index_equity = None

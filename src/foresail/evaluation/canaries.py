@@ -12,7 +12,6 @@ the same direction; one honest run in twenty would otherwise be called invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,15 +28,13 @@ from foresail.engine.walkforward import WalkForward, walk_forward
 from foresail.evaluation.simulated_market import random_walk_market
 from foresail.measures.bootstrap import BootstrapSettings, mean_interval
 from foresail.measures.errors import rank_correlation
-from foresail.protocols import Strategy
+from foresail.protocols import Progress, Strategy
 
 __all__ = ["SAMPLE_NAMES", "canary_market", "run_canaries"]
 
 SAMPLE_NAMES = 30
 DRAWS = 3
 _PRICES = ("open", "high", "low", "close", "dividend", "spread")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +60,9 @@ def canary_market(data: MarketData, settings: PipelineSettings) -> tuple[MarketD
     total = data.bars.shape[1]
     first = max(0, total - length)
     first -= first % settings.decision_horizon
-    sample = replace(
-        sample, bars=_revived(sample.bars.cut(first, total)), blocked_from=np.maximum(sample.blocked_from - first, 0)
-    )
+    cut = sample.bars.cut(first, total)
+    sample = replace(sample, bars=cut, blocked_from=np.maximum(sample.blocked_from - first, 0))
+    sample = select_instruments(sample, np.flatnonzero(cut.present.any(axis=1)).tolist())
     lean = replace(
         settings,
         horizons=(settings.decision_horizon,),
@@ -73,12 +70,6 @@ def canary_market(data: MarketData, settings: PipelineSettings) -> tuple[MarketD
         walk_forward=replace(walk, train_bars=train, minimum_train_bars=min(train, max(total // 2, 1))),
     )
     return sample, lean
-
-
-def _revived(bars: Panel) -> Panel:
-    """Return the panel without instruments that have no bar left in it."""
-    alive = [name for name, there in zip(bars.instruments, bars.present.any(axis=1), strict=True) if there]
-    return bars.select(alive) if len(alive) < len(bars.instruments) else bars
 
 
 def _skill(block: ForecastBlock, labels: FloatArray) -> FloatArray:
