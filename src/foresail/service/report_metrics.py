@@ -19,14 +19,14 @@ from foresail.service.report_figures import Curve, Figures, figures, verdict_int
 from foresail.service.report_scores import Score
 from foresail.service.report_subject import decision_count
 
-__all__ = ["metrics"]
+__all__ = ["metrics_document"]
 
 _STRATEGY = ("gross", "net", "net_2x")
 _COMPARATORS = ("one_over_n", "one_over_n_full", "index", "trend")
 _NOMINAL = 0.8  # of P10 to P90
 
 
-def metrics(finished: Finished) -> dict[str, Any]:
+def metrics_document(finished: Finished) -> dict[str, Any]:
     """Return the figures of a finished job as plain JSON data, the same for the same inputs on every machine."""
     shown = figures(finished)
     result, book = finished.result, finished.result.backtest

@@ -20,7 +20,7 @@ from foresail.engine.pipeline import PipelineResult
 from foresail.ledger.trades import Trade
 from foresail.service.finished import Finished
 from foresail.service.report_figures import figures
-from foresail.service.report_metrics import metrics
+from foresail.service.report_metrics import metrics_document
 from foresail.service.report_money import trade_rates
 from foresail.service.report_scores import outcomes
 from foresail.service.tables import decimal_columns, fill_columns, order_columns, quality_columns, table_schema
@@ -52,6 +52,11 @@ def tables(finished: Finished) -> dict[str, Mapping[str, Any]]:
         "importance": _importance(result),
         "quality": quality_columns(finished.loaded.quality),
     }
+
+
+def metrics(finished: Finished) -> dict[str, Any]:
+    """Return the content of ``metrics.json``, the same for the same inputs on every machine."""
+    return metrics_document(finished)
 
 
 def quantiles_of(result: PipelineResult, signals: Sequence[Signal], levels: Sequence[float] = _RANGE) -> FloatArray:
