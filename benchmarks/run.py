@@ -102,9 +102,8 @@ def main() -> int:
             sys.stderr.write(f"{job.name}: running ...\n")
             figures = measure(job, folder)
             results.append(figures)
-            sys.stderr.write(
-                f"{job.name}: {figures['seconds']} s, {figures['peak_gib']} GiB, {figures.get('verdict', figures.get('error'))}\n"
-            )
+            outcome = figures.get("verdict", figures.get("error"))
+            sys.stderr.write(f"{job.name}: {figures['seconds']} s, {figures['peak_gib']} GiB, {outcome}\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     missed = [

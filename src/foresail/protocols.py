@@ -6,7 +6,7 @@ first implementation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -28,11 +28,14 @@ __all__ = [
     "Forecaster",
     "MarketStore",
     "MarketView",
+    "Progress",
     "RiskRule",
     "RiskView",
     "Strategy",
     "StrategySpec",
 ]
+
+Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
 class MarketStore(Protocol):
@@ -78,7 +81,7 @@ class ExplainingForecaster(Protocol):
     """A forecaster that can say which features moved a forecast."""
 
     def explain(self, features: Panel, rows: IntArray, horizon: int) -> FloatArray:
-        """Return (R, F) contributions to the expected log return of the close, in units of ``scale * sqrt(horizon)``."""
+        """Return (R, F) contributions to the expected log return, in units of ``scale * sqrt(horizon)``."""
         ...
 
 

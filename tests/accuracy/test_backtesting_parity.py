@@ -18,7 +18,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
 from foresail.ledger.books import Books
 from foresail.ledger.journal import Deposited, FillBooked, Journal
 from foresail.ledger.trades import trades
@@ -80,7 +80,7 @@ def ours(bars, *, shorts, distance):
     ones = np.ones(1)
     for t, signal in enumerate(crossings(close)):
         row = [values[t : t + 1] for values in (opened, high, low, close)]
-        for fill in venue.step(t, t, *row, ones, ones.astype(bool)):
+        for fill in venue.step(VenueBar(t, t, *row, ones, ones.astype(bool))):
             book(FillBooked, fill, at=t)
         equity.append(books.equity({NAME: D(str(close[t]))}))
         held = books.quantity(NAME)

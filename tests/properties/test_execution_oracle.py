@@ -15,7 +15,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
 
 D = Decimal
 SLIP = D("0.013")
@@ -244,7 +244,7 @@ def run_scenario(seed):
         volume = random.integers(0, 60, size=3)
         present = random.random(3) < 0.85
         columns = [column.astype(float) for column in (open_, high, low, price, volume)]
-        fills = venue.step(t, t + 1, *columns, present)
+        fills = venue.step(VenueBar(t, t + 1, *columns, present))
         for k, one in enumerate(naive):
             bar = {"open": int(open_[k]), "high": int(high[k]), "low": int(low[k])} if present[k] else None
             one.bar(bar, None if share is None else int(volume[k]) // 2)

@@ -1,7 +1,7 @@
 """A cache of finished folds by content: what an interrupted run has computed is not computed again.
 
-The key hashes every byte that the fold depends on, so a wrong hit is impossible short of a collision; deleting the folder
-is always safe.
+The key hashes every byte that the fold depends on, so a wrong hit is impossible short of a collision; deleting the
+folder is always safe.
 """
 
 from __future__ import annotations

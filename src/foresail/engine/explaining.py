@@ -14,8 +14,8 @@ from foresail.protocols import ExplainingForecaster, Forecaster
 __all__ = ["Contribution", "Explained", "explain_best", "told"]
 
 Contribution = tuple[str, float, float]  # feature, contribution in log return, value of the feature
-LEADING = 3  # features told per forecast
-BEST = 40  # names per decision: twice the most that the default strategy holds
+_LEADING = 3  # features told per forecast
+_BEST = 40  # names per decision: twice the most that the default strategy holds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Explained:
     @classmethod
     def nothing(cls) -> Explained:
         """Return an empty record."""
-        empty = np.empty((0, LEADING))
+        empty = np.empty((0, _LEADING))
         return cls(np.empty((0, 2), dtype=np.int64), empty.astype(np.int64), empty, empty)
 
 
@@ -64,11 +64,11 @@ def explain_best(
     order = np.lexsort((rows[:, 0], -centre, rows[:, 1]))
     _, first, count = np.unique(rows[order, 1], return_index=True, return_counts=True)
     place = np.arange(len(order)) - np.repeat(first, count)
-    best = np.sort(order[place < BEST])
+    best = np.sort(order[place < _BEST])
     chosen = rows[best]
     unit = scale[chosen[:, 0], chosen[:, 1]] * np.sqrt(horizon)
     shares = forecaster.explain(features, chosen, horizon) * unit[:, None]
-    leading = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :LEADING]
+    leading = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_LEADING]
     values = features.values[chosen[:, 0], chosen[:, 1]]
     return Explained(
         rows=chosen,

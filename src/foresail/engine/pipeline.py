@@ -5,7 +5,7 @@ The order of the stages stands here and nowhere else. The canaries run the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,17 +15,16 @@ from foresail.core.errors import UnknownNameError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets
-from foresail.engine.backtest import Backtest, BacktestInputs, run_backtest
+from foresail.engine.backtest import Backtest, run_backtest
 from foresail.engine.cache import FoldCache
+from foresail.engine.driver import BacktestInputs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import WalkForward, walk_forward
 from foresail.features import batch, catalogue, targets
 from foresail.features.context import FeatureContext, calendar_flags
-from foresail.protocols import Strategy
+from foresail.protocols import Progress, Strategy
 
 __all__ = ["PipelineResult", "Prepared", "asof_join", "prepare", "run_pipeline", "select_instruments"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,9 @@
 """Which bars can be traded on: a print that no one could have dealt at is no fill.
 
-Vendors' bars hold opens and lows that stand far away from everything around them (0.02 for a stock that trades at 77). The gate
-keeps and flags them, since a squeeze looks alike at first; but an order filled there would make or lose a fortune that never
-existed. Such a bar keeps its close for marking; orders, stops and targets pass it by. A real gap does not count: there the open
-agrees with the close of its own bar.
+Vendors' bars hold opens and lows that stand far away from everything around them (0.02 for a stock that trades at 77).
+The gate keeps and flags them, since a squeeze looks alike at first; but an order filled there would make or lose a
+fortune that never existed. Such a bar keeps its close for marking; orders, stops and targets pass it by. A real gap
+does not count: there the open agrees with the close of its own bar.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,9 @@ from foresail.forecasting.cross_section import centre_cross_section
 
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
+from foresail.protocols import Progress
 
 __all__ = ["FoldResult", "WalkForward", "walk_forward"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

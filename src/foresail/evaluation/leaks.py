@@ -33,8 +33,8 @@ from foresail.evaluation.user_file import UserFile, call_vectorised, read_user_f
 
 __all__ = ["Leak", "LeakReport", "hunt", "hunt_file", "naive_sharpe"]
 
-MINIMUM_BARS = 60
-TOO_GOOD = 0.5  # information coefficient against the next bar's return
+_MINIMUM_BARS = 60
+_TOO_GOOD = 0.5  # information coefficient against the next bar's return
 _SHARES = (0.3, 0.5, 0.7, 0.9)
 _COLUMNS = ("open", "high", "low", "close", "volume", "presence")
 _TOLERANCE = 1e-9  # relative: sums over tables of another length may round differently
@@ -112,8 +112,8 @@ def hunt_file(user: UserFile, panel: Panel, *, seed: int) -> LeakReport:
         text = f"{user.path}: a step strategy sees only bars that are known at its decision; nothing can leak"
         return LeakReport((), (), text)
     n, t, _ = panel.shape
-    if t < MINIMUM_BARS:
-        raise DataError(f"a leak hunt needs at least {MINIMUM_BARS} bars, received {t}")
+    if t < _MINIMUM_BARS:
+        raise DataError(f"a leak hunt needs at least {_MINIMUM_BARS} bars, received {t}")
     clean = _clean_values(user, panel)
     positions = _positions(t, seed)
     times = tuple(int(panel.end[p]) for p in positions)
@@ -150,7 +150,7 @@ def _clean_values(user: UserFile, panel: Panel) -> FloatArray:
             f"plug-in {user.path}, line {user.line}: {user.kind}(bars) gives no finite value on {panel.shape[1]} bars",
             hint="a panel longer than the warm-up is needed",
         )
-    part = panel.cut(0, max(MINIMUM_BARS, panel.shape[1] // 3))
+    part = panel.cut(0, max(_MINIMUM_BARS, panel.shape[1] // 3))
     twice = [_run_part(user, part) for _ in range(2)]
     if _changed(twice[0], twice[1]).any():
         raise ConfigError(
@@ -313,7 +313,7 @@ def _too_good(user: UserFile, panel: Panel, values: FloatArray) -> tuple[Leak, .
         if usable[:, i].sum() >= 30 and np.ptp(values[usable[:, i], i]) > 0 and np.ptp(returns[usable[:, i], i]) > 0
     ]
     score = float(np.mean(scores)) if scores else 0.0
-    if score <= TOO_GOOD:
+    if score <= _TOO_GOOD:
         return ()
     row = int(np.flatnonzero(usable.any(axis=1))[-1])
     cause = f"its values correlate {score:.2f} with the next bar's return, which no honest signal does"

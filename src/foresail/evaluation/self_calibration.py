@@ -6,7 +6,6 @@ On panels without an edge it should say evidence at most 7 % of the time, on pan
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from foresail.engine.settings import MarketData, PipelineSettings, WalkForwardSe
 from foresail.evaluation.assess import assess, compare
 from foresail.evaluation.registry import TrialCount
 from foresail.evaluation.simulated_market import SimulationSettings, simulate, simulated_bar_set
+from foresail.protocols import Progress
 
 __all__ = [
     "PanelOutcome",
@@ -29,8 +29,6 @@ __all__ = [
     "simulated_market_data",
     "suite_simulation",
 ]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -403,7 +403,8 @@ def _solve_phi(target: float, width: int) -> float:
             high = middle
     if abs(_correlation(middle, width) - target) > 1e-3:
         raise ConfigError(
-            f"simulated market: an information coefficient near {target:.2f} is out of reach with signal_bars = {width}",
+            f"simulated market: an information coefficient near {target:.2f} is out of reach "
+            f"with signal_bars = {width}",
             hint="ask for a weaker edge or a shorter signal",
         )
     return middle

@@ -29,7 +29,7 @@ __all__ = ["Plan", "PlanRequest", "PlannerSettings", "plan_quantities", "plan_we
 _ZERO = Decimal(0)
 _CONTEXT = decimal.Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.Overflow])
 
-Levels = Mapping[InstrumentId, tuple[float, float]]
+_Levels = Mapping[InstrumentId, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def plan_quantities(
     quantities: Mapping[InstrumentId, Decimal],
     request: PlanRequest,
     settings: PlannerSettings,
-    levels: Levels | None = None,
+    levels: _Levels | None = None,
 ) -> Plan:
     """Return the orders that lead to signed quantities; instruments not named are left alone.
 
@@ -257,7 +257,7 @@ def _within_cash(
     return out
 
 
-def _order(leg: _Leg, request: PlanRequest, settings: PlannerSettings, levels: Levels) -> Order:
+def _order(leg: _Leg, request: PlanRequest, settings: PlannerSettings, levels: _Levels) -> Order:
     name = leg.instrument.id
     identity = order_id(
         environment=settings.environment,

@@ -1,8 +1,8 @@
 """The common part of a cross-section of forecasts: set to its own past mean, because it is not known.
 
 A pooled model sees N names but only one market. What its features say about all names at once rests on as many
-independent observations as there are periods, not on N times as many, so day-to-day swings of the mean forecast are noise
-that would turn a ranking strategy into a market timer. Differences between names stay as they are.
+independent observations as there are periods, not on N times as many, so day-to-day swings of the mean forecast are
+noise that would turn a ranking strategy into a market timer. Differences between names stay as they are.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _SHORT = (SignalKind.SELL, SignalKind.STRONG_SELL)
 _FROZEN = 1e-6  # annualised volatility below which a price has not moved
 _ONE = Decimal(1)
 _NO_RATES: Mapping[str, Decimal] = {}
-Rates = Mapping[str, Decimal]
+_Rates = Mapping[str, Decimal]
 _TOLERANCE = 1e-9  # fraction of equity that is no change
 
 
@@ -156,7 +156,9 @@ class VolatilityScaledTopK:
         self._sector = {name: codes[sector] for name, sector in sectors.items()}
         self._sector_names = sorted(set(sectors.values()))
 
-    def targets(self, intents: Sequence[Intent], view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights | None:
+    def targets(
+        self, intents: Sequence[Intent], view: MarketView, *, rates: _Rates = _NO_RATES
+    ) -> TargetWeights | None:
         """Return weights for a strategy's intents, None where they say nothing about weights.
 
         Signals are sized; Weights count only where there are no Signals, and are capped.
@@ -172,7 +174,7 @@ class VolatilityScaledTopK:
         wishes = [intent for intent in intents if isinstance(intent, Weights)]
         return self.cap(wishes[-1], view, rates=rates) if wishes else None
 
-    def allocate(self, signals: Sequence[Signal], view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights:
+    def allocate(self, signals: Sequence[Signal], view: MarketView, *, rates: _Rates = _NO_RATES) -> TargetWeights:
         """Return fractions of equity with stops and targets; a held name that is not wanted has weight 0."""
         account = view.account()
         held = {p.instrument: float(p.quantity) for p in account.positions}
@@ -203,7 +205,7 @@ class VolatilityScaledTopK:
             book.notes.append((book.names[i], reason[i]))
         return self._close(book, size)
 
-    def cap(self, wish: Weights, view: MarketView, *, rates: Rates = _NO_RATES) -> TargetWeights:
+    def cap(self, wish: Weights, view: MarketView, *, rates: _Rates = _NO_RATES) -> TargetWeights:
         """Return a strategy's own weights within the same limits; without stops, since none were given.
 
         Loss at the stop is then measured with the class's stop distance (RISK-05).
@@ -233,7 +235,7 @@ class VolatilityScaledTopK:
 
     # -- steps --------------------------------------------------------------------------------------------------
 
-    def _open(self, wishes: Mapping[InstrumentId, _Wish], account: Account, view: MarketView, rates: Rates) -> _Book:
+    def _open(self, wishes: Mapping[InstrumentId, _Wish], account: Account, view: MarketView, rates: _Rates) -> _Book:
         equity = float(account.equity)
         if not (math.isfinite(equity) and equity > 0.0):
             raise ConfigError(f"sizing needs positive equity, received {account.equity}")
@@ -284,7 +286,7 @@ class VolatilityScaledTopK:
             return 1.0
         return -1.0 if may_short and signal.kind in _SHORT else 0.0
 
-    def _unit_value(self, name: InstrumentId, rates: Rates) -> float:
+    def _unit_value(self, name: InstrumentId, rates: _Rates) -> float:
         """Return account currency for one unit of instrument at a price of 1."""
         known = self._instruments.get(name)
         return float(known.multiplier * rates.get(known.currency, _ONE)) if known is not None else 1.0

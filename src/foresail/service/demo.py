@@ -1,12 +1,11 @@
 """The demo: the main job, offline, on real market data that ships inside installed packages.
 
-It tells what no other tool tells: the strategy next to 1/N of the same names (which were chosen afterwards, so they cannot
-be judged), a self-calibration panel, and a leaky strategy that is refused.
+It tells what no other tool tells: the strategy next to 1/N of the same names (which were chosen afterwards, so they
+cannot be judged), a self-calibration panel, and a leaky strategy that is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -18,6 +17,7 @@ from foresail.engine.settings import PipelineSettings
 from foresail.evaluation.leaks import hunt, naive_sharpe
 from foresail.evaluation.registry import TrialRegistry
 from foresail.evaluation.self_calibration import calibration_settings, demo_simulation, self_calibrate
+from foresail.protocols import Progress
 from foresail.reporting.model import LeakFinding
 from foresail.service.loading import EMBEDDED, Loaded, load_bars
 from foresail.service.outcome import Outcome
@@ -27,11 +27,9 @@ from foresail.service.workspace import find_workspace
 
 __all__ = ["demo_extras", "run_demo"]
 
-DEMO_REFIT_BARS = 504  # every two years, so that the demo ends within a minute
-DEMO_PANELS = 4  # of each kind
-DEMO_EDGE = 0.10  # planted information coefficient: panels this small show nothing weaker
-
-Progress = Callable[[str, int, int], None]
+_DEMO_REFIT_BARS = 504  # every two years, so that the demo ends within a minute
+_DEMO_PANELS = 4  # of each kind
+_DEMO_EDGE = 0.10  # planted information coefficient: panels this small show nothing weaker
 
 
 def _leak(loaded: Loaded, seed: int) -> LeakFinding | None:
@@ -55,10 +53,10 @@ def demo_extras(settings: PipelineSettings, progress: Progress) -> dict[str, Any
     """Return the parts of a job that only the demo has: the self-calibration panel and the leak."""
     loaded = load_bars(EMBEDDED, workspace=Path())
     panels = []
-    for information_coefficient in (0.0, DEMO_EDGE):
+    for information_coefficient in (0.0, _DEMO_EDGE):
         simulation = demo_simulation(information_coefficient)
         panels += self_calibrate(
-            simulation, calibration_settings(), panels=DEMO_PANELS, seed=settings.seed, progress=progress
+            simulation, calibration_settings(), panels=_DEMO_PANELS, seed=settings.seed, progress=progress
         )
     return {"panels": tuple(panels), "leak": _leak(loaded, settings.seed)}
 
@@ -69,7 +67,7 @@ def run_demo(*, out: Path | None, seed: int | None, force: bool, progress: Progr
     target = out or Path("runs/demo")
     loaded = load_bars(EMBEDDED, workspace=workspace)
     settings = settings_for(loaded, None, Overrides(seed=seed))
-    settings = replace(settings, walk_forward=replace(settings.walk_forward, refit_bars=DEMO_REFIT_BARS))
+    settings = replace(settings, walk_forward=replace(settings.walk_forward, refit_bars=_DEMO_REFIT_BARS))
     record = record_of("demo", loaded, settings, None)
     job = Job(
         title="Foresail demo",

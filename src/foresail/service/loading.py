@@ -1,6 +1,7 @@
 """Bars for a run: from a described file or folder, from the workspace's store, or from the embedded sample.
 
-Everything ends as the same thing: a checked panel, its quality report, and the hashes by which ``verify`` finds it again.
+Everything ends as the same thing: a checked panel, its quality report, and the hashes by which ``verify`` finds it
+again.
 """
 
 from __future__ import annotations

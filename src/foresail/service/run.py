@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
 
 from foresail import __version__
 from foresail.core.canonical import hash_value
@@ -25,7 +23,7 @@ from foresail.evaluation.honesty import collect
 from foresail.evaluation.registry import Lineage, Trial, TrialCount, TrialRegistry
 from foresail.evaluation.self_calibration import PanelOutcome
 from foresail.measures.honesty import sharpe_sample
-from foresail.protocols import Strategy
+from foresail.protocols import Progress, Strategy
 from foresail.reporting.html import render_report
 from foresail.reporting.model import LeakFinding
 from foresail.reporting.summary import text_summary
@@ -43,8 +41,6 @@ __all__ = ["Job", "RunRequest", "perform", "run_job", "settings_for", "write_run
 
 CACHE_FOLDER = ".foresail-cache"
 FUZZ_NAMES, FUZZ_BARS = 20, 1_000  # of the user's own data, on which a plug-in is fuzzed before use
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ class Job:
 
 
 def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> PipelineSettings:
-    """Return the settings of a run on a market; a short history is met with shorter training, which the report says."""
+    """Return the settings of a run on a market; a short history is met with shorter training."""
     bars = loaded.data.bars
     year = bars_per_year(bars.calendar, bars.frame)
     base = default_settings(bars.frame, year)

@@ -1,7 +1,7 @@
-"""Settings: one TOML file, ``version = 1``, unknown keys refused with the known ones, values checked before anything runs.
+"""Settings: one TOML file, ``version = 1``; unknown keys are refused, values are checked before anything runs.
 
-Frame-dependent defaults (training window, refits, horizons) follow the protocol: daily data train on the last 5 years and
-refit yearly; hourly data train on 1 year and refit monthly.
+Frame-dependent defaults (training window, refits, horizons) follow the protocol: daily data train on the last 5 years
+and refit yearly; hourly data train on 1 year and refit monthly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "
 WORKSPACE_FILE = "foresail.toml"
 
 # key -> (type name, meaning); the one list that the reader, the template and the reference page share
-RUN_KEYS: dict[str, tuple[str, str]] = {
+_RUN_KEYS: dict[str, tuple[str, str]] = {
     "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
     "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
     "features": ("names", "feature names; leave out for all that the data allow"),
@@ -32,7 +32,7 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     "cost_gate": ("boolean", "trade only when the expected move exceeds the round-trip cost"),
     "seed": ("integer", "seed of everything random"),
 }
-WALK_KEYS: dict[str, tuple[str, str]] = {
+_WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
     "minimum_train": ("duration", "history needed before the first fit"),
     "refit": ("duration", "how long one model serves"),
@@ -71,7 +71,7 @@ def default_settings(frame: str, bars_per_year: float) -> PipelineSettings:
     return PipelineSettings(horizons=(1, 4, 24), decision_horizon=24, walk_forward=walk)
 
 
-def _bars(name: str, value: Any) -> int:  # noqa: ANN401 a TOML value
+def _bars(name: str, value: Any) -> int:
     text = str(value).split()
     if len(text) == 2 and text[1] in ("bars", "sessions") and text[0].isdigit() and int(text[0]) > 0:
         return int(text[0])
@@ -84,7 +84,7 @@ def _check_keys(where: str, found: dict[str, Any], known: dict[str, tuple[str, s
             raise UnknownNameError(f"key in [{where}]", key, known)
 
 
-def _typed(where: str, key: str, value: Any, kind: str) -> Any:  # noqa: ANN401 a TOML value
+def _typed(where: str, key: str, value: Any, kind: str) -> Any:
     wrong = ConfigError(f"[{where}] {key}: expected {kind}, received {value!r}")
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if kind == "integer" and not is_integer:
@@ -149,9 +149,9 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
     _check_keys("top level", document, {"version": ("", ""), "run": ("", ""), "walk_forward": ("", "")})
     run, walk = document.get("run", {}), document.get("walk_forward", {})
-    _check_keys("run", run, RUN_KEYS)
-    _check_keys("walk_forward", walk, WALK_KEYS)
-    values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
+    _check_keys("run", run, _RUN_KEYS)
+    _check_keys("walk_forward", walk, _WALK_KEYS)
+    values = {key: _typed("run", key, value, _RUN_KEYS[key][0]) for key, value in run.items()}
     capital = values.pop("capital", None)
     fields = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
@@ -177,7 +177,7 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
 def template() -> str:
     """Return a settings file in which every key is shown and explained, all commented out but the version."""
     lines = ["# Foresail settings. Remove the # in front of a key to change it.", "version = 1", "", "[run]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in _RUN_KEYS.items()]
     lines += ["", "[walk_forward]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in _WALK_KEYS.items()]
     return "\n".join(lines) + "\n"

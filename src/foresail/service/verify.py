@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from foresail.core.errors import DataError, ForesailError
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 from foresail.evaluation.registry import TrialCount
+from foresail.protocols import Progress
 from foresail.service.demo import demo_extras
 from foresail.service.loading import load_bars
 from foresail.service.outcome import Outcome
@@ -22,9 +22,7 @@ from foresail.service.workspace import find_workspace
 
 __all__ = ["verify_run"]
 
-EXIT_DIFFERS, EXIT_MISSING = 4, 5
-
-Progress = Callable[[str, int, int], None]
+_EXIT_DIFFERS, _EXIT_MISSING = 4, 5
 
 
 def _settings(stored: dict[str, Any]) -> PipelineSettings:
@@ -37,10 +35,10 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
 
 
 def _missing(text: str, what: str) -> Outcome:
-    return Outcome({"equal": False, "missing": what, "text": text}, [f"cannot verify: {text}"], EXIT_MISSING)
+    return Outcome({"equal": False, "missing": what, "text": text}, [f"cannot verify: {text}"], _EXIT_MISSING)
 
 
-def _plugin(record: dict[str, Any]) -> Plugin | None | Outcome:
+def _plugin(record: dict[str, Any]) -> Plugin | Outcome | None:
     """Return the plug-in of a record, or what to say where it is gone or has changed."""
     if not record["plugins"]:
         return None
@@ -55,7 +53,7 @@ def _plugin(record: dict[str, Any]) -> Plugin | None | Outcome:
 
 
 def verify_run(folder: Path, *, progress: Progress) -> Outcome:
-    """Repeat a run and return whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
+    """Repeat a run and tell whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
     reader = RunReader(folder)
     record = reader.json("run.json")
     plugin = _plugin(record)
@@ -120,4 +118,4 @@ def _compared(folder: Path, old: RunReader, repeated: Path, record: dict[str, An
     if not differing:
         return Outcome(document, [f"{folder} repeats: {len(old.promised)} files are equal byte by byte"])
     why = "" if same_code else " (the installed code is not the code of the run)"
-    return Outcome(document, [f"{folder} differs{why}:", *(f"  {name}" for name in differing)], EXIT_DIFFERS)
+    return Outcome(document, [f"{folder} differs{why}:", *(f"  {name}" for name in differing)], _EXIT_DIFFERS)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-__all__ = ["warm_all"]
+from foresail.protocols import Progress
 
-Progress = Callable[[str, int, int], None]
+__all__ = ["warm_all"]
 
 
 def warm_all(progress: Progress) -> int:

@@ -1,6 +1,8 @@
-"""The walk-forward plan: borders anchored at the first bar, labels purged, nothing from the future in a training set."""
+"""The walk-forward plan: borders anchored at the first bar, labels purged, no future in a training set."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ def test_folds_cover_every_bar_after_the_minimum_once() -> None:
     folds = plan_folds(200, SETTINGS)
     assert folds[0].test_from == 40
     assert folds[-1].test_to == 200
-    assert all(a.test_to == b.test_from for a, b in zip(folds, folds[1:], strict=False))
+    assert all(a.test_to == b.test_from for a, b in itertools.pairwise(folds))
 
 
 def test_later_bars_move_no_border() -> None:

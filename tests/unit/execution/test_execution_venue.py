@@ -11,7 +11,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
 
 D = Decimal
 A, B = (
@@ -34,9 +34,8 @@ class Bench:
 
     def bar(self, a, b=(50, 50, 50, 50), volume=1e6, present=(True, True)):
         columns = [np.array([x, y], dtype=float) for x, y in zip(a, b, strict=True)]
-        return self.venue.step(
-            0, END, *columns, np.array([volume, volume], dtype=float), np.array(present), start_ns=START
-        )
+        volumes = np.array([volume, volume], dtype=float)
+        return self.venue.step(VenueBar(0, END, *columns, volumes, np.array(present), start=START))
 
     def events(self):
         return [(e.outcome, e.quantity_lots) for e in self.venue.take_events()]

@@ -29,7 +29,7 @@ from foresail.execution.simulated.matching import FILL_WIDTH, match_bar
 from foresail.execution.simulated.plain_orders import order_from_plain, order_to_plain
 from foresail.ledger.splits import split_quantity
 
-__all__ = ["SimulatedVenue", "VenueSettings"]
+__all__ = ["SimulatedVenue", "VenueBar", "VenueSettings"]
 
 _NAME = "simulated"
 _KINDS = {OrderKind.MARKET: 0, OrderKind.LIMIT: 1, OrderKind.STOP: 2}
@@ -54,12 +54,38 @@ class VenueSettings:
     allow_short: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VenueBar:
+    """One bar of all instruments of a venue, in its order.
+
+    Attributes
+    ----------
+    position : time position, for error texts
+    end : ns UTC; time of fills inside the bar
+    open, high, low, close, volume : (N,), quote currency and units; NaN = missing
+    present : (N,), whether the instrument has a bar
+    start : ns UTC; time of fills at the open where given
+    spread : (N,), measured ask minus bid, quote currency; NaN = use the cost model's
+    """
+
+    position: int
+    end: int
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    present: BoolArray
+    start: int | None = None
+    spread: FloatArray | None = None
+
+
 class SimulatedVenue:
     """Fills orders on bars.
 
     Parameters
     ----------
-    instruments : those of the panel, in its order; arrays of ``step`` are aligned with them
+    instruments : those of the panel, in its order; columns of a bar are aligned with them
     costs : fees, slippage and spread of this venue
     settings : how it fills
 
@@ -67,7 +93,7 @@ class SimulatedVenue:
     --------
     >>> venue = SimulatedVenue(panel.instruments, CostModel.of_class(AssetClass.STOCK), VenueSettings())
     >>> venue.submit(order)
-    >>> fills = venue.step(t, end_ns, open_, high, low, close, volume, present, start_ns=start_ns)
+    >>> fills = venue.step(VenueBar(t, end, open, high, low, close, volume, present, start=start))
     """
 
     def __init__(self, instruments: Sequence[Instrument], costs: CostModel, settings: VenueSettings) -> None:
@@ -158,30 +184,8 @@ class SimulatedVenue:
             self._positions[i, column] = 0 if level is None else max(1, round(level / self._tick[i]))
         return True
 
-    def step(  # noqa: PLR0917 one argument a column of the bar
-        self,
-        t: int,
-        end_ns: int,
-        open_: FloatArray,
-        high: FloatArray,
-        low: FloatArray,
-        close: FloatArray,
-        volume: FloatArray,
-        present: BoolArray,
-        *,
-        start_ns: int | None = None,
-        spread: FloatArray | None = None,
-    ) -> list[Fill]:
+    def step(self, bar: VenueBar) -> list[Fill]:
         """Match one bar of all instruments and return what was filled, in the order in which books may take it.
-
-        Parameters
-        ----------
-        t : time position of the bar, for error texts
-        end_ns : end of the bar, ns UTC; time of fills inside the bar
-        open_, high, low, close, volume : (N,), quote currency and units; NaN = missing
-        present : (N,), whether the instrument has a bar
-        start_ns : start of the bar, ns UTC; time of fills at the open where given
-        spread : (N,), measured ask minus bid, quote currency; NaN = use the cost model's
 
         Notes
         -----
@@ -190,18 +194,19 @@ class SimulatedVenue:
         if not self._rows and not self._positions[:, matching.STOP_LEVEL : matching.TARGET_LEVEL + 1].any():
             return []
         n = len(self._instruments)
-        if any(len(values) != n for values in (open_, high, low, close, volume, present)):
-            raise ConfigError(f"bar {t}: expected {n} values in every column")
-        bars, ready = self._bars((open_, high, low, close), volume, present)
+        columns = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.present)
+        if any(len(values) != n for values in columns):
+            raise ConfigError(f"bar {bar.position}: expected {n} values in every column")
+        bars, ready = self._bars((bar.open, bar.high, bar.low, bar.close), bar.volume, bar.present)
         orders = np.array(self._rows, dtype=np.int64).reshape(-1, matching.ORDER_WIDTH)
         fills = np.zeros((len(orders) + 4 * n, FILL_WIDTH), dtype=np.int64)
         events = np.zeros((len(orders), matching.EVENT_WIDTH), dtype=np.int64)
         tables = (orders, self._positions, bars, fills, events)
-        n_fills, n_events = match_bar(tables, (ready, self._slip, self._steps(spread)), self._settings.allow_short)
-        at_open = end_ns if start_ns is None or self._settings.close_only else start_ns
-        out = self._fills(fills[:n_fills], end_ns, at_open)
+        n_fills, n_events = match_bar(tables, (ready, self._slip, self._steps(bar.spread)), self._settings.allow_short)
+        at_open = bar.end if bar.start is None or self._settings.close_only else bar.start
+        out = self._fills(fills[:n_fills], bar.end, at_open)
         for row, outcome, lots in events[:n_events].tolist():
-            self._note(self._open[row], "expired" if outcome == matching.EXPIRED else "cancelled", lots, end_ns)
+            self._note(self._open[row], "expired" if outcome == matching.EXPIRED else "cancelled", lots, bar.end)
         self._rows = orders.tolist()
         self._keep([k for k, left in enumerate(orders[:, matching.LEFT].tolist()) if left > 0])
         return out

@@ -48,9 +48,10 @@ __all__ = ["Costs", "Explain", "RankExpectedReturn", "RankSettings", "RankSpec",
 Costs = Callable[[Sequence[InstrumentId], FloatArray, int], FloatArray]
 Explain = Callable[[int, Sequence[InstrumentId]], Mapping[InstrumentId, Sequence[Contribution]]]
 
-# A name is held for several horizons, so a stop at the 10 % quantile of one horizon is met by noise: on simulated panels
-# with an edge it costs half of the information ratio (docs/decisions/0002). EXIT-02 lets a strategy allow wider stops.
-PATIENT_EXITS = ExitRules(limit_distance=False, floor_multiple=4.0)
+# A name is held for several horizons, so a stop at the 10 % quantile of one horizon is met by noise: on simulated
+# panels with an edge it costs half of the information ratio (docs/decisions/0002). EXIT-02 lets a strategy allow wider
+# stops.
+_PATIENT_EXITS = ExitRules(limit_distance=False, floor_multiple=4.0)
 _NS_PER_YEAR = 365.25 * NS_PER_DAY
 
 
@@ -87,7 +88,7 @@ class RankSettings:
     minimum_multiple: float = 1.0
     minimum_confidence: float = 0.0
     shorting: bool = False
-    exits: ExitRules = field(default_factory=lambda: PATIENT_EXITS)
+    exits: ExitRules = field(default_factory=lambda: _PATIENT_EXITS)
     vix: str = "vix"
     rsi: str = "rsi_14"
     price_basis: PriceBasis = PriceBasis.UNKNOWN
