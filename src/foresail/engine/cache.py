@@ -37,10 +37,19 @@ class FoldCache:
         features: Panel,
         scale: FloatArray,
         rows: IntArray,
+        *,
         settings: PipelineSettings,
         seed: int,
     ) -> str:
-        """Return the hash of all that a fold's predictions depend on."""
+        """Return the hash of all that a fold's predictions depend on.
+
+        Parameters
+        ----------
+        data : what the fold's model is fitted on
+        features : (N, T, F), of which ``rows`` are predicted
+        scale : (N, T)
+        rows : (R, 2) (instrument, time)
+        """
         digest = hashlib.sha256(self.code.encode())
         digest.update(
             canonical_bytes([asdict(settings), seed, features.fields, data.targets.names, data.targets.horizons])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,7 @@ def explain_best(
     features: Panel,
     rows: IntArray,
     predicted: FloatArray,
+    *,
     scale: FloatArray,
     horizon: int,
 ) -> Explained:
@@ -55,6 +57,8 @@ def explain_best(
     ----------
     rows : (R, 2) sorted by time
     predicted : (R, K, H, Q)
+    scale : (N, T) volatility of the one-bar log return
+    horizon : the traded one, bars
     """
     if not isinstance(forecaster, ExplainingForecaster) or not len(rows):
         return Explained.nothing()
@@ -88,10 +92,7 @@ def told(explained: Explained, features: Panel) -> dict[tuple[int, InstrumentId]
         explained.values.tolist(),
         strict=True,
     ):
-        told_here = tuple(
-            (features.fields[c], s, v)
-            for c, s, v in zip(columns, shares, values, strict=True)
-            if v == v  # noqa: PLR0124 NaN
+        found[int(features.available_at[now]), features.instruments[row]] = tuple(
+            (features.fields[c], s, v) for c, s, v in zip(columns, shares, values, strict=True) if not math.isnan(v)
         )
-        found[int(features.available_at[now]), features.instruments[row]] = told_here
     return found

@@ -32,7 +32,7 @@ class Fold:
 
 def plan_folds(length: int, settings: WalkForwardSettings) -> tuple[Fold, ...]:
     """Return the folds of a panel with ``length`` bars, oldest first; empty if the history is too short."""
-    folds = []
+    folds: list[Fold] = []
     test_from = settings.minimum_train_bars
     while test_from < length:
         train_from = max(0, test_from - settings.train_bars)

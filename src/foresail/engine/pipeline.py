@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import UnknownNameError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets
 from foresail.engine.backtest import Backtest, run_backtest
-from foresail.engine.cache import FoldCache
 from foresail.engine.driver import BacktestInputs
 from foresail.engine.settings import MarketData, PipelineSettings
-from foresail.engine.walkforward import WalkForward, walk_forward
+from foresail.engine.walkforward import RunOptions, WalkForward, walk_forward
 from foresail.features import batch, catalogue, targets
 from foresail.features.context import FeatureContext, calendar_flags
-from foresail.protocols import Progress, Strategy
+from foresail.protocols import Strategy
 
 __all__ = ["PipelineResult", "Prepared", "asof_join", "prepare", "run_pipeline", "select_instruments"]
 
@@ -56,16 +56,27 @@ class PipelineResult:
 
 
 def asof_join(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
-    """Return the newest value whose ``available_at`` is not after each instant; NaN before the first.
+    """Return the newest value whose ``available_at`` is not after each instant; NaN before the first and once stale.
 
     Parameters
     ----------
     times : (R,) ns UTC, ascending, when each value became available
     values : (R,)
     at : (T,) ns UTC
+
+    Notes
+    -----
+    A value is stale after ten days, or after three of the longest usual pauses of the series where those are longer: a
+    series that has ended says nothing.
     """
+    if len(times) == 0:
+        return np.full(len(at), np.nan)
+    pause = int(np.quantile(np.diff(times), 0.99)) if len(times) > 1 else 0
+    limit = max(_STALE_NS, 3 * pause)
     position = np.searchsorted(times, at, side="right") - 1
-    joined: FloatArray = np.where(position >= 0, values[np.maximum(position, 0)], np.nan)
+    newest = np.maximum(position, 0)
+    fresh = (position >= 0) & (at - times[newest] <= limit)
+    joined: FloatArray = np.where(fresh, values[newest], np.nan)
     return joined
 
 
@@ -120,9 +131,7 @@ def run_pipeline(
     strategy: Strategy | None = None,
     prepared: Prepared | None = None,
     walk: WalkForward | None = None,
-    cache: FoldCache | None = None,
-    explained: bool = False,
-    progress: Progress | None = None,
+    options: RunOptions | None = None,
 ) -> PipelineResult:
     """Run the main job.
 
@@ -130,13 +139,12 @@ def run_pipeline(
     ----------
     strategy : a plug-in; None takes the default strategy
     prepared, walk : features with labels, and forecasts, if they exist already
-    explained : whether to work out which features moved the best ranked forecasts
+    options : how it is carried out; None = without cache, reasons or progress
     """
+    options = RunOptions() if options is None else options
     ready = prepare(data, settings) if prepared is None else prepared
     if walk is None:
-        walk = walk_forward(
-            ready.features, ready.targets, ready.scale, settings, cache=cache, explained=explained, progress=progress
-        )
+        walk = walk_forward(ready.features, ready.targets, ready.scale, settings, options)
     inputs = BacktestInputs(
         data=data,
         settings=settings,
@@ -145,4 +153,6 @@ def run_pipeline(
         walk=walk,
         bars_per_year=bars_per_year(data.bars.calendar, data.bars.frame),
     )
-    return PipelineResult(data, settings, ready, walk, run_backtest(inputs, strategy=strategy, progress=progress))
+    return PipelineResult(
+        data, settings, ready, walk, run_backtest(inputs, strategy=strategy, progress=options.progress)
+    )

@@ -31,7 +31,23 @@ if TYPE_CHECKING:
     from foresail.protocols import Forecaster
 from foresail.protocols import Progress
 
-__all__ = ["FoldResult", "WalkForward", "walk_forward"]
+__all__ = ["FoldResult", "RunOptions", "WalkForward", "walk_forward"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is carried out; nothing here changes a forecast or a decision.
+
+    Attributes
+    ----------
+    cache : finished folds; None = compute everything
+    explained : whether to work out which features moved the best ranked forecasts
+    progress : told how far the run is
+    """
+
+    cache: FoldCache | None = None
+    explained: bool = False
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class WalkForward:
     def explain(self, now: int, names: Sequence[InstrumentId]) -> dict[InstrumentId, tuple[Contribution, ...]]:
         """Return what moved the forecasts issued at an instant, for the instruments where it was worked out."""
         found = {name: self.contributions.get((now, name)) for name in names}
-        return {name: told for name, told in found.items() if told is not None}
+        return {name: reasons for name, reasons in found.items() if reasons is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +89,7 @@ class _Inputs:
     positions: IntArray
 
 
-def usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
+def _usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
     """Return (N, T): a bar, a finite scale, half of the features and the longest close label exist."""
     enough = np.isfinite(features.values).mean(axis=2) >= 0.5
     label = np.isfinite(targets.values[:, :, 0, :]).all(axis=2)
@@ -86,10 +102,7 @@ def walk_forward(
     targets: Targets,
     scale: FloatArray,
     settings: PipelineSettings,
-    *,
-    cache: FoldCache | None = None,
-    explained: bool = False,
-    progress: Progress | None = None,
+    options: RunOptions | None = None,
 ) -> WalkForward:
     """Return the forecasts of a walk-forward over a panel.
 
@@ -98,32 +111,33 @@ def walk_forward(
     features : (N, T, F)
     targets : labels of the same axes
     scale : (N, T) volatility of the one-bar log return, known at t
-    explained : whether to work out which features moved the best ranked forecasts
+    options : how it is carried out; None = without cache, reasons or progress
     """
+    options = RunOptions() if options is None else options
     n, t, _ = features.shape
     every = settings.decision_horizon
     folds = plan_folds(t, settings.walk_forward)
     first = folds[0].test_from if folds else t
     positions = np.arange(first + (-first) % every, t, every, dtype=np.int64)
-    inputs = _Inputs(features, targets, scale, usable_rows(features, targets, scale), positions)
+    inputs = _Inputs(features, targets, scale, _usable_rows(features, targets, scale), positions)
     shape = (n, len(positions), len(targets.names), len(targets.horizons), len(QUANTILE_LEVELS))
     values = np.full(shape, np.nan)
     models = [""] * len(positions)
     results: list[FoldResult] = []
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = {}
     for fold in folds:
-        if progress is not None:
-            progress("walk-forward", fold.index, len(folds))
+        if options.progress is not None:
+            options.progress("walk-forward", fold.index, len(folds))
         inside = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
-        raw, result, reasons = _serve(inputs, fold, positions[inside], settings, cache, explained=explained)
+        raw, result, reasons = _serve(inputs, fold, positions[inside], settings, options)
         results.append(result)
         if raw is not None:
             values[:, inside] = raw
             contributions |= told(reasons, features)
             for i in inside:
                 models[i] = result.model
-    if progress is not None:
-        progress("walk-forward", len(folds), len(folds))
+    if options.progress is not None:
+        options.progress("walk-forward", len(folds), len(folds))
     values = centre_cross_section(values, QUANTILE_LEVELS.index(0.5))
     values = calibration.calibrate_block(
         values, targets, scale, positions, window=settings.walk_forward.conformal_window
@@ -167,9 +181,7 @@ def _serve(
     fold: Fold,
     positions: IntArray,
     settings: PipelineSettings,
-    cache: FoldCache | None,
-    *,
-    explained: bool,
+    options: RunOptions,
 ) -> tuple[FloatArray | None, FoldResult, Explained]:
     """Fit one fold and return the raw quantiles of its test positions, (N, P, K, H, Q)."""
     forecaster: Forecaster = registry.forecaster(settings.forecaster, _spec_of(inputs, settings))
@@ -179,15 +191,17 @@ def _serve(
         return None, FoldResult(fold, "", None, reason), Explained.nothing()
     seed = derive_seed(settings.seed, "fold", fold.index)
     rows = _test_rows(inputs, positions)
-    key = cache.key(data, inputs.features, inputs.scale, rows, settings, seed) if cache is not None else ""
-    stored = cache.read(key) if cache is not None else None
+    cache, key, stored = options.cache, "", None
+    if cache is not None:
+        key = cache.key(data, inputs.features, inputs.scale, rows, settings=settings, seed=seed)
+        stored = cache.read(key)
     if stored is None:
         report = forecaster.fit(data, seed=seed)
         predicted = forecaster.predict(inputs.features, rows, inputs.scale)
         reasons = Explained.nothing()
-        if explained:
+        if options.explained:
             reasons = explain_best(
-                forecaster, inputs.features, rows, predicted, inputs.scale, settings.decision_horizon
+                forecaster, inputs.features, rows, predicted, scale=inputs.scale, horizon=settings.decision_horizon
             )
         if cache is not None:
             cache.write(key, predicted, reasons, report)

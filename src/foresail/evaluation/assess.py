@@ -1,7 +1,8 @@
 """From a finished backtest to the inputs of the verdict: comparators, return series, intervals.
 
-The comparator of the verdict is 1/N of the same names, decided at the same times, at the strategy's average gross exposure
-and with the same costs (docs/decisions/0001). The fully invested 1/N, the index and a volatility-scaled trend are shown.
+The comparator of the verdict is 1/N of the same names, decided at the same times, at the strategy's average gross
+exposure and with the same costs (docs/decisions/0001). The fully invested 1/N, the index and a volatility-scaled trend
+are shown.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
 from foresail.domain.runs import CanaryResult, Verdict
 from foresail.engine.comparators import SweepSettings, equal_weights, index_curve, sweep, trend_weights
 from foresail.engine.pipeline import PipelineResult
@@ -21,7 +22,7 @@ from foresail.measures.performance import TradeStatistics, trade_statistics
 
 __all__ = ["Comparison", "assess", "compare", "returns_of"]
 
-TREND_FEATURE, VOLATILITY_BARS = "log_return_120", 60
+_TREND_BARS = 120  # look-back of the trend comparator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class Comparison:
     """
 
     first: int
-    end: FloatArray
+    end: TimeArray
     net: FloatArray
     gross: FloatArray
     net_2x: FloatArray
@@ -53,7 +54,12 @@ class Comparison:
 
 
 def returns_of(equity: FloatArray) -> FloatArray:
-    """Return simple returns per bar, (T - 1,)."""
+    """Return simple returns per bar, (T - 1,).
+
+    Parameters
+    ----------
+    equity : (T,)
+    """
     result: FloatArray = np.diff(equity) / equity[:-1]
     return result
 
@@ -96,7 +102,7 @@ def compare(result: PipelineResult, *, index: str = "") -> Comparison:
         absent.append(("index", "no index series was given"))
     return Comparison(
         first=first,
-        end=bars.end[first:].astype(np.float64),
+        end=bars.end[first:],
         net=book.net[first:],
         gross=book.gross[first:],
         net_2x=book.net_2x[first:],
@@ -110,12 +116,18 @@ def compare(result: PipelineResult, *, index: str = "") -> Comparison:
     )
 
 
-def _trend(result: PipelineResult, decided: FloatArray, tradable: FloatArray) -> FloatArray:
-    """Return the weights of the volatility-scaled trend over the same names, fully invested at most."""
+def _trend(result: PipelineResult, decided: IntArray, tradable: BoolArray) -> FloatArray:
+    """Return (P, N) weights of the volatility-scaled trend over the same names, fully invested at most.
+
+    Parameters
+    ----------
+    decided : (P,) rows of the forecast block
+    tradable : (P, N)
+    """
     bars, rows = result.data.bars, result.walk.block.position[decided]
     adjusted = np.log(bars.field("close") * bars.field("total_factor"))
-    past = np.maximum(rows - 120, 0)
-    trend = np.where(rows >= 120, adjusted[:, rows] - adjusted[:, past], np.nan).T
+    past = np.maximum(rows - _TREND_BARS, 0)
+    trend = np.where(rows >= _TREND_BARS, adjusted[:, rows] - adjusted[:, past], np.nan).T
     volatility = result.prepared.scale[:, rows].T * np.sqrt(result.backtest.bars_per_year)
     return trend_weights(np.where(tradable, trend, np.nan), volatility, 1.0)
 

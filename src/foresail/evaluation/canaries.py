@@ -6,8 +6,8 @@
 - random walk: nothing can be earned before costs, and costs must be booked to the cent;
 - price scale: units of price must not matter.
 
-A statistical canary that falls outside two standard errors is repeated on fresh draws and fails only if all draws fail in
-the same direction; one honest run in twenty would otherwise be called invalid.
+A statistical canary that falls outside two standard errors is repeated on fresh draws and fails only if all draws fail
+in the same direction; one honest run in twenty would otherwise be called invalid.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from foresail.protocols import Progress, Strategy
 __all__ = ["SAMPLE_NAMES", "canary_market", "run_canaries"]
 
 SAMPLE_NAMES = 30
-DRAWS = 3
+_DRAWS = 3
 _PRICES = ("open", "high", "low", "close", "dividend", "spread")
 
 
@@ -102,7 +102,7 @@ def _shuffled(labels: Targets, seed: int, draw: int) -> Targets:
 
 def _shuffled_labels(base: _Base) -> CanaryResult:
     figures, signs = [], []
-    for draw in range(DRAWS):
+    for draw in range(_DRAWS):
         labels = _shuffled(base.prepared.targets, base.settings.seed, draw)
         walk = walk_forward(base.prepared.features, labels, base.prepared.scale, base.settings)
         mean, error = _mean_and_error(_skill(walk.block, labels.values))
@@ -197,7 +197,7 @@ def _random_walk(base: _Base) -> CanaryResult:
     settings = replace(base.settings, cost_gate=False)
     signs, figures = [], []
     exact, enough = True, True
-    for draw in range(DRAWS):
+    for draw in range(_DRAWS):
         market = replace(base.data, bars=random_walk_market(base.settings.seed + draw, like=base.data.bars))
         result = run_pipeline(market, settings, strategy=base.strategy)
         book = result.backtest

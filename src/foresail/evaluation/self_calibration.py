@@ -1,7 +1,8 @@
 """Self-calibration: the whole engine on simulated panels whose truth is known.
 
-On panels without an edge it should say evidence at most 7 % of the time, on panels with a planted information coefficient of
-0.05 at least 80 %. A small version runs in every demo, the large one in the accuracy suite; both call this.
+On panels without an edge it should say evidence at most 7 % of the time, on panels with a planted information
+coefficient of 0.05 at least 80 %. A small version runs in every demo, the large one in the accuracy suite; both call
+this.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from foresail.engine.cache import FoldCache
 from foresail.engine.settings import PipelineSettings
 from foresail.evaluation.leaks import hunt, naive_sharpe
 from foresail.evaluation.registry import TrialRegistry
-from foresail.evaluation.self_calibration import calibration_settings, demo_simulation, self_calibrate
+from foresail.evaluation.self_calibration import PanelOutcome, calibration_settings, demo_simulation, self_calibrate
 from foresail.protocols import Progress
 from foresail.reporting.model import LeakFinding
 from foresail.service.loading import EMBEDDED, Loaded, load_bars
@@ -52,7 +52,7 @@ def _leak(loaded: Loaded, seed: int) -> LeakFinding | None:
 def demo_extras(settings: PipelineSettings, progress: Progress) -> dict[str, Any]:
     """Return the parts of a job that only the demo has: the self-calibration panel and the leak."""
     loaded = load_bars(EMBEDDED, workspace=Path())
-    panels = []
+    panels: list[PanelOutcome] = []
     for information_coefficient in (0.0, _DEMO_EDGE):
         simulation = demo_simulation(information_coefficient)
         panels += self_calibrate(

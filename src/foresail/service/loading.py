@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.adapters.embedded.sample import load_demo, load_indices
+from foresail.adapters.embedded.sample import load_demo, load_indices, load_market_index
 from foresail.adapters.files.load import load_description
 from foresail.adapters.files.reader import read_bars
 from foresail.core.arrays import FloatArray, TimeArray
@@ -32,7 +32,7 @@ __all__ = ["EMBEDDED", "Loaded", "load_bars", "parse_until"]
 
 EMBEDDED = "embedded:us20"  # how a run names the sample that ships inside installed packages
 
-Reference = dict[str, tuple[TimeArray, FloatArray]]
+_Reference = dict[str, tuple[TimeArray, FloatArray]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class Loaded:
 
     Attributes
     ----------
-    inputs : what ``run.json`` records of it: name, content hash, cut, names
+    inputs : what ``run.json`` records of it: name, content hash, and how it was read
     index : name of the reference series that serves as market index; empty where there is none
     notes : what was assumed or left out while reading
     """
@@ -80,6 +80,13 @@ def load_bars(
 ) -> Loaded:
     """Return the market that ``--bars`` names.
 
+    Parameters
+    ----------
+    bars : path, name of an imported set, or ``EMBEDDED``
+    until_ns : nothing available after this instant, ns UTC
+    timezone : of times in files that carry none
+    names : only the first so many instruments, by id
+
     Raises
     ------
     UserError
@@ -100,7 +107,11 @@ def load_bars(
             quarantined=(*quarantined, *quality.quarantined),
             notes=(*quality.notes, *notes),
         )
-        return _loaded(clean, bar_set, quality, str(path.resolve()), until_ns, names)
+        _check_usable(quality, str(path.resolve()))
+        kept = clean if until_ns is None else cut_known(clean, until_ns)
+        panel = to_panel(clean, bar_set, known_at_ns=until_ns)
+        inputs = _inputs(str(path.resolve()), kept, until_ns=until_ns, names=names, timezone=timezone)
+        return _finished(panel, bar_set, quality, inputs)
     store = EmbeddedStore(workspace / "store")
     known = [one.name for one in store.sets()] if (workspace / "store").is_dir() else []
     if bars not in known:
@@ -113,14 +124,18 @@ def load_bars(
     panel = store.read(bars, known_at=now, until_ns=until_ns)
     entry = store.entry(bars)
     quality = QualityReport(received=int(panel.present.sum()), accepted=int(panel.present.sum()), expected=0)
-    table = store.read_table(bars)
-    inputs = {"bars": bars, "content": content_hash(table), "until": until_ns, "names": names}
-    return _finished(panel, entry.bar_set, quality, inputs, {}, "", names)
+    inputs = _inputs(bars, store.read_table(bars), until_ns=until_ns, names=names)
+    return _finished(panel, entry.bar_set, quality, inputs)
 
 
-def _loaded(
-    clean: BarTable, bar_set: BarSet, quality: QualityReport, name: str, until_ns: int | None, names: int | None
-) -> Loaded:
+def _inputs(
+    bars: str, table: BarTable, *, until_ns: int | None, names: int | None, timezone: str | None = None
+) -> dict[str, Any]:
+    """Return what ``verify`` needs to read the same bars again, and to tell whether they still are the same."""
+    return {"bars": bars, "content": content_hash(table), "until": until_ns, "names": names, "timezone": timezone}
+
+
+def _check_usable(quality: QualityReport, name: str) -> None:
     if quality.accepted == 0:
         first = f"; the first reason: {quality.quarantined[0].reason}" if quality.quarantined else ""
         raise DataError(
@@ -128,17 +143,14 @@ def _loaded(
             file=name,
             hint="foresail import --describe PATH",
         )
-    kept = clean if until_ns is None else cut_known(clean, until_ns)
-    panel = to_panel(clean, bar_set, known_at_ns=until_ns)
-    inputs = {"bars": name, "content": content_hash(kept), "until": until_ns, "names": names}
-    return _finished(panel, bar_set, quality, inputs, {}, "", names)
 
 
 def _embedded(until_ns: int | None, names: int | None) -> Loaded:
     table, bar_set, reference = load_demo()
     clean, quality = check(table, bar_set)
     panel = to_panel(clean, bar_set, known_at_ns=until_ns)
-    series: Reference = {"oil" if key == "wti" else key: value for key, value in reference.items()}
+    series: _Reference = {"oil" if key == "wti" else key: value for key, value in reference.items()}
+    series["sp500"] = load_market_index()
     index_bars, index_set = load_indices()
     checked, _ = check(index_bars, index_set)
     indices = to_panel(checked, index_set)
@@ -147,8 +159,8 @@ def _embedded(until_ns: int | None, names: int | None) -> Loaded:
         seen = np.isfinite(close)
         key = "sp500" if identifier.endswith("SPX") else "nasdaq"
         series.setdefault(key, (indices.available_at[seen], close[seen]))
-    inputs = {"bars": EMBEDDED, "content": content_hash(clean), "until": until_ns, "names": names}
-    return _finished(panel, bar_set, quality, inputs, series, "sp500", names)
+    inputs = _inputs(EMBEDDED, clean, until_ns=until_ns, names=names)
+    return _finished(panel, bar_set, quality, inputs, reference=series, index="sp500")
 
 
 def _finished(
@@ -156,21 +168,22 @@ def _finished(
     bar_set: BarSet,
     quality: QualityReport,
     inputs: dict[str, Any],
-    reference: Reference,
-    index: str,
-    names: int | None,
+    *,
+    reference: _Reference | None = None,
+    index: str = "",
 ) -> Loaded:
+    """Return a market of the first so many names, without trading in instruments that the gate has blocked."""
+    names = inputs["names"]
     if names is not None and names < len(panel.instruments):
         panel = panel.select(panel.instruments[:names])
-    kept = set(panel.instruments)
-    bar_set = replace(bar_set, instruments=tuple(one for one in bar_set.instruments if one.id in kept))
-    blocked = np.full(len(panel.instruments), len(panel.end), dtype=np.int64)
+    rows: dict[str, int] = {name: row for row, name in enumerate(panel.instruments)}
+    bar_set = replace(bar_set, instruments=tuple(one for one in bar_set.instruments if one.id in rows))
+    blocked = np.full(len(rows), len(panel.end), dtype=np.int64)
     for name, end in quality.blocked:
-        if name in kept:
-            row = panel.instruments.index(name)  # type: ignore[arg-type]
-            blocked[row] = min(blocked[row], int(np.searchsorted(panel.end, end)))
+        if name in rows:
+            blocked[rows[name]] = min(blocked[rows[name]], int(np.searchsorted(panel.end, end)))
     _check_enough(panel, bar_set)
-    data = MarketData(bars=panel, bar_set=bar_set, reference=reference, blocked_from=blocked)
+    data = MarketData(bars=panel, bar_set=bar_set, reference=reference or {}, blocked_from=blocked)
     return Loaded(data, quality, inputs, index, ())
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side, Signal, SignalKind
-from foresail.engine.backtest import Backtest, ReviewedOrder
+from foresail.engine.backtest import Backtest
+from foresail.engine.driver import ReviewedOrder
 from foresail.engine.pipeline import PipelineResult
 from foresail.ledger.trades import Trade
 from foresail.service.finished import Finished

@@ -17,6 +17,7 @@ from foresail.domain.runs import VerdictWord
 from foresail.engine.cache import FoldCache
 from foresail.engine.pipeline import run_pipeline, select_instruments
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.walkforward import RunOptions
 from foresail.evaluation.assess import Comparison, assess, compare, returns_of
 from foresail.evaluation.canaries import run_canaries
 from foresail.evaluation.honesty import collect
@@ -37,10 +38,21 @@ from foresail.service.runfolder import RunWriter, code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
 from foresail.service.workspace import find_workspace
 
-__all__ = ["Job", "RunRequest", "perform", "run_job", "settings_for", "write_run"]
+__all__ = [
+    "CACHE_FOLDER",
+    "Job",
+    "RunRequest",
+    "exit_code_of",
+    "perform",
+    "record_of",
+    "run_job",
+    "settings_for",
+    "summary_document",
+    "write_run",
+]
 
 CACHE_FOLDER = ".foresail-cache"
-FUZZ_NAMES, FUZZ_BARS = 20, 1_000  # of the user's own data, on which a plug-in is fuzzed before use
+_FUZZ_NAMES, _FUZZ_BARS = 20, 1_000  # of the user's own data, on which a plug-in is fuzzed before use
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +100,21 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
     """Return the settings of a run on a market; a short history is met with shorter training."""
     bars = loaded.data.bars
     year = bars_per_year(bars.calendar, bars.frame)
-    base = default_settings(bars.frame, year)
+    base = replace(default_settings(bars.frame, year), currency=loaded.data.bar_set.currency)
     walk = base.walk_forward
     length = bars.shape[1]
     if length < walk.minimum_train_bars + walk.refit_bars:
         least, refit = round(year), max(1, round(year / 4))
-        walk = replace(
-            walk, minimum_train_bars=min(least, walk.minimum_train_bars), refit_bars=min(refit, walk.refit_bars)
-        )
-        base = replace(base, walk_forward=walk)
+        shorter = {
+            "minimum_train_bars": min(least, walk.minimum_train_bars),
+            "refit_bars": min(refit, walk.refit_bars),
+        }
+        base = replace(base, walk_forward=replace(walk, **shorter))
     settings = read_settings(base, config, overrides)
     needed = settings.walk_forward.minimum_train_bars + 2 * settings.decision_horizon
     if length < needed:
         raise DataError(
-            f"set {loaded.data.bar_set.name}: {length} bars, at least {needed} are needed before anything can be judged",
+            f"set {loaded.data.bar_set.name}: {length} bars, at least {needed} are needed to judge anything",
             hint="give a longer history, or lower minimum_train under [walk_forward] in the settings file",
         )
     return settings
@@ -126,9 +139,9 @@ def record_of(command: str, loaded: Loaded, settings: PipelineSettings, plugin: 
 def _fuzzed(plugin: Plugin, loaded: Loaded, seed: int) -> Strategy:
     """Return a plug-in as a strategy after a hunt for leaks on a part of the user's own data."""
     data = loaded.data
-    rows = range(min(FUZZ_NAMES, data.bars.shape[0]))
+    rows = range(min(_FUZZ_NAMES, data.bars.shape[0]))
     part = select_instruments(data, list(rows)).bars
-    fuzz(plugin, part.cut(max(0, part.shape[1] - FUZZ_BARS), part.shape[1]), seed=seed)
+    fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=seed)
     return to_strategy(plugin, frame=data.bars.frame)
 
 
@@ -160,7 +173,8 @@ def perform(job: Job, progress: Progress) -> Finished:
     """Run the main job and judge it."""
     data, settings = job.loaded.data, job.settings
     strategy = None if job.plugin is None else _fuzzed(job.plugin, job.loaded, settings.seed)
-    result = run_pipeline(data, settings, strategy=strategy, cache=job.cache, explained=True, progress=progress)
+    options = RunOptions(cache=job.cache, explained=True, progress=progress)
+    result = run_pipeline(data, settings, strategy=strategy, options=options)
     canaries = run_canaries(data, settings, strategy=strategy, progress=progress)
     comparison = compare(result, index=job.loaded.index)
     trials = _count_trial(job, comparison)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from foresail.core.errors import DataError, ForesailError
+from foresail.core.errors import ForesailError
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
@@ -31,7 +31,13 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     walk = WalkForwardSettings(**values.pop("walk_forward"))
     for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
-    return PipelineSettings(**{**values, "capital": Decimal(values["capital"]), "walk_forward": walk})
+    return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)
+
+
+def _trials(reader: RunReader) -> TrialCount:
+    """Return the count of the run: a repetition is no further trial."""
+    count = reader.json("honesty.json")["trial_count"]
+    return TrialCount(**{**count, "sharpes": tuple(count["sharpes"]), "notes": tuple(count["notes"])})
 
 
 def _missing(text: str, what: str) -> Outcome:
@@ -66,21 +72,13 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
             workspace=find_workspace(),
             until_ns=inputs["until"],
             names=inputs["names"],
-            timezone=inputs.get("timezone"),
+            timezone=inputs["timezone"],
         )
-    except (DataError, ForesailError) as e:
+    except ForesailError as e:
         return _missing(str(e), inputs["bars"])
     if loaded.inputs["content"] != inputs["content"]:
         return _missing(f"the bars of {inputs['bars']} have changed since the run", inputs["bars"])
     settings = _settings(record["settings"])
-    count = reader.json("honesty.json")["trial_count"]
-    trials = TrialCount(
-        n=count["n"],
-        variance_of_sharpes=count["variance_of_sharpes"],
-        sharpes=tuple(count["sharpes"]),
-        is_complete=count["is_complete"],
-        notes=tuple(count["notes"]),
-    )
     with tempfile.TemporaryDirectory(prefix="foresail-verify-") as place:
         job = Job(
             title="verify",
@@ -90,7 +88,7 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
             out=Path(place) / "run",
             record=record_of(record["command"], loaded, settings, plugin),
             plugin=plugin,
-            trials=trials,
+            trials=_trials(reader),
         )
         if record["command"] == "demo":
             job = replace(job, **demo_extras(settings, progress))
@@ -99,6 +97,7 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
 
 
 def _compared(folder: Path, old: RunReader, repeated: Path, record: dict[str, Any]) -> Outcome:
+    """Return which promised files differ, or are promised by one of the two runs only."""
     new = RunReader(repeated)
     same_code = record["code"] == code_hash()
     differing = [

@@ -12,6 +12,7 @@ from foresail.domain.quality import QualityFlag, QualityReport, QuarantinedRow
 from foresail.domain.runs import CanaryResult
 from foresail.engine.pipeline import run_pipeline
 from foresail.engine.settings import MarketData, PipelineSettings, WalkForwardSettings
+from foresail.engine.walkforward import RunOptions
 from foresail.evaluation.assess import assess, compare, returns_of
 from foresail.evaluation.honesty import collect
 from foresail.evaluation.registry import TrialCount
@@ -47,7 +48,7 @@ def market() -> MarketData:
 def finished() -> Finished:
     """Run the real pipeline and judge it."""
     data = market()
-    result = run_pipeline(data, SETTINGS, explained=True)
+    result = run_pipeline(data, SETTINGS, options=RunOptions(explained=True))
     comparison = compare(result, index="sp500")
     trials = TrialCount(n=1)
     verdict = assess(result, comparison, trials=trials, canaries=CANARIES)
