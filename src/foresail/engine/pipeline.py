@@ -26,6 +26,8 @@ from foresail.protocols import Strategy
 
 __all__ = ["PipelineResult", "Prepared", "asof_join", "prepare", "run_pipeline", "select_instruments"]
 
+_STALE_NS = 10 * NS_PER_DAY
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:

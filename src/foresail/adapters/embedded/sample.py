@@ -25,7 +25,7 @@ from foresail.domain.calendars import next_open, sessions
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.sectors import Sector, sector_of
 
-__all__ = ["DEMO_NAME", "Reference", "load_demo", "load_indices", "load_reference"]
+__all__ = ["DEMO_NAME", "Reference", "load_demo", "load_indices", "load_market_index", "load_reference"]
 
 DEMO_NAME = "demo_us20"
 Reference = dict[str, tuple[TimeArray, FloatArray]]
@@ -133,6 +133,14 @@ def load_reference() -> Reference:
         available = next_open(_CALENDAR, ends - 1) + NS_PER_S
         reference[name] = (available, clean.to_numpy(dtype=np.float64))
     return reference
+
+
+def load_market_index() -> tuple[TimeArray, FloatArray]:
+    """Return the S&P 500, 1990 to 2022: a price index, without dividends, known a second after each close."""
+    closes = _frame("skfolio.datasets.data", "sp500_index.csv.gz", _ISO_DATES)["SP500"].dropna()
+    inside, _, ends = _spans(pd.DatetimeIndex(closes.index))
+    available: TimeArray = ends[inside] + round(_GRACE_S * NS_PER_S)
+    return available, closes.to_numpy(dtype=np.float64)[inside]
 
 
 def _stock(name: InstrumentId) -> Instrument:
