@@ -1,8 +1,38 @@
 """Foresail: calibrated forecasts, honest backtests, one engine for history and live.
 
+The same as the commands, from Python::
+
+    import foresail
+
+    result = foresail.run("bars.parquet", out="runs/mine")
+    print(result)                       # the last screen of the command
+    result.verdict                      # "evidence", "no evidence", "cannot tell", "cannot judge" or "invalid"
+    result.metrics["net"]["sharpe"]     # every figure of the report
+    result.table("trades")              # the tables of the run folder, as pandas
+
 The public names of the package are loaded on first use, so that ``import foresail`` stays light.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foresail.service.calls import Judgement, JudgeSettings, RunResult, Verification, demo, judge, run, verify
+
+__all__ = ["JudgeSettings", "Judgement", "RunResult", "Verification", "__version__", "demo", "judge", "run", "verify"]
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'foresail' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module("foresail.service.calls"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
