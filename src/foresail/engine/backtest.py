@@ -47,6 +47,7 @@ class Backtest:
     totals : running sums of the account's currency at the end
     ended : (instrument, position, value) of listings closed at their last print
     notes : (decided_at, instrument, text) on what was cut or left out
+    total_cost : fees, slippage and holding costs booked, other currencies at their last rate, account currency
     cost_per_side : mean expected cost of one side, fraction of value, for the comparators
     """
 
@@ -67,13 +68,9 @@ class Backtest:
     journal: tuple[Entry, ...]
     ended: tuple[tuple[InstrumentId, int, float], ...]
     notes: tuple[tuple[int, InstrumentId, str], ...]
+    total_cost: Decimal
     cost_per_side: float
     bars_per_year: float
-
-    @property
-    def total_cost(self) -> Decimal:
-        """Fees, slippage and holding costs booked, account currency."""
-        return self.totals.fees + self.totals.slippage + self.totals.holding
 
 
 def run_backtest(
@@ -111,6 +108,7 @@ def run_backtest(
         journal=driver.journal.entries,
         ended=tuple(driver.ended),
         notes=tuple(driver.notes),
+        total_cost=_total_cost(driver, parts, inputs.settings.currency),
         cost_per_side=_cost_per_side(parts, driver.last, bars),
         bars_per_year=inputs.bars_per_year,
     )
@@ -145,6 +143,17 @@ def _with_haircut(driver: Driver) -> FloatArray:
     for _, position, value in driver.ended:
         curve[position:] -= value * _ENDED_HAIRCUT
     return curve
+
+
+def _total_cost(driver: Driver, parts: Parts, currency: str) -> Decimal:
+    """Return all costs booked; what was paid in another currency counts at the rate at which the books end."""
+    rates = driver.rates.get(max(driver.rates, default=0), {})
+    total = Decimal(0)
+    for one in sorted({currency, *(each.currency for each in parts.instruments)}):
+        sums = driver.books.totals(one)
+        paid = sums.fees + sums.slippage + sums.holding
+        total += paid if one == currency else paid * rates.get(one, Decimal(0))
+    return total
 
 
 def _cost_per_side(parts: Parts, last: FloatArray, bars: Panel) -> float:

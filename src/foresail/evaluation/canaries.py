@@ -83,8 +83,8 @@ def _skill(block: ForecastBlock, labels: FloatArray) -> FloatArray:
 def _mean_and_error(daily: FloatArray) -> tuple[float, float]:
     """Return the mean and its standard error over decision times, widened for what one model has in common in time.
 
-    Decisions are a horizon apart, so their labels do not overlap; but a model serves many of them, and its luck lasts. The
-    error is Newey and West's with a fifth of the times as lags, never below the plain one.
+    Decisions are a horizon apart, so their labels do not overlap; but a model serves many of them, and its luck lasts.
+    The error is Newey and West's with a fifth of the times as lags, never below the plain one.
     """
     known = daily[np.isfinite(daily)]
     n = len(known)
