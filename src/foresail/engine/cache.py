@@ -76,11 +76,11 @@ class FoldCache:
         path = self.folder / f"{key}.fold"
         if not path.is_file():
             return None
-        head, _, body = path.read_bytes().partition(b"\n")
-        record = json.loads(head)
-        if hashlib.sha256(body).hexdigest() != record["sha256"]:
+        digest, _, content = path.read_bytes().partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() != digest:
             return None
-        report = record["report"]
+        head, _, body = content.partition(b"\n")
+        report = json.loads(head)
         report["importance"] = tuple((str(name), float(share)) for name, share in report["importance"])
         report["notes"] = tuple(report["notes"])
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
@@ -98,7 +98,7 @@ class FoldCache:
             shares=explained.shares,
             values=explained.values,
         )
-        body = buffer.getvalue()
-        head = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "report": asdict(report)})
+        content = json.dumps(asdict(report)).encode() + b"\n" + buffer.getvalue()
+        digest = hashlib.sha256(content).hexdigest().encode()
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder / f"{key}.fold", head.encode() + b"\n" + body)
+        write_atomic(self.folder / f"{key}.fold", digest + b"\n" + content)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from foresail.core.errors import ForesailError
+from foresail.core.errors import DataError, ForesailError
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
@@ -58,9 +58,22 @@ def _plugin(record: dict[str, Any]) -> Plugin | Outcome | None:
     return plugin
 
 
+def _changed_file(folder: Path, error: DataError) -> str | None:
+    """Return which file of a finished run its reader refused; None where there is no finished run to compare."""
+    file = Path(error.file or folder)
+    return file.name if file.parent == folder and file.name != "complete" and (folder / "complete").is_file() else None
+
+
 def verify_run(folder: Path, *, progress: Progress) -> Outcome:
     """Repeat a run and tell whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
-    reader = RunReader(folder)
+    try:
+        reader = RunReader(folder)
+    except DataError as e:
+        changed = _changed_file(folder, e)
+        if changed is None:
+            raise
+        document = {"run": str(folder), "equal": False, "differing": [changed], "text": e.text}
+        return Outcome(document, [f"{folder} is not what the run wrote: {e.text}"], _EXIT_DIFFERS)
     record = reader.json("run.json")
     plugin = _plugin(record)
     if isinstance(plugin, Outcome):
