@@ -1,4 +1,4 @@
-"""Markets as a user has them: a folder with Parquet and ``foresail-set.toml``; and what a run on one said up to a day."""
+"""Markets as a user has them, a folder with Parquet and ``foresail-set.toml``, and what a run said up to a day."""
 
 from __future__ import annotations
 

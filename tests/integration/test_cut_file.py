@@ -1,4 +1,4 @@
-"""The future does not exist: what is said up to D is the same whether the file goes on after D, stops there, or lies."""
+"""The future does not exist: what is said up to D is the same whether the file goes on after D, stops or lies."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_cut_file_changes_nothing_before_the_cut_with_trees(folder: Path, simu
 
 
 def altered_after(frame: pd.DataFrame, day: date, *, adjusted: bool = False) -> pd.DataFrame:
-    """Return the same rows up to a day; after it other prices and volumes, names gone, names new, and all rows shuffled.
+    """Return the same rows up to a day; after it other prices and volumes, names gone and new, and all rows shuffled.
 
     The new names begin before, between and after the old ones in the order of ids.
     """
