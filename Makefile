@@ -25,7 +25,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run --json
 
 docs: $(VENV)/.dev
-	$(BIN)/python -m foresail.reporting.reference
+	$(BIN)/python -m foresail.service.reference docs/reference
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Foresail needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

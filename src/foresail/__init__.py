@@ -19,7 +19,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foresail.service.calls import Judgement, JudgeSettings, RunResult, Verification, demo, judge, run, verify
+    from foresail.evaluation.judge import JudgeSettings
+    from foresail.service.calls import Judgement, RunResult, Verification, demo, judge, run, verify
 
 __all__ = ["JudgeSettings", "Judgement", "RunResult", "Verification", "__version__", "demo", "judge", "run", "verify"]
 
@@ -29,7 +30,8 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'foresail' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module("foresail.service.calls"), name)
+    home = "foresail.evaluation.judge" if name == "JudgeSettings" else "foresail.service.calls"
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -1,16 +1,20 @@
-"""Prints ``docs/reference/run-folder.md`` from ``domain.schemas``, so that the page cannot drift from the files.
+"""The reference pages that are made from code: the run folder from ``domain.schemas``, the features from the catalogue.
 
-``python -m foresail.reporting.reference > docs/reference/run-folder.md`` rewrites it; a test compares the two.
+So the pages cannot drift from what they describe. ``service.reference`` adds the settings and writes them all; a test
+compares the committed pages with these.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from foresail.domain.instruments import AssetClass
 from foresail.domain.schemas import DOCUMENTS, RUN_FORMAT, RUN_VERSION, TABLES, Document, TableSchema
+from foresail.features.catalogue import CATALOGUE, CRITICAL, SCHEMA_VERSION, FeatureSpec
 
-__all__ = ["run_folder_page"]
+__all__ = ["NOT_BY_HAND", "features_page", "markdown_table", "run_folder_page"]
+
+NOT_BY_HAND = "This page is printed from the code (`make docs`); do not edit it by hand."
 
 _INTRODUCTION = f"""\
 # The run folder
@@ -19,7 +23,7 @@ Every run leaves one folder. It is built beside its final place, under a name th
 when it is whole: a folder without the file `complete` was interrupted and is never read as a result.
 Layout: `{RUN_FORMAT}`, version {RUN_VERSION}.
 
-This page is printed from the code (`python -m foresail.reporting.reference`); do not edit it by hand.
+{NOT_BY_HAND}
 
 Conventions:
 
@@ -55,30 +59,77 @@ def run_folder_page() -> str:
 def _files_section() -> str:
     rows = [(d.file, _yes(d.promised), d.meaning) for d in DOCUMENTS]
     rows += [(t.file, "yes", t.meaning) for t in TABLES.values()]
-    return _markdown("## Files", ("file", "promised", "content"), [(f"`{a}`", b, c) for a, b, c in rows])
+    return markdown_table("## Files", ("file", "promised", "content"), [(f"`{a}`", b, c) for a, b, c in rows])
 
 
 def _document_section(document: Document) -> str:
     rows = [(f"`{k.path}`", k.type, k.unit, _yes(k.required), k.meaning) for k in document.keys]
-    return _markdown(f"## `{document.file}`", ("key", "type", "unit", "required", "meaning"), rows)
+    return markdown_table(f"## `{document.file}`", ("key", "type", "unit", "required", "meaning"), rows)
 
 
 def _table_section(table: TableSchema) -> str:
     rows = [(f"`{c.name}`", c.type, c.unit, _yes(c.required), c.meaning) for c in table.columns]
     key = ", ".join(f"`{k}`" for k in table.key)
     heading = f"## `{table.file}`\n\n{table.meaning} Version {table.version}; sorted by {key}."
-    return _markdown(heading, ("column", "type", "unit", "required", "meaning"), rows)
+    return markdown_table(heading, ("column", "type", "unit", "required", "meaning"), rows)
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 a cell of a table
     return "yes" if value else ""
 
 
-def _markdown(heading: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+_FEATURES = f"""\
+# Features
+
+{len(CATALOGUE)} features, catalogue version {SCHEMA_VERSION}. A run uses all that its bars allow; the report lists
+the others with the reason. `features = [...]` in the settings chooses some.
+
+{NOT_BY_HAND}
+
+- Values are scale-free: returns, ratios, ranks, places in a range. A price level is never a feature.
+- Prices are adjusted forward from the first bar, so dividends and splits make no jumps and the past never changes.
+- "warm-up" is the number of bars of an instrument until the first value. Missing is NaN: before that, where an input is
+  absent, and where the instrument has no bar.
+- scope "lane": the instrument alone; "row": other instruments or a reference series take part.
+- memory "finite": the last bars only; "recursive" and "cumulative" fold from the first stored bar.
+- "critical" features lower a signal when they are missing: {{critical}}.
+- "fitted": scaled by statistics of the training rows of a fold; circles and flags are taken as they are.
+- "source" is the requirement that asks for the feature.
+"""
+
+
+def features_page() -> str:
+    """Return the page of the feature catalogue as Markdown."""
+    critical = "; ".join(f"{c.value}: {', '.join(CRITICAL[c])}" for c in AssetClass)
+    parts = [_FEATURES.format(critical=critical)]
+    names = ("name", "what it is", "inputs", "warm-up (bars)", "scope", "memory", "classes", "notes", "source")
+    for group in dict.fromkeys(spec.group for spec in CATALOGUE.values()):
+        rows = [_feature_row(spec) for spec in CATALOGUE.values() if spec.group == group]
+        parts.append(markdown_table(f"## {group.replace('_', ' ').capitalize()}", names, rows))
+    return "\n".join(parts)
+
+
+def _feature_row(spec: FeatureSpec) -> tuple[str, ...]:
+    classes = "all" if len(spec.asset_classes) == len(AssetClass) else ", ".join(c.value for c in spec.asset_classes)
+    notes = [f"also {', '.join(f'`{a}`' for a in spec.aliases)}"] if spec.aliases else []
+    notes += ["critical"] if spec.critical else []
+    notes += ["fitted"] if spec.normaliser == "standard" else []
+    notes += ["known in advance"] if spec.known_in_advance else []
+    return (
+        f"`{spec.name}`",
+        spec.description,
+        ", ".join(spec.inputs),
+        str(spec.warm_up),
+        spec.scope,
+        spec.memory,
+        classes,
+        "; ".join(notes),
+        spec.source,
+    )
+
+
+def markdown_table(heading: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a heading with a table under it as Markdown."""
     lines = [heading, "", "| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(run_folder_page())

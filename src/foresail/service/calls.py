@@ -6,13 +6,14 @@ A wrong request raises a ``ForesailError`` whose text says what to do, as on the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foresail.domain.schemas import TABLES
 from foresail.evaluation.judge import JudgeSettings
+from foresail.protocols import Progress
 from foresail.service.demo import run_demo
 from foresail.service.judging import judge_results
 from foresail.service.outcome import Outcome
@@ -23,9 +24,7 @@ from foresail.service.verify import verify_run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["JudgeSettings", "Judgement", "RunResult", "Verification", "demo", "judge", "run", "verify"]
-
-Progress = Callable[[str, int, int], None]
+__all__ = ["Judgement", "RunResult", "Verification", "demo", "judge", "run", "verify"]
 
 _TIME_UNIT = "ns UTC"  # of a column that holds times (domain.schemas)
 

@@ -16,12 +16,12 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 
-__all__ = ["WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
+__all__ = ["RUN_KEYS", "WALK_KEYS", "WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
 
 WORKSPACE_FILE = "foresail.toml"
 
 # key -> (type name, meaning); the one list that the reader, the template and the reference page share
-_RUN_KEYS: dict[str, tuple[str, str]] = {
+RUN_KEYS: dict[str, tuple[str, str]] = {
     "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
     "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
     "features": ("names", "feature names; leave out for all that the data allow"),
@@ -32,7 +32,7 @@ _RUN_KEYS: dict[str, tuple[str, str]] = {
     "cost_gate": ("boolean", "trade only when the expected move exceeds the round-trip cost"),
     "seed": ("integer", "seed of everything random"),
 }
-_WALK_KEYS: dict[str, tuple[str, str]] = {
+WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
     "minimum_train": ("duration", "history needed before the first fit"),
     "refit": ("duration", "how long one model serves"),
@@ -149,9 +149,9 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
     _check_keys("top level", document, {"version": ("", ""), "run": ("", ""), "walk_forward": ("", "")})
     run, walk = document.get("run", {}), document.get("walk_forward", {})
-    _check_keys("run", run, _RUN_KEYS)
-    _check_keys("walk_forward", walk, _WALK_KEYS)
-    values = {key: _typed("run", key, value, _RUN_KEYS[key][0]) for key, value in run.items()}
+    _check_keys("run", run, RUN_KEYS)
+    _check_keys("walk_forward", walk, WALK_KEYS)
+    values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
     capital = values.pop("capital", None)
     fields = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
@@ -177,7 +177,7 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
 def template() -> str:
     """Return a settings file in which every key is shown and explained, all commented out but the version."""
     lines = ["# Foresail settings. Remove the # in front of a key to change it.", "version = 1", "", "[run]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in _RUN_KEYS.items()]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
     lines += ["", "[walk_forward]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in _WALK_KEYS.items()]
+    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
     return "\n".join(lines) + "\n"

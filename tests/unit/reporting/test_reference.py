@@ -1,19 +1,28 @@
-"""The reference page is the code's."""
+"""The reference pages are the code's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from foresail.domain.schemas import DOCUMENTS, TABLES
-from foresail.reporting.reference import run_folder_page
+from foresail.features.catalogue import CATALOGUE
+from foresail.service.reference import reference_pages
+from foresail.service.settings import RUN_KEYS, WALK_KEYS
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "run-folder.md"
+FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 
 
-def test_the_committed_page_equals_the_generated_one() -> None:
-    assert PAGE.read_text(encoding="utf-8") == run_folder_page(), (
-        "rewrite it: python -m foresail.reporting.reference > docs/reference/run-folder.md"
-    )
+def test_the_committed_pages_equal_the_generated_ones() -> None:
+    pages = reference_pages()
+    assert sorted(pages) == sorted(path.name for path in FOLDER.iterdir())
+    for name, page in pages.items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == page, f"{name}: rewrite it with: make docs"
+
+
+def test_every_feature_and_setting_has_a_row() -> None:
+    pages = reference_pages()
+    assert [name for name in CATALOGUE if f"| `{name}` |" not in pages["features.md"]] == []
+    assert [key for key in (*RUN_KEYS, *WALK_KEYS) if f"| `{key}` |" not in pages["settings.md"]] == []
 
 
 def test_every_column_has_type_and_meaning_and_keys_exist() -> None:

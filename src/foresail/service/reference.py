@@ -1,0 +1,94 @@
+"""Writes ``docs/reference/``: the run folder, the features and the settings, each printed from the code it tells of.
+
+``python -m foresail.service.reference docs/reference`` (``make docs``) rewrites the pages; a test compares them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from foresail.core.canonical import write_atomic
+from foresail.engine.settings import PipelineSettings
+from foresail.forecasting.registry import FORECASTERS
+from foresail.reporting.reference import NOT_BY_HAND, features_page, markdown_table, run_folder_page
+from foresail.risk.profiles import PROFILES
+from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings
+
+__all__ = ["reference_pages", "settings_page"]
+
+_INTRODUCTION = f"""\
+# Settings
+
+A run takes its settings from the file that `--config` names, else from `{WORKSPACE_FILE}` of the workspace
+(`foresail init` writes one with every key explained), else from the defaults below. The command line wins over the
+file. A key that is not known, or a value of the wrong type or range, is refused before anything runs.
+
+{NOT_BY_HAND}
+
+```toml
+version = 1
+
+[run]
+forecaster = "ridge"
+capital = "250000 USD"
+
+[walk_forward]
+train = "756 sessions"
+```
+
+Durations are whole bars: "252 sessions" and "252 bars" mean the same. Where a set is too short for the defaults,
+training and refits are shortened, and the report shows the values used.
+"""
+
+
+def reference_pages() -> dict[str, str]:
+    """Return file name -> page, for every reference page that is made from code."""
+    return {"features.md": features_page(), "run-folder.md": run_folder_page(), "settings.md": settings_page()}
+
+
+def settings_page() -> str:
+    """Return the page of the settings as Markdown."""
+    daily, hourly = default_settings("1d", 252.0), default_settings("1h", 8760.0)
+    names = ("key", "type", "meaning", "default, daily bars", "default, hourly bars")
+    run = [
+        (f"`{key}`", kind, meaning, _run_default(daily, key), _run_default(hourly, key))
+        for key, (kind, meaning) in RUN_KEYS.items()
+    ]
+    walk = [
+        (f"`{key}`", kind, meaning, _walk_default(daily, key), _walk_default(hourly, key))
+        for key, (kind, meaning) in WALK_KEYS.items()
+    ]
+    known = [("`forecaster`", ", ".join(FORECASTERS)), ("`profile`", ", ".join(PROFILES))]
+    return "\n".join(
+        (
+            _INTRODUCTION,
+            markdown_table("## `[run]`", names, run),
+            markdown_table("## `[walk_forward]`", names, walk),
+            "A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760).\n",
+            markdown_table("## Known names", ("key", "names"), known),
+        )
+    )
+
+
+def _run_default(settings: PipelineSettings, key: str) -> str:
+    if key == "capital":
+        return f'"{settings.capital} {settings.currency}"'
+    value = getattr(settings, key)
+    if isinstance(value, tuple):
+        return str(list(value)) if value else "all that the data allow"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _walk_default(settings: PipelineSettings, key: str) -> str:
+    walk = settings.walk_forward
+    value = walk.conformal_window if key == "conformal_window" else getattr(walk, f"{key}_bars")
+    return f'"{value} bars"'
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")
+    for file, page in reference_pages().items():
+        write_atomic(folder / file, page.encode())
