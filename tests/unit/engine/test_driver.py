@@ -1,0 +1,177 @@
+"""The driver on bars written by hand: when orders leave, what corporate actions book, how listings end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.events import BarsClosed, Fact, Timer
+from foresail.domain.forecast import ForecastBlock
+from foresail.domain.orders import FillReason
+from foresail.domain.panel import Panel
+from foresail.domain.signals import Intent, OrderIntent, Side
+from foresail.engine.backtest import Backtest, run_backtest
+from foresail.engine.driver import BacktestInputs
+from foresail.engine.history import history_events
+from foresail.engine.pipeline import PipelineResult
+from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.walkforward import WalkForward
+from foresail.evaluation.simulated_market import simulated_bar_set
+from foresail.ledger.journal import DividendPaid, SplitApplied
+from foresail.protocols import MarketView
+from foresail.testing.builders import bar_panel
+
+A, B = InstrumentId("sim.S01.A"), InstrumentId("sim.S02.B")
+
+
+@dataclass
+class Buyer:
+    """Buys 10 units of A at the first decision; remembers what it was offered."""
+
+    every: int = 1
+    offered: list[tuple[InstrumentId, ...]] = field(default_factory=list)
+
+    @property
+    def spec(self) -> Any:
+        return SimpleNamespace(id="test/buyer@2", every=self.every, critical_inputs=())
+
+    def start(self) -> None:
+        return None
+
+    def step(self, state: None, view: MarketView) -> Sequence[Intent]:
+        self.offered.append(view.instruments)
+        return [OrderIntent(A, Side.BUY, Decimal(10))] if len(self.offered) == 1 else []
+
+
+def panel(closes: Sequence[float], **fields: Mapping[str, Sequence[float]]) -> Panel:
+    return bar_panel({A: closes, B: [50.0] * len(closes)}, fields=fields)
+
+
+def backtest(bars: Panel, *, blocked: int | None = None, strategy: Buyer | None = None) -> Backtest:
+    n, t, _ = bars.shape
+    out = np.array([t if blocked is None else blocked, t])
+    settings = PipelineSettings(capital=Decimal(10_000), horizons=(1,), decision_horizon=1, targets=("close",))
+    positions = np.arange(1, t)
+    block = ForecastBlock(
+        values=np.full((n, len(positions), 1, 1, 1), np.nan),
+        position=positions,
+        issued_at=bars.available_at[positions],
+        instruments=bars.instruments,
+        targets=("close",),
+        horizons=(1,),
+        levels=(0.5,),
+        model=("",) * len(positions),
+    )
+    data = MarketData(bars, simulated_bar_set(bars), {}, out)
+    inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
+    return run_backtest(inputs, strategy=Buyer() if strategy is None else strategy)
+
+
+def test_an_order_leaves_with_the_first_bar_that_starts_after_the_decision() -> None:
+    bars = panel([100.0, 101.0, 103.0, 104.0, 105.0])
+    (fill,) = backtest(bars).fills
+    assert (fill.filled_at, fill.reference_price) == (bars.start[2], Decimal(101))  # bar 2 opens at the close of bar 1
+    late = replace(bars, available_at=bars.end + 1 + (bars.start[2] - bars.end[1]))  # known just after bar 2 began
+    (fill,) = backtest(late).fills
+    assert (fill.filled_at, fill.reference_price) == (bars.start[3], Decimal(103))
+
+
+def test_a_split_and_a_dividend_are_booked_once_and_leave_equity_where_it_was() -> None:
+    ones = [1.0] * 6
+    split, dividend = {A: [*ones[:4], 2.0, 1.0]}, {A: [0, 0, 0, 0, 0, 1.5]}
+    bars = panel([100.0, 100.0, 100.0, 100.0, 50.0, 48.5], split=split, dividend=dividend)
+    opened = bars.values.copy()
+    opened[0, 4, bars.index("open")] = opened[0, 4, bars.index("high")] = 50.0
+    book = backtest(replace(bars, values=opened))
+    assert [type(one) for one in book.journal if isinstance(one, SplitApplied | DividendPaid)] == [
+        SplitApplied,
+        DividendPaid,
+    ]
+    np.testing.assert_allclose(book.net[2:], book.net[2])
+    assert book.cash[5] - book.cash[4] == pytest.approx(20 * 1.5)
+
+
+def test_nothing_is_booked_on_what_is_not_held() -> None:
+    bars = panel([100.0] * 5, dividend={B: [0, 0, 0, 2.0, 0]})
+    assert not any(isinstance(one, DividendPaid) for one in backtest(bars).journal)
+
+
+def test_a_listing_that_falls_silent_is_closed_at_its_last_print_after_ten_bars() -> None:
+    nan = float("nan")
+    bars = panel([100.0, 100.0, 101.0, 102.0, *[nan] * 12])
+    book = backtest(bars)
+    assert [one.reason for one in book.fills] == [FillReason.ENTRY, FillReason.DELISTED]
+    assert book.fills[1].reference_price == Decimal(102)
+    assert book.ended == ((A, 13, 1020.0),)  # ten silent bars after position 3
+    assert book.exposure[12] > 0.0
+    assert book.exposure[13] == 0.0
+    np.testing.assert_allclose(book.net[13:] - book.net_haircut[13:], 306.0)
+    np.testing.assert_array_equal(book.net[:13], book.net_haircut[:13])
+
+
+def test_nine_silent_bars_do_not_end_a_listing() -> None:
+    book = backtest(panel([100.0, 100.0, 101.0, *[float("nan")] * 9, 103.0]))
+    assert book.ended == ()
+    assert len(book.fills) == 1
+
+
+def test_a_blocked_instrument_is_neither_offered_nor_traded() -> None:
+    strategy = Buyer()
+    book = backtest(panel([100.0] * 6), blocked=0, strategy=strategy)
+    assert book.fills == ()
+    assert set(strategy.offered) == {(B,)}
+
+
+def test_a_name_is_left_at_its_last_print_before_the_jump_that_blocks_it() -> None:
+    book = backtest(panel([100.0, 100.0, 101.0, 102.0, 500.0, 510.0]), blocked=4)
+    assert [one.reason for one in book.fills] == [FillReason.ENTRY, FillReason.EXIT]
+    assert book.fills[1].reference_price == Decimal(102)
+    assert book.net[-1] == book.net[4]
+    assert book.ended == ()
+
+
+def test_a_print_far_from_every_close_fills_nothing() -> None:
+    bars = panel(
+        [100.0, 100.0, 100.0, 100.0, 100.0], open={A: [100, 100, 0.02, 100, 100]}, low={A: [99, 99, 0.02, 99, 99]}
+    )
+    (fill,) = backtest(bars).fills
+    assert (fill.filled_at, fill.reference_price) == (bars.start[3], Decimal(100))
+
+
+def test_decisions_are_due_every_so_many_bars_of_the_set() -> None:
+    strategy = Buyer(every=3)
+    backtest(panel([100.0] * 10), strategy=strategy)
+    assert len(strategy.offered) == 3  # positions 3, 6 and 9
+
+
+def test_the_events_of_a_bar_come_in_their_order() -> None:
+    bars = panel([100.0] * 4, dividend={A: [1.0, 1.0, 1.0, 0.0]})
+    events = history_events(bars, 1, 1)
+    assert [type(one) for one in events] == [BarsClosed, Timer, Fact, BarsClosed, Timer, BarsClosed, Timer]
+    assert [one.available_at for one in events] == sorted(one.available_at for one in events)
+
+
+def test_gross_and_twice_cost_equity_are_the_same_trades_at_other_costs(small_result: PipelineResult) -> None:
+    book = small_result.backtest
+    assert len(book.fills) > 50
+    cost = float(book.total_cost)
+    assert cost > 100.0
+    assert book.gross[-1] - book.net[-1] == pytest.approx(cost, abs=0.005)
+    assert book.net[-1] - book.net_2x[-1] == pytest.approx(cost, abs=0.01)
+    assert (book.gross >= book.net).all()
+    booked = sum(one.fee + one.slippage for one in book.fills)
+    assert float(booked) == pytest.approx(float(book.totals.fees + book.totals.slippage), abs=0.005)
+
+
+def test_equity_stands_at_the_capital_until_the_first_decision(small_result: PipelineResult) -> None:
+    book = small_result.backtest
+    assert book.first == small_result.walk.block.position[0]
+    assert set(book.net[: book.first].tolist()) == {float(small_result.settings.capital)}
+    assert all(one.filled_at > small_result.data.bars.end[book.first] for one in book.fills)
