@@ -27,14 +27,14 @@ def decimal(value: float, digits: int = 2, *, signed: bool = False) -> str:
 
 
 def probability(value: float) -> str:
-    """Return a probability with two digits, never rounded to a certainty it is not."""
+    """Return a probability with two digits, rounded down: .9499 is not the .95 that it misses, nor .999 a certainty."""
     if not math.isfinite(value):
         return ABSENT
-    if 0 < value < 0.005:
+    if 0 < value < 0.01:
         return "< 0.01"
-    if 0.995 <= value < 1:
+    if 0.99 < value < 1:
         return "> 0.99"
-    return f"{value:.2f}"
+    return f"{math.floor(value * 100.0 + 1e-9) / 100.0:.2f}"
 
 
 def money(value: float, currency: str) -> str:

@@ -67,11 +67,22 @@ def _trials(report: ReportInput) -> list[str]:
     failed = [c.name for c in honesty.canaries if not c.passed]
     state = f"{len(failed)} FAILED: {', '.join(failed)}" if failed else "all passed"
     least = "" if honesty.trials_are_complete else "at least "
-    return [
+    lines = [
         f"Trials so far:   {least}{honesty.trials} on this data; deflated Sharpe "
         f"{figures.probability(honesty.deflated_sharpe)}",
         f"Canaries:        {len(honesty.canaries)}, {state}" if honesty.canaries else "Canaries:        none was run",
     ]
+    if not isinstance(honesty.self_calibration, Absent) and honesty.self_calibration:
+        first, *others = (f"{r.label}: {{}}{r.evidence} of {r.panels}" for r in honesty.self_calibration)
+        told = [first.format("evidence in ") + " simulated panels", *(text.format("") for text in others)]
+        lines.append(f"Self-test:       {'; '.join(told)}")
+    if honesty.leak is not None:
+        leak = honesty.leak
+        lines.append(
+            f"Leaky strategy:  refused, {leak.file} line {leak.line}; its Sharpe ratio would have been "
+            f"{figures.decimal(leak.sharpe, 1)}"
+        )
+    return lines
 
 
 def _signals(report: ReportInput) -> list[str]:

@@ -34,6 +34,9 @@ NAN = math.nan
         (figures.price(0.00001234), "0.000012"),
         (figures.probability(0.999), "> 0.99"),
         (figures.probability(0.001), "< 0.01"),
+        (figures.probability(0.0077), "< 0.01"),
+        (figures.probability(0.9499), "0.94"),
+        (figures.probability(0.29), "0.29"),
         (figures.probability(0.0), "0.00"),
         (figures.probability(NAN), "–"),
         (figures.count(1_512.0), "1,512"),
@@ -68,6 +71,8 @@ def test_the_last_screen_tells_all(report: m.ReportInput) -> None:
     assert "Net against 1/N: -0.8 %, 95 % interval -3.1 % to +1.4 % a year" in lines
     assert "Trials so far:   3 on this data" in text
     assert "Canaries:        5, all passed" in lines
+    assert "Self-test:       without an edge: evidence in 2 of 40 simulated panels; with an edge: 35 of 40" in lines
+    assert "Leaky strategy:  refused, examples/leaky.py line 14; its Sharpe ratio would have been 6.4" in lines
     assert "  1 MSFT        buy            +1.90 %   62 %  10.0 %      57.00      64.80" in lines
     assert "Report: runs/demo/report.html" in lines
     assert text.isascii()
