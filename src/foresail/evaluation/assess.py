@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.runs import CanaryResult, Verdict
 from foresail.engine.comparators import SweepSettings, equal_weights, index_curve, sweep, trend_weights
 from foresail.engine.pipeline import PipelineResult
@@ -32,7 +32,6 @@ class Comparison:
     Attributes
     ----------
     first : time position of the first judged bar; every curve stands at the capital there
-    end : (T',) ns UTC
     one_over_n, one_over_n_2x : 1/N at the strategy's average exposure, at once and twice the cost
     one_over_n_full : 1/N fully invested
     exposure : the average gross exposure used
@@ -40,7 +39,6 @@ class Comparison:
     """
 
     first: int
-    end: TimeArray
     net: FloatArray
     gross: FloatArray
     net_2x: FloatArray
@@ -102,7 +100,6 @@ def compare(result: PipelineResult, *, index: str = "") -> Comparison:
         absent.append(("index", "no index series was given"))
     return Comparison(
         first=first,
-        end=bars.end[first:],
         net=book.net[first:],
         gross=book.gross[first:],
         net_2x=book.net_2x[first:],

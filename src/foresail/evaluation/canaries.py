@@ -220,7 +220,7 @@ def _random_walk(base: _Base) -> CanaryResult:
         gross = np.diff(book.gross) / book.gross[:-1]
         interval = mean_interval(gross[book.first :], BootstrapSettings(seed=base.settings.seed))
         booked = float(book.total_cost)
-        exact = exact and abs((book.gross[-1] - book.net[-1]) - booked) < 0.005
+        exact = exact and bool(abs((book.gross[-1] - book.net[-1]) - booked) < 0.005)
         enough = enough and len(book.fills) >= 100
         figures.append(
             {

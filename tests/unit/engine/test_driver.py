@@ -85,15 +85,15 @@ def test_an_order_leaves_with_the_first_bar_that_starts_after_the_decision() -> 
 
 def test_a_split_and_a_dividend_are_booked_once_and_leave_equity_where_it_was() -> None:
     ones = [1.0] * 6
-    split, dividend = {A: [*ones[:4], 2.0, 1.0]}, {A: [0, 0, 0, 0, 0, 1.5]}
-    bars = panel([100.0, 100.0, 100.0, 100.0, 50.0, 48.5], split=split, dividend=dividend)
+    splits, dividends = {A: [*ones[:4], 2.0, 1.0]}, {A: [0, 0, 0, 0, 0, 1.5]}
+    bars = panel([100.0, 100.0, 100.0, 100.0, 50.0, 48.5], split=splits, dividend=dividends)
     opened = bars.values.copy()
     opened[0, 4, bars.index("open")] = opened[0, 4, bars.index("high")] = 50.0
     book = backtest(replace(bars, values=opened))
-    assert [type(one) for one in book.journal if isinstance(one, SplitApplied | DividendPaid)] == [
-        SplitApplied,
-        DividendPaid,
-    ]
+    split, dividend = (one for one in book.journal if isinstance(one, SplitApplied | DividendPaid))
+    assert isinstance(split, SplitApplied)
+    assert isinstance(dividend, DividendPaid)
+    assert (split.ratio, split.price, dividend.per_unit) == (Decimal(2), Decimal(50), Decimal("1.5"))
     np.testing.assert_allclose(book.net[2:], book.net[2])
     assert book.cash[5] - book.cash[4] == pytest.approx(20 * 1.5)
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from foresail.core.seeds import generator
-from foresail.domain.training import Targets
+from foresail.domain.training import FitReport, ForecasterSpec, Targets, TrainingSet
 from foresail.engine.pipeline import PipelineResult, prepare, run_pipeline, select_instruments
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import walk_forward
+from foresail.forecasting import registry
 from foresail.forecasting.cross_section import LEAST_NAMES, centre_cross_section
+from foresail.protocols import Forecaster
 
 
 def scrambled(labels: Targets, border: int) -> Targets:
@@ -36,6 +38,42 @@ def test_labels_after_the_border_never_enter(small_result: PipelineResult) -> No
     assert not np.array_equal(earlier.block.values[:, same], block.values[:, same], equal_nan=True)
 
 
+def test_a_model_is_given_nothing_that_its_first_decision_could_not_know(
+    small_result: PipelineResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[TrainingSet] = []
+    real = registry.forecaster
+
+    def spied(name: str, spec: ForecasterSpec) -> Forecaster:
+        made = real(name, spec)
+        fit = made.fit
+
+        def watched(data: TrainingSet, *, seed: int) -> FitReport:
+            seen.append(data)
+            return fit(data, seed=seed)
+
+        monkeypatch.setattr(made, "fit", watched, raising=True)
+        return made
+
+    monkeypatch.setattr(registry, "forecaster", spied)
+    ready = small_result.prepared
+    walk = walk_forward(ready.features, ready.targets, ready.scale, small_result.settings)
+    assert len(seen) == 3
+    for data, one in zip(seen, walk.folds, strict=True):
+        border = one.fold.test_from
+        assert data.features.shape[1] == data.scale.shape[1] == data.targets.values.shape[1] == border
+        late = data.targets.label_end >= border
+        assert late.any()
+        assert not np.isfinite(data.targets.values[:, late.any(axis=1)]).any()
+        for rows, end in (
+            (data.train_rows, one.fold.validation_from),
+            (data.validation_rows, one.fold.calibration_from),
+            (data.calibration_rows, border),
+        ):
+            assert len(rows) > 0
+            assert data.targets.label_end[rows[:, 1]].max() < end
+
+
 def test_models_serve_their_own_block_only(small_result: PipelineResult) -> None:
     walk = small_result.walk
     assert len({one.model for one in walk.folds}) == len(walk.folds) == 3
@@ -51,6 +89,14 @@ def test_a_fold_with_too_few_rows_says_so(small_market: MarketData, small_settin
     walk = walk_forward(ready.features, ready.targets, ready.scale, small_settings)
     assert "TRAIN-06" in walk.folds[0].reason
     assert not np.isfinite(walk.block.values[:, : np.searchsorted(walk.block.position, 400)]).any()
+
+
+def test_rows_of_a_market_may_come_in_any_order(small_market: MarketData) -> None:
+    marked = replace(small_market, blocked_from=np.arange(12))
+    chosen = select_instruments(marked, [7, 2])
+    assert chosen.bars.instruments == (marked.bars.instruments[2], marked.bars.instruments[7])
+    assert chosen.blocked_from.tolist() == [2, 7]
+    assert {one.id for one in chosen.bar_set.instruments} == set(chosen.bars.instruments)
 
 
 def test_a_bar_more_changes_no_earlier_forecast(small_market: MarketData, small_settings: PipelineSettings) -> None:

@@ -1,7 +1,10 @@
-"""A small simulated market and what the main job makes of it, shared by the tests of the fold."""
+"""A small simulated market and what the main job makes of it, for the tests of engine and evaluation."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from foresail.engine.pipeline import PipelineResult, run_pipeline
@@ -24,8 +27,9 @@ def small_settings() -> PipelineSettings:
 
 @pytest.fixture(scope="session")
 def small_market() -> MarketData:
-    """12 names, 600 bars, with an edge."""
-    return simulated_market_data(SimulationSettings(instruments=12, bars=600, information_coefficient=0.15), 3)
+    """12 names, 600 bars, with an edge, and an index that is known from the start."""
+    data = simulated_market_data(SimulationSettings(instruments=12, bars=600, information_coefficient=0.15), 3)
+    return replace(data, reference={"index": (data.bars.available_at, np.linspace(100.0, 150.0, 600))})
 
 
 @pytest.fixture(scope="session")
