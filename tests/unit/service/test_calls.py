@@ -102,3 +102,11 @@ def test_unknown_names_are_told() -> None:
     with pytest.raises(AttributeError, match="it has JudgeSettings"):
         foresail.nothing  # noqa: B018
     assert set(foresail.__all__) <= set(dir(foresail))
+
+
+def test_the_guide_reads_the_forecasts_as_they_are(result: foresail.RunResult) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "guide" / "calibration.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0].replace('foresail.run("mine", out="runs/mine")', "result")
+    told: list[pd.Series] = []
+    exec(code, {"result": result, "print": told.append})
+    assert told[0].between(0.5, 1.0).all()
