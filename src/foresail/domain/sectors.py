@@ -16,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.ids import InstrumentId
+from foresail.domain.instruments import AssetClass, Instrument
 
 __all__ = [
     "Sector",
@@ -25,6 +27,7 @@ __all__ = [
     "load_table",
     "sector_of",
     "sector_table",
+    "stock_of",
     "tickers_of",
 ]
 
@@ -139,3 +142,15 @@ def tickers_of(sector: Sector, table: Mapping[str, Sector] | None = None) -> tup
     """Return all tickers of a sector, ascending."""
     chosen = sector_table() if table is None else table
     return tuple(sorted(symbol for symbol, its in chosen.items() if its is sector))
+
+
+def stock_of(name: InstrumentId) -> Instrument:
+    """Return the record of a stock whose id ends in its ticker; of unknown sector it is a sector of its own."""
+    symbol = name.split(".", 2)[2]
+    sector = sector_of(symbol)
+    return Instrument(
+        id=name,
+        symbol=symbol,
+        asset_class=AssetClass.STOCK,
+        sector=name if sector is Sector.UNKNOWN else sector.value,
+    )

@@ -19,8 +19,9 @@ from foresail.engine.tradable import absurd_bars
 from foresail.evaluation.registry import TrialCount
 from foresail.evaluation.verdict import VerdictInputs, decide
 from foresail.measures.performance import TradeStatistics, trade_statistics
+from foresail.measures.returns import simple_returns
 
-__all__ = ["Comparison", "assess", "compare", "returns_of"]
+__all__ = ["Comparison", "assess", "compare"]
 
 _TREND_BARS = 120  # look-back of the trend comparator
 
@@ -49,17 +50,6 @@ class Comparison:
     index: FloatArray | None
     exposure: float
     absent: tuple[tuple[str, str], ...]
-
-
-def returns_of(equity: FloatArray) -> FloatArray:
-    """Return simple returns per bar, (T - 1,).
-
-    Parameters
-    ----------
-    equity : (T,)
-    """
-    result: FloatArray = np.diff(equity) / equity[:-1]
-    return result
 
 
 def compare(result: PipelineResult, *, index: str = "") -> Comparison:
@@ -137,10 +127,10 @@ def assess(
     trades: TradeStatistics | None = trade_statistics(profits) if len(profits) else None
     return decide(
         VerdictInputs(
-            net=returns_of(comparison.net),
-            net_2x=returns_of(comparison.net_2x),
-            benchmark=returns_of(comparison.one_over_n),
-            benchmark_2x=returns_of(comparison.one_over_n_2x),
+            net=simple_returns(comparison.net),
+            net_2x=simple_returns(comparison.net_2x),
+            benchmark=simple_returns(comparison.one_over_n),
+            benchmark_2x=simple_returns(comparison.one_over_n_2x),
             bars_per_year=result.backtest.bars_per_year,
             trials=trials,
             canaries=canaries,

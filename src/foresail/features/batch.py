@@ -6,6 +6,7 @@ The result does not depend on the number of threads, nor, for lane features, on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,14 +53,4 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     out = run(plan, (field_positions(panel.fields), values, present), context, threads=threads)
     if plan.columns > plan.wanted:
         out = np.ascontiguousarray(out[:, :, : plan.wanted])
-    return Panel(
-        values=out,
-        present=present.copy(),
-        start=panel.start,
-        end=panel.end,
-        available_at=panel.available_at,
-        fields=tuple(spec.name for spec in specs),
-        instruments=panel.instruments,
-        frame=panel.frame,
-        calendar=panel.calendar,
-    )
+    return replace(panel, values=out, present=present.copy(), fields=tuple(spec.name for spec in specs))

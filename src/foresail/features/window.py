@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,17 +102,7 @@ def compute_windows(panel: Panel, features: Sequence[WindowFeature]) -> Panel:
         ring = WindowRing(feature, n)
         for step in range(t):
             out[:, step, j] = ring.update(columns[:, step], panel.present[:, step])
-    return Panel(
-        values=out,
-        present=panel.present.copy(),
-        start=panel.start,
-        end=panel.end,
-        available_at=panel.available_at,
-        fields=tuple(feature.name for feature in features),
-        instruments=panel.instruments,
-        frame=panel.frame,
-        calendar=panel.calendar,
-    )
+    return replace(panel, values=out, present=panel.present.copy(), fields=tuple(feature.name for feature in features))
 
 
 def _column(panel: Panel, name: str) -> FloatArray:

@@ -17,6 +17,7 @@ from foresail.adapters.yahoo.universe import members, parse_symbols
 from foresail.adapters.yahoo.wire import VENUE, parse_answers
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.protocols import Progress
 from foresail.service.importing import open_store, store_bars
 from foresail.service.outcome import Outcome
 
@@ -47,7 +48,7 @@ class FetchRequest:
 def fetch_set(
     request: FetchRequest,
     *,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     clock: Clock | None = None,
     session: Any = None,
     pause: Callable[[float], None] = time.sleep,

@@ -13,7 +13,7 @@ from scipy.special import bdtr, bdtrc
 from foresail.core.arrays import FloatArray
 from foresail.domain.runs import Interval
 from foresail.engine.pipeline import PipelineResult
-from foresail.evaluation.assess import Comparison, returns_of
+from foresail.evaluation.assess import Comparison
 from foresail.evaluation.self_calibration import PanelOutcome
 from foresail.ledger.trades import Trade
 from foresail.measures.bootstrap import day_clustered_standard_error, sharpe_interval
@@ -23,6 +23,7 @@ from foresail.measures.performance import (
     performance_figures,
     trade_statistics,
 )
+from foresail.measures.returns import simple_returns
 from foresail.reporting.figures import percent
 from foresail.reporting.model import SelfCalibrationRow
 from foresail.service.finished import Finished
@@ -167,7 +168,7 @@ def _curves(finished: Finished) -> tuple[Curve, ...]:
 
 def _curve(result: PipelineResult, key: str, label: str, equity: FloatArray, trades: TradeStatistics | None) -> Curve:
     per_year = result.backtest.bars_per_year
-    returns = returns_of(equity)
+    returns = simple_returns(equity)
     sharpe = NO_INTERVAL if len(returns) < 3 else sharpe_interval(returns, bars_per_year=per_year)
     return Curve(key, label, equity, performance_figures(returns, bars_per_year=per_year), sharpe, trades)
 

@@ -14,9 +14,9 @@ from foresail.core.arrays import FloatArray
 from foresail.core.clock import NS_PER_DAY
 from foresail.domain.runs import Interval
 from foresail.engine.pipeline import PipelineResult
-from foresail.evaluation.assess import returns_of
 from foresail.features.targets import forward_adjusted
 from foresail.measures.bootstrap import BootstrapSettings, mean_interval
+from foresail.measures.returns import simple_returns
 from foresail.reporting.model import Absent, SliceGroup, SliceRow
 from foresail.service.finished import Finished
 from foresail.service.report_money import profit_by_instrument
@@ -39,7 +39,7 @@ def slice_groups(finished: Finished) -> tuple[SliceGroup, ...] | Absent:
     curves = finished.comparison
     if len(curves.net) < 3:
         return Absent("There are too few judged bars to cut.")
-    excess = returns_of(curves.net) - returns_of(curves.one_over_n)
+    excess = simple_returns(curves.net) - simple_returns(curves.one_over_n)
     return (
         _by_year(finished, excess),
         _by_sector(finished),

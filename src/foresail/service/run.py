@@ -18,12 +18,13 @@ from foresail.engine.cache import FoldCache
 from foresail.engine.pipeline import run_pipeline, select_instruments
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.walkforward import RunOptions
-from foresail.evaluation.assess import Comparison, assess, compare, returns_of
+from foresail.evaluation.assess import Comparison, assess, compare
 from foresail.evaluation.canaries import run_canaries
 from foresail.evaluation.honesty import collect
 from foresail.evaluation.registry import Lineage, Trial, TrialCount, TrialRegistry
 from foresail.evaluation.self_calibration import PanelOutcome
 from foresail.measures.honesty import sharpe_sample
+from foresail.measures.returns import simple_returns
 from foresail.protocols import Progress, Strategy
 from foresail.reporting.html import render_report
 from foresail.reporting.model import LeakFinding
@@ -161,7 +162,7 @@ def _count_trial(job: Job, comparison: Comparison) -> TrialCount:
         settings_hash=hash_value([job.record["settings"], job.record["plugins"]]),
         code_hash=job.record["code"],
         lineage=lineage,
-        sample=sharpe_sample(returns_of(comparison.net) - returns_of(comparison.one_over_n)),
+        sample=sharpe_sample(simple_returns(comparison.net) - simple_returns(comparison.one_over_n)),
         bars_per_year=bars_per_year(bars.calendar, bars.frame),
         run_id=hash_value(job.record)[:16],
     )
@@ -180,7 +181,7 @@ def perform(job: Job, progress: Progress) -> Finished:
     trials = _count_trial(job, comparison)
     verdict = assess(result, comparison, trials=trials, canaries=canaries)
     honesty = collect(
-        returns_of(comparison.net) - returns_of(comparison.one_over_n),
+        simple_returns(comparison.net) - simple_returns(comparison.one_over_n),
         bars_per_year=result.backtest.bars_per_year,
         trials=trials,
     )

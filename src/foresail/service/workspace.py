@@ -9,7 +9,6 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from foresail import __version__
 from foresail.core.canonical import write_atomic
 from foresail.core.errors import ConfigError, UserError
 from foresail.domain.calendars import frame_ns
+from foresail.protocols import Progress
 from foresail.service.outcome import Outcome
 from foresail.service.settings import WORKSPACE_FILE, template
 
@@ -107,7 +107,7 @@ def write_strategy(name: str, *, frame: str = "1d", force: bool = False) -> Outc
     )
 
 
-def warm_kernels(progress: Callable[[str, int, int], None]) -> Outcome:
+def warm_kernels(progress: Progress) -> Outcome:
     """Compile every kernel into the cache on disk."""
     from foresail.service.wiring import warm_all
 

@@ -9,8 +9,9 @@ import pytest
 
 from foresail.domain.runs import CanaryResult, VerdictWord
 from foresail.engine.pipeline import PipelineResult
-from foresail.evaluation.assess import assess, compare, returns_of
+from foresail.evaluation.assess import assess, compare
 from foresail.evaluation.registry import TrialCount
+from foresail.measures.returns import simple_returns
 
 
 def test_every_curve_starts_at_the_capital_and_ends_with_the_run(small_result: PipelineResult) -> None:
@@ -32,7 +33,7 @@ def test_one_over_n_stands_at_the_strategys_exposure_and_pays_its_costs(small_re
     book = small_result.backtest
     assert found.exposure == pytest.approx(book.exposure[book.first :].mean())
     assert 0.05 < found.exposure < 1.0
-    spread = returns_of(found.one_over_n).std() / returns_of(found.one_over_n_full).std()
+    spread = simple_returns(found.one_over_n).std() / simple_returns(found.one_over_n_full).std()
     assert spread == pytest.approx(found.exposure, rel=0.1)
     assert found.one_over_n_2x[-1] < found.one_over_n[-1]
     free = compare(replace(small_result, backtest=replace(book, cost_per_side=0.0)))
@@ -70,4 +71,4 @@ def test_a_failed_canary_makes_the_run_invalid(small_result: PipelineResult) -> 
 
 
 def test_returns_are_simple_and_per_bar() -> None:
-    np.testing.assert_allclose(returns_of(np.array([100.0, 110.0, 99.0])), [0.1, -0.1])
+    np.testing.assert_allclose(simple_returns(np.array([100.0, 110.0, 99.0])), [0.1, -0.1])

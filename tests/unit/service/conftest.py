@@ -13,11 +13,12 @@ from foresail.domain.runs import CanaryResult
 from foresail.engine.pipeline import run_pipeline
 from foresail.engine.settings import MarketData, PipelineSettings, WalkForwardSettings
 from foresail.engine.walkforward import RunOptions
-from foresail.evaluation.assess import assess, compare, returns_of
+from foresail.evaluation.assess import assess, compare
 from foresail.evaluation.honesty import collect
 from foresail.evaluation.registry import TrialCount
 from foresail.evaluation.self_calibration import PanelOutcome
 from foresail.evaluation.simulated_market import SimulationSettings, simulate, simulated_bar_set
+from foresail.measures.returns import simple_returns
 from foresail.service.finished import Finished
 from foresail.service.loading import Loaded
 
@@ -71,7 +72,7 @@ def finished() -> Finished:
         canaries=CANARIES,
         trials=trials,
         honesty=collect(
-            returns_of(comparison.net) - returns_of(comparison.one_over_n),
+            simple_returns(comparison.net) - simple_returns(comparison.one_over_n),
             bars_per_year=result.backtest.bars_per_year,
             trials=trials,
         ),

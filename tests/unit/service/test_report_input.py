@@ -14,7 +14,7 @@ import pytest
 from foresail.core.clock import NS_PER_DAY
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.runs import Interval
-from foresail.evaluation.assess import returns_of
+from foresail.measures.returns import simple_returns
 from foresail.reporting.html import render_report
 from foresail.reporting.model import Absent, ReportInput
 from foresail.reporting.summary import text_summary
@@ -118,8 +118,8 @@ def test_profit_by_instrument_adds_up_to_equity_at_every_bar(finished: Finished)
 
 def test_slices_cut_the_record_into_parts_that_add_up(finished: Finished, told: ReportInput) -> None:
     groups = {group.title: group for group in told.slices}
-    returns = returns_of(finished.comparison.net)
-    excess = returns - returns_of(finished.comparison.one_over_n)
+    returns = simple_returns(finished.comparison.net)
+    excess = returns - simple_returns(finished.comparison.one_over_n)
     years = groups["By year"].rows
     assert sum(row.count for row in years) == len(excess)
     mean = sum(row.value.value * row.count for row in years) / len(excess)

@@ -23,7 +23,7 @@ from foresail.core.ids import InstrumentId, instrument_id
 from foresail.domain.bars import BarSet, BarTable, bar_table
 from foresail.domain.calendars import next_open, sessions
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
-from foresail.domain.sectors import Sector, sector_of
+from foresail.domain.sectors import stock_of
 
 __all__ = ["DEMO_NAME", "Reference", "load_demo", "load_indices", "load_market_index", "load_reference"]
 
@@ -92,7 +92,7 @@ def load_demo() -> tuple[BarTable, BarSet, Reference]:
         instrument_id(f"stock.US.{symbol}"): pd.DataFrame({"close": closes[symbol]})
         for symbol in sorted(closes.columns)
     }
-    instruments = tuple(_stock(name) for name in sorted(tables))
+    instruments = tuple(stock_of(name) for name in sorted(tables))
     bar_set = _bar_set(DEMO_NAME, instruments, PriceBasis.TOTAL_RETURN, close_only=True, source="skfolio.datasets")
     return _bars(tables), bar_set, load_reference()
 
@@ -141,17 +141,6 @@ def load_market_index() -> tuple[TimeArray, FloatArray]:
     inside, _, ends = _spans(pd.DatetimeIndex(closes.index))
     available: TimeArray = ends[inside] + round(_GRACE_S * NS_PER_S)
     return available, closes.to_numpy(dtype=np.float64)[inside]
-
-
-def _stock(name: InstrumentId) -> Instrument:
-    symbol = name.rsplit(".", 1)[1]
-    sector = sector_of(symbol)
-    return Instrument(
-        id=name,
-        symbol=symbol,
-        asset_class=AssetClass.STOCK,
-        sector=name if sector is Sector.UNKNOWN else sector.value,
-    )
 
 
 def _bar_set(

@@ -17,6 +17,7 @@ import pandas as pd
 from foresail.adapters.yahoo.wire import VENUE, Answer
 from foresail.core.clock import Clock, to_ns
 from foresail.core.errors import CapabilityError, MalformedPayloadError, RateLimitedError, VenueError
+from foresail.protocols import Progress
 
 __all__ = ["YahooClient"]
 
@@ -47,9 +48,7 @@ class YahooClient:
         self._session = session
         self._pause = pause
 
-    def fetch_daily(
-        self, symbols: Sequence[str], *, since: date, progress: Callable[[str, int, int], None]
-    ) -> list[Answer]:
+    def fetch_daily(self, symbols: Sequence[str], *, since: date, progress: Progress) -> list[Answer]:
         """Return one answer for each symbol, with a table or with the reason why there is none."""
         answers: list[Answer] = []
         failures = 0

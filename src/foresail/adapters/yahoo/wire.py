@@ -24,12 +24,12 @@ import pandas as pd
 from foresail.core.arrays import FloatArray
 from foresail.core.clock import NS_PER_S
 from foresail.core.errors import DataError, MalformedPayloadError
-from foresail.core.ids import instrument_id
+from foresail.core.ids import InstrumentId, instrument_id
 from foresail.domain.bars import BarSet, BarTable, bar_table
 from foresail.domain.calendars import DayArray, sessions
-from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
+from foresail.domain.instruments import AssetClass, PriceBasis
 from foresail.domain.quality import QuarantinedRow
-from foresail.domain.sectors import Sector, sector_of
+from foresail.domain.sectors import stock_of
 
 __all__ = ["CALENDAR", "GRACE_S", "VENUE", "Answer", "ParsedBars", "parse_answers", "table_of"]
 
@@ -142,7 +142,7 @@ def parse_answers(answers: Sequence[Answer], *, name: str, universe_basis: str) 
             _none_came(found.missing), rule="DATA-51", hint="check the tickers and the network, then try again"
         )
     joined = {key: np.concatenate([part[key] for part in parts.values()]) for key in next(iter(parts.values()))}
-    instruments = tuple(sorted((_instrument(symbol) for symbol in parts), key=lambda instrument: instrument.id))
+    instruments = tuple(stock_of(name) for name in sorted(_id_of(symbol) for symbol in parts))
     joined = _sorted(joined)
     bar_set = BarSet(
         name=name,
@@ -210,7 +210,7 @@ def _columns(symbol: str, table: pd.DataFrame, answer: Answer, basis: PriceBasis
     dividend, factor = _payments(numbers["close"], numbers.get("adj_close"), basis, found)
     missing = np.full(len(keep), np.nan)
     return {
-        "instrument": np.full(len(keep), _instrument(symbol).id, dtype=object),
+        "instrument": np.full(len(keep), _id_of(symbol), dtype=object),
         "start": opens[place[keep]] if len(labels) else keep,
         "end": end[keep],
         "available_at": available[keep],
@@ -241,15 +241,8 @@ def _payments(
     return cash, factor
 
 
-def _instrument(symbol: str) -> Instrument:
-    name = instrument_id(f"stock.US.{symbol}")
-    sector = sector_of(symbol)
-    return Instrument(
-        id=name,
-        symbol=symbol,
-        asset_class=AssetClass.STOCK,
-        sector=name if sector is Sector.UNKNOWN else sector.value,
-    )
+def _id_of(symbol: str) -> InstrumentId:
+    return instrument_id(f"stock.US.{symbol}")
 
 
 def _sorted(columns: dict[str, Any]) -> dict[str, Any]:
