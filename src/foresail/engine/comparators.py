@@ -101,9 +101,9 @@ def sweep(
     units, mark, silent = np.zeros(n), np.full(n, np.nan), np.zeros(n, dtype=np.int64)
     cash, equity = settings.capital, np.empty(t)
     for now in range(t):
-        cash += float(units @ dividend[:, now])
         units = units * split[:, now]
         mark = mark / split[:, now]
+        cash += float(units @ dividend[:, now])  # per unit after the split of the same bar
         leaving = (out_from == now) & (units != 0)
         if leaving.any():
             cash += float(np.nansum(units[leaving] * mark[leaving]) * (1 - settings.sell_cost))

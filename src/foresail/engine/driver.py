@@ -21,7 +21,7 @@ from foresail.domain.accounts import Account
 from foresail.domain.events import BarsClosed, Event, Fact, OrderEvent, Timer
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind, Ruling
 from foresail.domain.panel import Panel
-from foresail.domain.signals import Cancel, Intent, OrderIntent, Signal, TargetWeights
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Side, Signal, TargetWeights
 from foresail.engine.parts import Parts
 from foresail.engine.rates import account_rates
 from foresail.engine.settings import MarketData, PipelineSettings
@@ -119,6 +119,7 @@ class Driver:
         self._memory: Any = parts.strategy.start()
         self._silent: IntArray = np.zeros(n, dtype=np.int64)
         self._waiting: list[Order] = []
+        self._newest = -1  # time position of the newest bar that has closed
         self._charged_until: int | None = None
         self.journal = Journal()
         self.books = Books("backtest", settings.currency, allow_short=parts.limits.shorting)
@@ -184,6 +185,7 @@ class Driver:
         self.order_events.extend(self._parts.venue.take_events())
         seen = bars.present[:, now] & np.isfinite(columns["close"])
         self.last = np.where(seen, columns["close"], self.last)
+        self._newest = now
         self._silent = np.where(seen, 0, self._silent + 1)
         self._end_listings(now, end)
         self._mark(now, end)
@@ -259,8 +261,11 @@ class Driver:
 
     def _on_timer(self, event: Timer) -> None:
         """Ask the strategy, size, plan, review; what passes waits for the next bar."""
-        at, rates = event.available_at, self._account_rates()
-        account = self.books.account(at=at, rates=rates)
+        at, known = event.available_at, self._known_prices(event.sequence)
+        rates = self._account_rates(known)
+        held = [p.instrument for p in self.books.positions()]
+        prices = {name: self._price(name, known) for name in held if math.isfinite(known[self._row[name]])}
+        account = self.books.account(at=at, prices=prices, rates=rates)
         if account.equity <= 0:
             return
         view = self._view(event.sequence, account)
@@ -269,11 +274,25 @@ class Driver:
         targets = self._parts.allocator.targets(intents, view, rates=rates)
         for intent in intents:
             if isinstance(intent, Cancel):
-                self._parts.venue.cancel(intent.instrument, at_ns=at)
+                self._cancel(intent.instrument, at)
         orders = self._direct(intents, account, at)
         if targets is not None:
-            orders = (*self._plan(targets, account, at), *orders)
-        self._review(orders, account)
+            orders = (*self._plan(targets, account, known, rates), *orders)
+        self._review(orders, account, known, rates)
+
+    def _cancel(self, name: InstrumentId, at: int) -> None:
+        """Take back the orders of an instrument, those at the venue and those that have not left yet."""
+        self._parts.venue.cancel(name, at_ns=at)
+        self._waiting = [order for order in self._waiting if order.instrument != name]
+
+    def _pending(self) -> dict[InstrumentId, Decimal]:
+        """Return signed units on order by instrument: at the venue, and decided but not sent yet."""
+        venue = self._parts.venue
+        pending = {order.instrument: venue.open_quantity(order.instrument) for order in venue.open_orders}
+        for order in self._waiting:
+            signed = order.quantity if order.side is Side.BUY else -order.quantity
+            pending[order.instrument] = pending.get(order.instrument, Decimal(0)) + signed
+        return pending
 
     def _view(self, now: int, account: Account) -> AsOfView:
         is_blocked = self._inputs.data.blocked_from <= now
@@ -289,21 +308,23 @@ class Driver:
             blocked=frozenset(name for name, blocked in zip(self._names, is_blocked, strict=True) if blocked),
         )
 
-    def _plan(self, targets: TargetWeights, account: Account, at: int) -> Sequence[Order]:
+    def _plan(
+        self, targets: TargetWeights, account: Account, known: FloatArray, rates: Mapping[str, Decimal]
+    ) -> Sequence[Order]:
         """Return the orders that lead to target weights; stops and targets are hung on the positions."""
-        venue = self._parts.venue
+        venue, at = self._parts.venue, account.at
         strategy, version = self._strategy()
         for name, weight in zip(targets.instruments, targets.weights, strict=True):
             self.weights[at, name] = weight
         request = PlanRequest(
             account=account,
-            prices=self._last_prices(),
+            prices=dict(zip(self._names, known.tolist(), strict=True)),
             instruments=self._parts.by_id,
             decided_at=at,
             strategy=strategy,
             version=version,
-            pending={order.instrument: venue.open_quantity(order.instrument) for order in venue.open_orders},
-            rates=self._account_rates(),
+            pending=self._pending(),
+            rates=rates,
         )
         plan = plan_weights(targets, request, self._parts.planner)
         for name, stop, target in plan.levels:
@@ -336,11 +357,12 @@ class Driver:
             )  # fmt: skip
         return tuple(orders)
 
-    def _review(self, orders: Sequence[Order], account: Account) -> None:
+    def _review(
+        self, orders: Sequence[Order], account: Account, known: FloatArray, rates: Mapping[str, Decimal]
+    ) -> None:
         """Let the gate cut or refuse; limits are compared in the account's currency, levels of orders included."""
-        prices, asked = self._last_prices(), list(orders)
+        prices, asked = dict(zip(self._names, known.tolist(), strict=True)), list(orders)
         if self._is_foreign:
-            rates = self._account_rates()
             by_name = {one.id: rates.get(one.currency, Decimal(1)) for one in self._parts.instruments}
             prices = {name: price * float(by_name[name]) for name, price in prices.items()}
             asked = [_converted(order, by_name[order.instrument]) for order in orders]
@@ -357,18 +379,32 @@ class Driver:
 
     # -- prices and books ---------------------------------------------------------------------------------------------
 
-    def _last_prices(self) -> dict[InstrumentId, float]:
-        return dict(zip(self._names, self.last.tolist(), strict=True))
+    def _known_prices(self, position: int) -> FloatArray:
+        """Return the last print of each instrument up to a bar, in units of now, (N,).
 
-    def _price(self, name: InstrumentId) -> Decimal:
-        """Return the last print as a whole number of ticks."""
+        A bar may close while an earlier one is not available yet; a decision on the earlier one must not see it.
+        """
+        if position >= self._newest:
+            return self.last
+        close = self._bars.field("close")
+        seen = np.isfinite(close[:, : position + 1]) & self._bars.present[:, : position + 1]
+        newest = position - np.argmax(seen[:, ::-1], axis=1)
+        known: FloatArray = np.where(seen.any(axis=1), close[np.arange(len(close)), newest], np.nan)
+        if "split" in self._bars.fields:
+            since = self._bars.field("split")[:, position + 1 : self._newest + 1]
+            known = known / np.where(np.isfinite(since), since, 1.0).prod(axis=1)
+        return known
+
+    def _price(self, name: InstrumentId, prices: FloatArray | None = None) -> Decimal:
+        """Return the last print (of ``prices`` where given) as a whole number of ticks."""
         tick = self._parts.by_id[name].tick
-        return max(tick, Decimal(round(float(self.last[self._row[name]]) / float(tick))) * tick)
+        price = (self.last if prices is None else prices)[self._row[name]]
+        return max(tick, Decimal(round(float(price) / float(tick))) * tick)
 
-    def _account_rates(self) -> dict[str, Decimal]:
+    def _account_rates(self, prices: FloatArray | None = None) -> dict[str, Decimal]:
         if not self._is_foreign:
             return {}
-        return account_rates(self._names, self.last, self._inputs.settings.currency)
+        return account_rates(self._names, self.last if prices is None else prices, self._inputs.settings.currency)
 
     def _book(self, entry: Entry) -> None:
         self.journal.append(entry)

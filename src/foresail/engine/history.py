@@ -9,7 +9,8 @@ from foresail.domain.panel import Panel
 
 __all__ = ["history_events"]
 
-_ACTIONS = (("split", 1.0), ("dividend", 0.0))  # field, value that means nothing happened
+# Field, value that means nothing happened. A split comes first: a dividend of the same bar is cash per unit after it.
+_ACTIONS = (("split", 1.0), ("dividend", 0.0))
 
 
 def history_events(bars: Panel, first: int, every: int) -> tuple[Event, ...]:
@@ -33,7 +34,7 @@ def history_events(bars: Panel, first: int, every: int) -> tuple[Event, ...]:
 def _actions(bars: Panel, first: int) -> list[Fact]:
     """Return splits and dividends, each effective at the start of its bar."""
     facts = []
-    for kind, nothing in _ACTIONS:
+    for order, (kind, nothing) in enumerate(_ACTIONS):
         if kind not in bars.fields:
             continue
         values = bars.field(kind)
@@ -41,5 +42,5 @@ def _actions(bars: Panel, first: int) -> list[Fact]:
             if now > first:
                 at, value = int(bars.start[now]), float(values[i, now])
                 name = bars.instruments[i]
-                facts.append(Fact(at, at, Rank.CORPORATE_ACTION, kind, name, int(now), kind=kind, value=value))
+                facts.append(Fact(at, at, Rank.CORPORATE_ACTION, "bars", name, order, kind=kind, value=value))
     return facts

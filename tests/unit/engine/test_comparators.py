@@ -73,3 +73,11 @@ def test_an_order_waits_for_a_bar_that_opens_after_the_decision() -> None:
     object.__setattr__(bars, "available_at", bars.start + DAY + 1)
     assert fill_position(bars, 0) == 2
     assert fill_position(bars, 3) == 4
+
+
+def test_a_dividend_counts_per_unit_after_a_split_of_the_same_bar() -> None:
+    bars = make_bars(
+        np.array([[10.0, 10.0, 4.0, 4.0]]), np.array([[0.0, 0.0, 1.0, 0.0]]), np.array([[1.0, 1.0, 2.0, 1.0]])
+    )
+    equity = sweep(bars, np.array([[1.0]]), np.array([0]), SweepSettings(0.0, 0.0, 100.0, at_open=True))
+    assert equity.tolist() == pytest.approx([100.0, 100.0, 100.0, 100.0])

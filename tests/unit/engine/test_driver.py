@@ -16,7 +16,7 @@ from foresail.domain.events import BarsClosed, Fact, Timer
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.orders import FillReason
 from foresail.domain.panel import Panel
-from foresail.domain.signals import Intent, OrderIntent, Side
+from foresail.domain.signals import Intent, OrderIntent, Side, Weights
 from foresail.engine.backtest import Backtest, run_backtest
 from foresail.engine.driver import BacktestInputs
 from foresail.engine.history import history_events
@@ -175,3 +175,42 @@ def test_equity_stands_at_the_capital_until_the_first_decision(small_result: Pip
     assert book.first == small_result.walk.block.position[0]
     assert set(book.net[: book.first].tolist()) == {float(small_result.settings.capital)}
     assert all(one.filled_at > small_result.data.bars.end[book.first] for one in book.fills)
+
+
+@dataclass
+class Holder(Buyer):
+    """Holds 5 % in A at every decision."""
+
+    def step(self, state: None, view: MarketView) -> Sequence[Intent]:
+        return [Weights(((A, 0.05),))]
+
+
+def test_an_order_that_has_not_left_yet_counts_as_pending() -> None:
+    bars = panel([100.0] * 8)
+    late = replace(bars, available_at=bars.end + 1 + (bars.start[2] - bars.end[1]))  # known just after the next open
+    on_time = [(one.order.side, one.order.quantity) for one in backtest(bars, strategy=Holder()).orders]
+    delayed = [(one.order.side, one.order.quantity) for one in backtest(late, strategy=Holder()).orders]
+    assert delayed == on_time == [(Side.BUY, Decimal(5)), (Side.SELL, Decimal(1))]
+
+
+def test_a_decision_is_sized_with_the_prices_that_were_available() -> None:
+    bars = panel([100.0, 100.0, 100.0, 100.0, 50.0, 50.0, 50.0, 50.0])
+    after = np.concatenate([bars.end[2:], bars.end[-1] + 10**14 * np.arange(1, 3)]) + 1  # two bars late
+    late = replace(bars, available_at=after)
+    book = backtest(late, strategy=Holder())
+    fifth = [one.order for one in book.orders if one.order.decided_at < after[4]]  # rows 1 to 3 only know 100
+    assert [(one.side, one.quantity) for one in fifth] == [(Side.BUY, Decimal(5)), (Side.SELL, Decimal(1))]
+    assert next(one.order for one in book.orders if one.order.decided_at == after[4]).side is Side.BUY
+
+
+def test_a_dividend_is_paid_on_the_units_after_a_split_of_the_same_bar() -> None:
+    ones = [1.0] * 6
+    bars = panel(
+        [100.0, 100.0, 100.0, 100.0, 48.5, 48.5],
+        split={A: [*ones[:4], 2.0, 1.0]},
+        dividend={A: [0, 0, 0, 0, 1.5, 0]},
+        open={A: [100.0, 100.0, 100.0, 100.0, 48.5, 48.5]},
+    )
+    book = backtest(bars)
+    assert book.totals.dividends == Decimal(30)
+    np.testing.assert_allclose(book.net[2:], book.net[2])
