@@ -51,12 +51,14 @@ class FoldCache:
         rows : (R, 2) (instrument, time)
         """
         digest = hashlib.sha256(self.code.encode())
-        digest.update(
-            canonical_bytes([asdict(settings), seed, features.fields, data.targets.names, data.targets.horizons])
-        )
+        names = (features.fields, features.instruments, data.targets.names, data.targets.horizons)
+        digest.update(canonical_bytes([asdict(settings), seed, *names]))
         first = int(data.train_rows[:, 1].min()) if len(data.train_rows) else 0
+        last = int(rows[:, 1].max()) + 1 if len(rows) else 0
         for array in (
-            np.ascontiguousarray(data.features.values[:, first:]),
+            # A forecaster may read any feature up to the row that it predicts, a recursive one from the first bar on.
+            np.ascontiguousarray(features.values[:, : max(last, data.features.shape[1])]),
+            features.end[: max(last, data.features.shape[1])],
             np.ascontiguousarray(data.targets.values[:, first:]),
             np.ascontiguousarray(data.scale[:, first:]),
             data.train_rows,
@@ -64,7 +66,6 @@ class FoldCache:
             data.calibration_rows,
             data.weights,
             rows,
-            np.ascontiguousarray(features.values[rows[:, 0], rows[:, 1]]),
             np.ascontiguousarray(scale[rows[:, 0], rows[:, 1]]),
         ):
             digest.update(str(array.shape).encode())

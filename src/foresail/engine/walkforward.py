@@ -194,6 +194,7 @@ def _serve(
     cache, key, stored = options.cache, "", None
     if cache is not None:
         key = cache.key(data, inputs.features, inputs.scale, rows, settings=settings, seed=seed)
+        key += "-explained" if options.explained else ""
         stored = cache.read(key)
     if stored is None:
         report = forecaster.fit(data, seed=seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foresail.core.ids import InstrumentId
 from foresail.engine.cache import FoldCache
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.settings import PipelineSettings
@@ -79,4 +80,29 @@ def test_other_data_settings_or_code_miss(small_result: PipelineResult, cache: F
     values[0, 200, 0] += 1e-9
     changed = replace(ready, features=replace(ready.features, values=values))
     walk(replace(small_result, prepared=changed), cache)
-    assert len(files(cache)) == 4 * count - 1  # the last fold's training window begins after that bar
+    assert len(files(cache)) == 4 * count
+
+
+@pytest.mark.parametrize("forecaster", ["ewma_volatility", "har_volatility", "random_half"])
+def test_what_a_forecaster_reads_between_decisions_decides_too(
+    small_result: PipelineResult, cache: FoldCache, forecaster: str
+) -> None:
+    settings = replace(small_result.settings, forecaster=forecaster)
+    walk(small_result, cache, settings)
+    features = small_result.prepared.features
+    values = features.values.copy()
+    values[:, [t for t in range(551, 600) if t % 5], features.index("log_return_1")] *= 3.0
+    names = tuple(InstrumentId(f"{name}x") for name in features.instruments)
+    for changed in (replace(features, values=values), replace(features, instruments=names)):
+        other = replace(small_result, prepared=replace(small_result.prepared, features=changed))
+        fresh = walk(other, FoldCache(cache.folder / "other", "00"), settings)
+        np.testing.assert_array_equal(walk(other, cache, settings).block.values, fresh.block.values)
+
+
+def test_a_fold_stored_without_reasons_is_no_hit_for_a_run_that_tells_them(
+    small_result: PipelineResult, cache: FoldCache
+) -> None:
+    ready = small_result.prepared
+    settings = replace(small_result.settings, forecaster="quantile_trees")
+    walk_forward(ready.features, ready.targets, ready.scale, settings, RunOptions(cache=cache))
+    assert walk(small_result, cache, settings).contributions
