@@ -46,7 +46,7 @@ class Lineage:
     ----------
     universe : instrument ids; order does not matter
     frame : "1d", "1h", ...
-    target : what was predicted and judged, for example "close/5"
+    target : what was predicted and judged, for example "close"; whatever the horizon
     start, end : ns UTC, evaluation window ``[start, end)``
     """
 

@@ -154,7 +154,7 @@ def _count_trial(job: Job, comparison: Comparison) -> TrialCount:
     lineage = Lineage(
         universe=tuple(bars.instruments),
         frame=bars.frame,
-        target=f"close/{job.settings.decision_horizon}",
+        target="close",  # another horizon on the same bars is one more trial, not fresh data
         start=int(bars.end[comparison.first]),
         end=int(bars.end[-1]),
     )

@@ -72,3 +72,15 @@ def test_a_failed_canary_makes_the_run_invalid(small_result: PipelineResult) -> 
 
 def test_returns_are_simple_and_per_bar() -> None:
     np.testing.assert_allclose(simple_returns(np.array([100.0, 110.0, 99.0])), [0.1, -0.1])
+
+
+def test_names_that_nobody_may_trade_leave_no_money_idle_in_one_over_n(small_result: PipelineResult) -> None:
+    data = small_result.data
+    closed = np.where(np.arange(len(data.blocked_from)) % 2, data.blocked_from, 100)  # every second one, all along
+    blocked = compare(replace(small_result, data=replace(data, blocked_from=closed)))
+    values = small_result.walk.block.values.copy()
+    values[::2] = np.nan
+    walk = replace(small_result.walk, block=replace(small_result.walk.block, values=values))
+    absent = compare(replace(small_result, walk=walk))
+    np.testing.assert_array_equal(blocked.one_over_n_full, absent.one_over_n_full)
+    np.testing.assert_array_equal(blocked.trend, absent.trend)
