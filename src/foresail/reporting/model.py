@@ -220,11 +220,14 @@ class SelfCalibrationRow:
 
 @dataclass(frozen=True, slots=True)
 class LeakFinding:
-    """A strategy that was refused because it sees the future: where, and how good it would have looked."""
+    """A strategy that was refused because it sees the future: where, and how good it would have looked.
+
+    ``column`` is the bar column whose later values it uses.
+    """
 
     file: str
     line: int
-    column: int
+    column: str
     time: str
     text: str
     sharpe: float = NAN

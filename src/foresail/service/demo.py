@@ -42,9 +42,9 @@ def _leak(loaded: Loaded, seed: int) -> LeakFinding | None:
         return LeakFinding(
             file="examples/leaky.py",
             line=first.line,
-            column=0,
+            column=first.column,
             time=format_ns(first.time),
-            text=f"`{first.source_line}`: {first.cause} (later {first.column})",
+            text=f"`{first.source_line}`: {first.cause}",
             sharpe=naive_sharpe(path, loaded.data.bars),
         )
 

@@ -6,6 +6,7 @@ and refit yearly; hourly data train on 1 year and refit monthly.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -175,9 +176,25 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
 
 
 def template() -> str:
-    """Return a settings file in which every key is shown and explained, all commented out but the version."""
+    """Return a settings file in which every key is shown with its default for daily bars, all commented out."""
+    base = default_settings("1d", 252.0)
+    shown = {
+        "horizons": list(base.horizons),
+        "decision_horizon": base.decision_horizon,
+        "features": ["log_return_5", "volatility_20"],
+        "forecaster": base.forecaster,
+        "profile": base.profile,
+        "capital": f"{base.capital} {base.currency}",
+        "top_k": base.top_k,
+        "cost_gate": base.cost_gate,
+        "seed": base.seed,
+        "train": f"{base.walk_forward.train_bars} sessions",
+        "minimum_train": f"{base.walk_forward.minimum_train_bars} sessions",
+        "refit": f"{base.walk_forward.refit_bars} sessions",
+        "conformal_window": f"{base.walk_forward.conformal_window} sessions",
+    }
     lines = ["# Foresail settings. Remove the # in front of a key to change it.", "version = 1", "", "[run]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
+    lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
     lines += ["", "[walk_forward]"]
-    lines += [f"# {key} = ...   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
+    lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
     return "\n".join(lines) + "\n"

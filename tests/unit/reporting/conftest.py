@@ -177,7 +177,7 @@ def _honesty() -> m.HonestyBlock:
     leak = m.LeakFinding(
         "examples/leaky.py",
         14,
-        22,
+        "close",
         "2004-03-18",
         "`close.shift(-1)` reads the close of the next bar. The value at 2004-03-18 changes when later bars change.",
         6.4,
