@@ -41,12 +41,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """One canary of a run."""
+    """One canary of a run; ``judged`` is false where the data were too few for it to fail, so passing says nothing."""
 
     name: str
     passed: bool
     text: str
     figures: dict[str, Any] = field(default_factory=dict)
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -417,7 +417,7 @@ DOCUMENTS: tuple[Document, ...] = (
             Key("verdict.reasons[]", "string", "", "most decisive first", required=True),
             Key("verdict.figures", "object", "", "what the rules looked at; MET-26 targets are shown, not used"),
             Key("coverage", "object", "fractions", "by fold and horizon; nominal 0.8", required=True),
-            Key("canaries[]", "object", "", "name, passed, text, figures", required=True),
+            Key("canaries[]", "object", "", "name, passed, judged, text, figures", required=True),
             Key(
                 "self_calibration[]", "object", "", "demo only: planted coefficient, panels, evidence, expected, passed"
             ),

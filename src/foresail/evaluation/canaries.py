@@ -34,6 +34,8 @@ __all__ = ["SAMPLE_NAMES", "canary_market", "run_canaries"]
 
 SAMPLE_NAMES = 30
 _DRAWS = 3
+_LEAST_DECISIONS = 20
+_TOO_FEW = f"not judged: names could be ranked at fewer than {_LEAST_DECISIONS} decisions"
 _PRICES = ("open", "high", "low", "close", "dividend", "spread")
 
 
@@ -88,7 +90,7 @@ def _mean_and_error(daily: FloatArray) -> tuple[float, float]:
     """
     known = daily[np.isfinite(daily)]
     n = len(known)
-    if n < 20:
+    if n < _LEAST_DECISIONS:
         return float("nan"), float("nan")
     deviation = known - known.mean()
     variance = plain = float(deviation @ deviation) / n
@@ -126,19 +128,22 @@ def _shuffled_labels(base: _Base) -> CanaryResult:
     text = (
         f"labels exchanged among names: mean RankIC {last['rank_ic']:+.4f}, standard error {last['standard_error']:.4f}"
     )
-    return CanaryResult("shuffled labels", passed, text, {"draws": figures})
+    judged = bool(np.isfinite(last["rank_ic"]))
+    return CanaryResult("shuffled labels", passed, text if judged else _TOO_FEW, {"draws": figures}, judged)
 
 
 def _perturbed(data: MarketData, position: int, seed: int) -> MarketData:
-    """Return the market with every price and volume after ``position`` scrambled."""
+    """Return the market with every price and volume after ``position`` scrambled and every third name ended there."""
     random = generator(seed, "perturbed-future")
-    values = data.bars.values.copy()
+    values, present = data.bars.values.copy(), data.bars.present.copy()
     after = values[:, position + 1 :]
     noise = np.exp(random.normal(0.0, 0.5, size=after.shape[:2]))
     for name in data.bars.fields:
         if name in (*_PRICES, "volume", "total_factor"):
             after[:, :, data.bars.index(name)] *= noise
-    return replace(data, bars=replace(data.bars, values=values))
+    if len(values) > 1:
+        after[::3], present[::3, position + 1 :] = np.nan, False
+    return replace(data, bars=replace(data.bars, values=values, present=present))
 
 
 def _same(a: FloatArray, b: FloatArray) -> bool:
@@ -158,7 +163,7 @@ def _perturbed_future(base: _Base) -> CanaryResult:
         "decisions": _decisions_until(first, cut) == _decisions_until(second, cut),
     }
     wrong = [name for name, ok in checks.items() if not ok]
-    text = f"everything after bar {cut} scrambled: " + (
+    text = f"everything after bar {cut} scrambled, every third name ended: " + (
         "all before it is bit-equal" if not wrong else f"{', '.join(wrong)} before it changed"
     )
     return CanaryResult("perturbed future", not wrong, text, {"position": cut, **checks})
@@ -206,7 +211,8 @@ def _one_bar_lag(base: _Base) -> CanaryResult:
     )
     text = f"features one bar older: RankIC changes by {mean:+.4f} (standard error {error:.4f}) to {skill:+.4f}"
     figures = {"rise": mean, "standard_error": error, "lagged_rank_ic": skill, "lagged_standard_error": skill_error}
-    return CanaryResult("one-bar lag", not suspicious, text, figures)
+    judged = bool(np.isfinite(mean))
+    return CanaryResult("one-bar lag", not suspicious, text if judged else _TOO_FEW, figures, judged)
 
 
 def _random_walk(base: _Base) -> CanaryResult:
@@ -242,7 +248,8 @@ def _random_walk(base: _Base) -> CanaryResult:
         + ("" if exact else "; net is not gross minus booked costs")
         + ("" if enough else "; fewer than 100 fills, so the return is not judged")
     )
-    return CanaryResult("random walk", passed, text, {"draws": figures, "costs_exact": exact, "enough_trades": enough})
+    told = {"draws": figures, "costs_exact": exact, "enough_trades": enough}
+    return CanaryResult("random walk", passed, text, told, enough or not passed)
 
 
 def _rescaled(data: MarketData) -> MarketData:

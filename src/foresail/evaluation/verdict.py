@@ -271,6 +271,9 @@ def _canary_text(inputs: VerdictInputs) -> str:
     count = len(inputs.canaries)
     if not count:
         return "No canaries were run on these returns."
+    blind = [canary.name for canary in inputs.canaries if not canary.judged]
+    if blind:
+        return f"{count - len(blind)} of {count} canaries passed; too little data to judge: {', '.join(blind)}."
     return f"All {count} canaries passed." if count > 1 else "The canary passed."
 
 

@@ -65,7 +65,10 @@ def _trials(report: ReportInput) -> list[str]:
         return [f"Trials:          not counted. {report.honesty.reason}"]
     honesty = report.honesty
     failed = [c.name for c in honesty.canaries if not c.passed]
+    blind = [c.name for c in honesty.canaries if not c.judged]
     state = f"{len(failed)} FAILED: {', '.join(failed)}" if failed else "all passed"
+    if blind and not failed:
+        state = f"{len(honesty.canaries) - len(blind)} passed; too little data to judge: {', '.join(blind)}"
     least = "" if honesty.trials_are_complete else "at least "
     lines = [
         f"Trials so far:   {least}{honesty.trials} on this data; deflated Sharpe "

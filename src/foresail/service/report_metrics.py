@@ -148,7 +148,13 @@ def _coverage_by_fold(shown: Figures) -> list[dict[str, Any]]:
 
 
 def _canary(one: CanaryResult) -> dict[str, Any]:
-    return {"name": one.name, "passed": one.passed, "text": one.text, "figures": _finite(one.figures)}
+    return {
+        "name": one.name,
+        "passed": one.passed,
+        "judged": one.judged,
+        "text": one.text,
+        "figures": _finite(one.figures),
+    }
 
 
 def _finite(value: Any) -> Any:

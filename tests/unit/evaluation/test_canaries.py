@@ -114,3 +114,26 @@ def test_names_without_a_bar_in_the_stretch_leave_it_with_their_records(small_se
     assert len(sample.blocked_from) == len(sample.bar_set.instruments) == 11
     first = 1_200 - sample.bars.shape[1]
     assert sample.blocked_from[sample.bars.instruments.index(stopped)] == 900 - first
+
+
+def test_a_canary_that_had_too_little_to_fail_says_so(small_settings: PipelineSettings) -> None:
+    walk = replace(small_settings.walk_forward, train_bars=150, minimum_train_bars=120, refit_bars=25)
+    market = simulated_market_data(SimulationSettings(instruments=1, bars=200, late_listings=0.0, delistings=0.0), 3)
+    found = by_name(run_canaries(market, replace(small_settings, walk_forward=walk)))
+    assert {name for name, one in found.items() if not one.judged} == {"shuffled labels", "one-bar lag", "random walk"}
+    assert all("not judged" in one.text for one in found.values() if not one.judged)
+
+
+def test_who_exists_later_must_not_matter(
+    small_market: MarketData, small_settings: PipelineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pipeline.batch.compute
+
+    def leaky(bars: Panel, *rest: Any) -> Panel:
+        features = real(bars, *rest)
+        values = features.values.copy()
+        values[:, :, 0] = np.roll(bars.present, -5, axis=1)  # survivors have a bar five bars later
+        return replace(features, values=values)
+
+    monkeypatch.setattr(pipeline.batch, "compute", leaky)
+    assert not by_name(run_canaries(small_market, small_settings))["perturbed future"].passed

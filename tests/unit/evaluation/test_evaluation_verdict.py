@@ -224,3 +224,9 @@ def test_losing_strategy_has_no_minimum_record():
     assert found.hurdle > 0
     assert found.to_json()["probability_of_overfitting"] is None
     assert not math.isnan(found.deflated_sharpe)
+
+
+def test_canaries_without_data_to_judge_are_not_called_passed():
+    blind = CanaryResult("random walk", True, "fewer than 100 fills", judged=False)
+    found = decide(inputs(0.0, canaries=(CanaryResult("price scale", True, "no forecast changes"), blind)))
+    assert "1 of 2 canaries passed; too little data to judge: random walk." in found.reasons
