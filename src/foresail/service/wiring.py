@@ -20,11 +20,10 @@ def warm_all(progress: Progress) -> int:
     from foresail.evaluation.simulated_market import SimulationSettings
     from foresail.features.kernels.build import warm
 
-    progress("compiling kernels", 0, 2)
-    warm(lambda text, share: progress(f"compiling {text}"[:28], round(share * 100), 100))
-    progress("compiling kernels", 1, 2)
+    warm(lambda _text, share: progress("compiling the features", round(share * 100), 100))
+    progress("compiling the venue", 0, 1)
     settings = calibration_settings()
     short = replace(settings, walk_forward=replace(settings.walk_forward, minimum_train_bars=300))
     run_pipeline(simulated_market_data(SimulationSettings(instruments=8, bars=400), 1), short)
-    progress("compiling kernels", 2, 2)
+    progress("compiling the venue", 1, 1)
     return 2

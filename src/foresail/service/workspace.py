@@ -112,7 +112,7 @@ def warm_kernels(progress: Progress) -> Outcome:
     from foresail.service.wiring import warm_all
 
     count = warm_all(progress)
-    return Outcome({"compiled": count}, [f"{count} kernels are compiled and cached"])
+    return Outcome({"compiled": count}, ["the kernels of features and venue are compiled and cached"])
 
 
 def examine() -> Outcome:
