@@ -180,7 +180,10 @@ class Driver:
         present = self._tradable[:, now] & (now < self._inputs.data.blocked_from)
         fills = self._parts.venue.step(VenueBar(now, end, present=present, start=start, **columns))
         self._charge_holding(start)
-        for fill in fills:
+        for fill in (one for one in fills if one.filled_at <= start):
+            self._fill(fill)
+        self._charge_holding(end)  # whoever leaves inside the bar has held until then
+        for fill in (one for one in fills if one.filled_at > start):
             self._fill(fill)
         self.order_events.extend(self._parts.venue.take_events())
         seen = bars.present[:, now] & np.isfinite(columns["close"])

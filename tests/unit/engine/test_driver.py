@@ -24,7 +24,7 @@ from foresail.engine.pipeline import PipelineResult
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
-from foresail.ledger.journal import DividendPaid, SplitApplied
+from foresail.ledger.journal import DividendPaid, HoldingCharged, SplitApplied
 from foresail.protocols import MarketView
 from foresail.testing.builders import bar_panel
 
@@ -214,3 +214,22 @@ def test_a_dividend_is_paid_on_the_units_after_a_split_of_the_same_bar() -> None
     book = backtest(bars)
     assert book.totals.dividends == Decimal(30)
     np.testing.assert_allclose(book.net[2:], book.net[2])
+
+
+def test_who_is_stopped_out_inside_a_bar_has_paid_for_holding_until_then() -> None:
+    perp = InstrumentId("sim.S01.A.perp")
+
+    class Once(Buyer):
+        def step(self, state: None, view: MarketView) -> Sequence[Intent]:
+            self.offered.append(view.instruments)
+            order = OrderIntent(perp, Side.BUY, Decimal(10), stop_price=Decimal(95))
+            return [order] if len(self.offered) == 1 else []
+
+    low = {perp: [100.0, 100.0, 90.0, 100.0, 100.0]}
+    bars = bar_panel({perp: [100.0] * 5, B: [50.0] * 5}, calendar="24/7", fields={"low": low})
+    bars = replace(bars, start=np.r_[bars.start[:1], bars.end[:-1]])
+    book = backtest(bars, strategy=Once())
+    assert [one.reason for one in book.fills] == [FillReason.ENTRY, FillReason.STOP]
+    charged = sum(one.amount for one in book.journal if isinstance(one, HoldingCharged))
+    assert charged == Decimal("0.3")  # three fundings of 0.01 % on 1,000 within the day
+    assert book.net[-1] == pytest.approx(book.gross[-1] - float(book.total_cost))
