@@ -8,6 +8,7 @@ Everything local follows the real daylight-saving rules (SESS-01). The calendar 
 
 from __future__ import annotations
 
+import warnings
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -84,7 +85,9 @@ def is_daily(frame: str) -> bool:
 def _exchange(calendar: str) -> Any:
     import exchange_calendars
 
-    return exchange_calendars.get_calendar(calendar, start=_FIRST_SESSION)
+    with warnings.catch_warnings():  # the library uses what a later pandas will change; nothing a user could act on
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return exchange_calendars.get_calendar(calendar, start=_FIRST_SESSION)
 
 
 @lru_cache(maxsize=1)
