@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,24 @@ from foresail.core.errors import DataError
 from foresail.service.runfolder import RunReader
 
 MOMENTS = random.Random(20)  # of the kills, as shares of what a whole run takes
+
+# Too short a moment to hit from outside: the process kills itself at the n-th move or removal after its last file.
+DIE_WHILE_MOVING = """
+import os, signal, sys
+left, written = int(sys.argv.pop(1)), False
+def hook(event, arguments):
+    global left, written
+    if event == "open" and str(arguments[0]).endswith("/complete") and "w" in str(arguments[1]):
+        written = True
+    elif written and event in ("os.rename", "os.remove", "os.rmdir", "shutil.rmtree"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+sys.argv[0] = "foresail"
+from foresail.cli.main import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +110,7 @@ def test_a_killed_run_leaves_no_result_and_the_next_one_goes_on(
     home, (calm, seconds) = place / "killed", whole
     home.mkdir()
     out = home / "run"
-    for share in (MOMENTS.uniform(0.15, 0.5), MOMENTS.uniform(0.5, 0.8), MOMENTS.uniform(0.8, 1.0)):
+    for share in (MOMENTS.uniform(0.2, 0.6), MOMENTS.uniform(0.6, 1.0)):
         running = start(place, home, "--force")
         time.sleep(share * seconds)
         kill(running)
@@ -116,6 +135,24 @@ def test_a_killed_run_leaves_no_result_and_the_next_one_goes_on(
     assert {fold: fold.stat().st_mtime_ns for fold in sorted((home / ".foresail-cache").glob("*.fold"))} == written
     assert differing(calm, out) == []
     assert [p.name for p in home.iterdir() if p.name.startswith((".tmp-", ".old-"))] == []
+
+
+@pytest.mark.parametrize("nth", [1, 4])
+def test_a_kill_while_the_folder_moves_leaves_the_old_run_or_the_new_one(
+    place: Path, whole: tuple[Path, float], old: Path, nth: int
+) -> None:
+    home = place / f"moving-{nth}"
+    out = home / "run"
+    shutil.copytree(old, out)
+    done = subprocess.run(
+        [sys.executable, "-c", DIE_WHILE_MOVING, str(nth), *arguments(place, "--out", "run", "--force")],
+        cwd=home,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert readable(out)
+    assert not differing(old, out) or not differing(whole[0], out)
 
 
 def test_a_torn_fold_in_the_cache_is_fitted_again(place: Path, whole: tuple[Path, float]) -> None:
