@@ -24,7 +24,15 @@ from foresail.features import batch, catalogue, targets
 from foresail.features.context import FeatureContext, calendar_flags
 from foresail.protocols import Strategy
 
-__all__ = ["PipelineResult", "Prepared", "asof_join", "prepare", "run_pipeline", "select_instruments"]
+__all__ = [
+    "PipelineResult",
+    "Prepared",
+    "asof_join",
+    "drop_late_fields",
+    "prepare",
+    "run_pipeline",
+    "select_instruments",
+]
 
 _STALE_NS = 10 * NS_PER_DAY
 
@@ -88,6 +96,24 @@ def select_instruments(data: MarketData, rows: Sequence[int]) -> MarketData:
     kept = set(names)
     bar_set = replace(data.bar_set, instruments=tuple(i for i in data.bar_set.instruments if i.id in kept))
     return replace(data, bars=data.bars.select(names), bar_set=bar_set, blocked_from=data.blocked_from[sorted(rows)])
+
+
+def drop_late_fields(data: MarketData, settings: PipelineSettings) -> tuple[MarketData, tuple[str, ...]]:
+    """Return the market without the fields that begin after the first training window, and a sentence about each.
+
+    Which fields a set has decides features, labels and the fill rule of all its bars. Were a field that begins later
+    counted, early decisions would depend on what came after them.
+    """
+    bars, first = data.bars, settings.walk_forward.minimum_train_bars
+    late = [name for name in bars.fields if bars.has(name) and not np.isfinite(bars.field(name)[:, :first]).any()]
+    if not late:
+        return data, ()
+    values = bars.values.copy()
+    values[:, :, [bars.index(name) for name in late]] = np.nan
+    notes = tuple(
+        f"{name} begins after the first {first} bars, before which models are fitted: left out" for name in late
+    )
+    return replace(data, bars=replace(bars, values=values)), notes
 
 
 def _context(data: MarketData, reference: dict[str, FloatArray]) -> FeatureContext:

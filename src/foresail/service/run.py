@@ -15,7 +15,7 @@ from foresail.core.errors import DataError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.runs import VerdictWord
 from foresail.engine.cache import FoldCache
-from foresail.engine.pipeline import run_pipeline, select_instruments
+from foresail.engine.pipeline import drop_late_fields, run_pipeline, select_instruments
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.walkforward import RunOptions
 from foresail.evaluation.assess import Comparison, assess, compare
@@ -172,7 +172,9 @@ def _count_trial(job: Job, comparison: Comparison) -> TrialCount:
 
 def perform(job: Job, progress: Progress) -> Finished:
     """Run the main job and judge it."""
-    data, settings = job.loaded.data, job.settings
+    settings = job.settings
+    data, left_out = drop_late_fields(job.loaded.data, settings)
+    job = replace(job, loaded=replace(job.loaded, data=data, notes=(*job.loaded.notes, *left_out)))
     strategy = None if job.plugin is None else _fuzzed(job.plugin, job.loaded, settings.seed)
     options = RunOptions(cache=job.cache, explained=True, progress=progress)
     result = run_pipeline(data, settings, strategy=strategy, options=options)
