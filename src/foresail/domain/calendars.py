@@ -8,8 +8,8 @@ Everything local follows the real daylight-saving rules (SESS-01). The calendar 
 
 from __future__ import annotations
 
-import warnings
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
