@@ -123,8 +123,9 @@ def load_bars(
     now = (SystemClock() if clock is None else clock).now()
     panel = store.read(bars, known_at=now, until_ns=until_ns)
     entry = store.entry(bars)
-    quality = QualityReport(received=int(panel.present.sum()), accepted=int(panel.present.sum()), expected=0)
-    inputs = _inputs(bars, store.read_table(bars), until_ns=until_ns, names=names)
+    table = store.read_table(bars)
+    _, quality = check(table, entry.bar_set)  # what is stored has passed, but flags and blocked names count here too
+    inputs = _inputs(bars, table, until_ns=until_ns, names=names)
     return _finished(panel, entry.bar_set, quality, inputs)
 
 
