@@ -44,6 +44,7 @@ class Loaded:
     inputs : what ``run.json`` records of it: name, content hash, and how it was read
     index : name of the reference series that serves as market index; empty where there is none
     notes : what was assumed or left out while reading
+    location : by which ``load_bars`` finds the bars again; it differs between machines
     """
 
     data: MarketData
@@ -51,6 +52,7 @@ class Loaded:
     inputs: dict[str, Any]
     index: str
     notes: tuple[str, ...]
+    location: str = ""
 
 
 def parse_until(text: str | None) -> int | None:
@@ -110,8 +112,8 @@ def load_bars(
         _check_usable(quality, str(path.resolve()))
         kept = clean if until_ns is None else cut_known(clean, until_ns)
         panel = to_panel(clean, bar_set, known_at_ns=until_ns)
-        inputs = _inputs(str(path.resolve()), kept, until_ns=until_ns, names=names, timezone=timezone)
-        return _finished(panel, bar_set, quality, inputs)
+        inputs = _inputs(bar_set.name, kept, until_ns=until_ns, names=names, timezone=timezone)
+        return _finished(panel, bar_set, quality, inputs, location=str(path.resolve()))
     store = EmbeddedStore(workspace / "store")
     known = [one.name for one in store.sets()] if (workspace / "store").is_dir() else []
     if bars not in known:
@@ -126,24 +128,29 @@ def load_bars(
     table = store.read_table(bars)
     _, quality = check(table, entry.bar_set)  # what is stored has passed, but flags and blocked names count here too
     inputs = _inputs(bars, table, until_ns=until_ns, names=names)
-    return _finished(panel, entry.bar_set, quality, inputs)
+    return _finished(panel, entry.bar_set, quality, inputs, location=bars)
 
 
 def _inputs(
-    bars: str, table: BarTable, *, until_ns: int | None, names: int | None, timezone: str | None = None
+    name: str, table: BarTable, *, until_ns: int | None, names: int | None, timezone: str | None = None
 ) -> dict[str, Any]:
-    """Return what ``verify`` needs to read the same bars again, and to tell whether they still are the same."""
-    return {"bars": bars, "content": content_hash(table), "until": until_ns, "names": names, "timezone": timezone}
+    """Return how the bars were read and what they are; where they lie is no part of it, so that a run can be moved."""
+    return {"set": name, "content": content_hash(table), "until": until_ns, "names": names, "timezone": timezone}
 
 
 def _check_usable(quality: QualityReport, name: str) -> None:
-    if quality.accepted == 0:
-        first = f"; the first reason: {quality.quarantined[0].reason}" if quality.quarantined else ""
-        raise DataError(
-            f"{name}: none of {quality.received} rows can be used{first}",
-            file=name,
-            hint="foresail import --describe PATH",
-        )
+    if quality.accepted > 0:
+        return
+    first = quality.quarantined[0] if quality.quarantined else None
+    why = "" if first is None else f"; the first one, row {first.row} of {first.file}: {first.reason}"
+    raise DataError(
+        f"{name}: none of {quality.received} rows can be used{why}",
+        file=name if first is None else first.file,
+        row=None if first is None else first.row,
+        column=None if first is None else first.column,
+        rule=None if first is None else first.rule,
+        hint="mend the file, or say how it is to be read: foresail import --describe PATH",
+    )
 
 
 def _embedded(until_ns: int | None, names: int | None) -> Loaded:
@@ -161,7 +168,7 @@ def _embedded(until_ns: int | None, names: int | None) -> Loaded:
         key = "sp500" if identifier.endswith("SPX") else "nasdaq"
         series.setdefault(key, (indices.available_at[seen], close[seen]))
     inputs = _inputs(EMBEDDED, clean, until_ns=until_ns, names=names)
-    return _finished(panel, bar_set, quality, inputs, reference=series, index="sp500")
+    return _finished(panel, bar_set, quality, inputs, location=EMBEDDED, reference=series, index="sp500")
 
 
 def _finished(
@@ -170,6 +177,7 @@ def _finished(
     quality: QualityReport,
     inputs: dict[str, Any],
     *,
+    location: str,
     reference: _Reference | None = None,
     index: str = "",
 ) -> Loaded:
@@ -185,7 +193,7 @@ def _finished(
             blocked[rows[name]] = min(blocked[rows[name]], int(np.searchsorted(panel.end, end)))
     _check_enough(panel, bar_set)
     data = MarketData(bars=panel, bar_set=bar_set, reference=reference or {}, blocked_from=blocked)
-    return Loaded(data, quality, inputs, index, ())
+    return Loaded(data, quality, inputs, index, (), location)
 
 
 def _check_enough(panel: Panel, bar_set: BarSet) -> None:

@@ -65,6 +65,7 @@ def find_columns(names: Sequence[str], description: SetDescription, file: str) -
                 file=file,
                 column=column,
                 rule="DATA-51",
+                hint="mend [columns] in foresail-set.toml",
             )
     found = dict(description.columns)
     taken = set(found.values())

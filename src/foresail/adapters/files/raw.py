@@ -71,7 +71,9 @@ def read_raw(path: Path, quirks: Quirks, *, columns: list[str] | None = None, li
         with path.open("rb") as stream:
             head = stream.read(4)
     except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror}", file=name) from e
+        raise DataError(
+            f"{path}: cannot be read: {e.strerror}", file=name, hint="check that it is a file that you may read"
+        ) from e
     if not head:
         raise DataError(f"{name}: the file is empty", file=name, rule=_SCHEMA_RULE, hint="export it again")
     if head == _PARQUET_MAGIC or path.suffix == ".parquet":
@@ -83,7 +85,10 @@ def _read_parquet(path: Path, head: bytes, columns: list[str] | None) -> RawTabl
     name = path.name
     if head != _PARQUET_MAGIC:
         raise DataError(
-            f"{name}: named parquet, but it does not begin like a Parquet file", file=name, rule=_SCHEMA_RULE
+            f"{name}: named parquet, but it does not begin like a Parquet file",
+            file=name,
+            rule=_SCHEMA_RULE,
+            hint="export it again, or name it .csv if it is text",
         )
     try:
         source = pq.ParquetFile(path)
@@ -98,7 +103,9 @@ def _read_parquet(path: Path, head: bytes, columns: list[str] | None) -> RawTabl
             hint="copy or export the file again",
         ) from e
     if table.num_rows == 0:
-        raise DataError(f"{name}: the file has columns but no row", file=name, rule=_SCHEMA_RULE)
+        raise DataError(
+            f"{name}: the file has columns but no row", file=name, rule=_SCHEMA_RULE, hint="export it again"
+        )
     return RawTable(name, table, np.arange(1, table.num_rows + 1), (), is_text=False)
 
 
@@ -113,7 +120,7 @@ def _text_bytes(path: Path, head: bytes, quirks: Quirks) -> bytes:
                 f"{name}: a truncated or damaged gzip file", file=name, rule=_SCHEMA_RULE, hint="copy it again"
             ) from e
     if not data.strip():
-        raise DataError(f"{name}: the file is empty", file=name, rule=_SCHEMA_RULE)
+        raise DataError(f"{name}: the file is empty", file=name, rule=_SCHEMA_RULE, hint="export it again")
     if b"\x00" in data[:4096]:
         raise DataError(
             f"{name}: neither Parquet nor text",
@@ -196,7 +203,9 @@ def _read_csv(name: str, data: bytes, quirks: Quirks, limit: int | None) -> RawT
             hint="if lines stand before the header, say skip_before_header = 1 under [quirks]",
         )
     if table.num_rows == 0:
-        raise DataError(f"{name}: the file has a header but no row", file=name, rule=_SCHEMA_RULE)
+        raise DataError(
+            f"{name}: the file has a header but no row", file=name, rule=_SCHEMA_RULE, hint="export it again"
+        )
     first = 1 + quirks.skip_after_header
     numbers = np.arange(first, first + table.num_rows + len(bad), dtype=np.int64)
     if bad:
