@@ -341,6 +341,8 @@ DOCUMENTS: tuple[Document, ...] = (
             Key("python", "string", "", "version"),
             Key("platform", "string", "", "operating system and processor"),
             Key("packages", "object", "", "versions of the libraries used"),
+            Key("bars", "string", "", "where the bars were read: path, name of an imported set, or embedded sample"),
+            Key("plugin", "string", "", "path of the plug-in; null without one"),
             Key("finished_at", "string", "ISO 8601 UTC", "wall clock at the end"),
             Key("elapsed_s", "object", "s", "all: duration of the whole run"),
         ),
@@ -439,6 +441,12 @@ DOCUMENTS: tuple[Document, ...] = (
                 "object",
                 "fractions",
                 "listings that ended, and the total return with them 30 % below their last print",
+            ),
+            Key(
+                "left_before_jump",
+                "object",
+                "count, fraction",
+                "names held when prices jumped without an explanation, and the result with the jumps booked",
             ),
             Key(
                 "confidence_filter",

@@ -41,11 +41,13 @@ class Backtest:
     first : time position of the first decision; equity stands at the capital until then
     net, gross, net_2x, net_haircut : (T,) equity at each close, account currency; ``net_haircut`` books ended listings
         30 % below their last print
+    net_jump : (T,) equity had the unexplained jumps been booked before which names were left
     cash : (T,) account currency
     exposure : (T,) gross share of equity invested
     weights : (decided_at, instrument) -> target weight after caps
     totals : running sums of the account's currency at the end
     ended : (instrument, position, value) of listings closed at their last print
+    left : (instrument, position, money) of names left before an unexplained jump, with what it would have made
     notes : (decided_at, instrument, text) on what was cut or left out
     total_cost : fees, slippage and holding costs booked, other currencies at their last rate, account currency
     cost_per_side : mean expected cost of one side, fraction of value, for the comparators
@@ -56,6 +58,7 @@ class Backtest:
     gross: FloatArray
     net_2x: FloatArray
     net_haircut: FloatArray
+    net_jump: FloatArray
     cash: FloatArray
     exposure: FloatArray
     signals: tuple[Signal, ...]
@@ -67,6 +70,7 @@ class Backtest:
     totals: Totals
     journal: tuple[Entry, ...]
     ended: tuple[tuple[InstrumentId, int, float], ...]
+    left: tuple[tuple[InstrumentId, int, float], ...]
     notes: tuple[tuple[int, InstrumentId, str], ...]
     total_cost: Decimal
     cost_per_side: float
@@ -96,6 +100,7 @@ def run_backtest(
         gross=_repriced(driver, inputs.settings.currency, first, Decimal(0)),
         net_2x=_repriced(driver, inputs.settings.currency, first, Decimal(2)),
         net_haircut=_with_haircut(driver),
+        net_jump=_with_jumps(driver),
         cash=driver.cash,
         exposure=driver.exposure,
         signals=tuple(driver.signals),
@@ -107,9 +112,10 @@ def run_backtest(
         totals=driver.books.totals(),
         journal=driver.journal.entries,
         ended=tuple(driver.ended),
+        left=tuple(driver.left),
         notes=tuple(driver.notes),
         total_cost=_total_cost(driver, parts, inputs.settings.currency),
-        cost_per_side=_cost_per_side(parts, driver.last, bars),
+        cost_per_side=_cost_per_side(parts, bars, first),
         bars_per_year=inputs.bars_per_year,
     )
 
@@ -145,6 +151,14 @@ def _with_haircut(driver: Driver) -> FloatArray:
     return curve
 
 
+def _with_jumps(driver: Driver) -> FloatArray:
+    """Return equity with every unexplained jump booked before which a name was left, (T,)."""
+    curve = driver.net.copy()
+    for _, position, money in driver.left:
+        curve[position:] += money
+    return curve
+
+
 def _total_cost(driver: Driver, parts: Parts, currency: str) -> Decimal:
     """Return all costs booked; what was paid in another currency counts at the rate at which the books end."""
     rates = driver.rates.get(max(driver.rates, default=0), {})
@@ -156,12 +170,14 @@ def _total_cost(driver: Driver, parts: Parts, currency: str) -> Decimal:
     return total
 
 
-def _cost_per_side(parts: Parts, last: FloatArray, bars: Panel) -> float:
-    """Return half the mean expected round trip over the names, at their last known prices and the middle of time."""
-    middle = int(bars.end[len(bars.end) // 2])
+def _cost_per_side(parts: Parts, bars: Panel, first: int) -> float:
+    """Return half the mean expected round trip over the names that trade at the first decision, at its prices."""
+    if first >= len(bars.end):
+        return 0.0
+    at, close = int(bars.end[first]), bars.field("close")[:, first]
     fractions = [
-        parts.costs.round_trip_fraction(float(price), middle, one)
-        for one, price in zip(parts.instruments, last, strict=True)
+        parts.costs.round_trip_fraction(float(price), at, one)
+        for one, price in zip(parts.instruments, close, strict=True)
         if math.isfinite(price)
     ]
     return float(np.mean(fractions)) / 2 if fractions else 0.0

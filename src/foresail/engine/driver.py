@@ -102,6 +102,7 @@ class Driver:
     last : (N,) last print of each instrument, NaN before the first
     weights : (decided_at, instrument) -> target weight after caps
     ended : (instrument, position, value) of listings closed at their last print
+    left : (instrument, position, money) of names closed before an unexplained jump, with what the jump would have made
     notes : (decided_at, instrument, text) on what was cut or left out
     """
 
@@ -134,6 +135,7 @@ class Driver:
         self.order_events: list[OrderEvent] = []
         self.fills: list[Fill] = []
         self.ended: list[tuple[InstrumentId, int, float]] = []
+        self.left: list[tuple[InstrumentId, int, float]] = []
         self.notes: list[tuple[int, InstrumentId, str]] = []
 
     def deposit(self, at: int) -> None:
@@ -203,7 +205,12 @@ class Driver:
     def _leave_blocked(self, now: int, start: int) -> None:
         """Close what is held of names that may not be traded from this bar on, at the last print before it."""
         for i in np.flatnonzero(self._inputs.data.blocked_from == now):
-            self._close_out(self._names[i], FillReason.EXIT, start)
+            before = self.last[i]
+            fill = self._close_out(self._names[i], FillReason.EXIT, start)
+            after = float(self._bars.field("close")[i, now])
+            if fill is not None and math.isfinite(after):
+                units = float(fill.quantity) * (1.0 if fill.side is Side.SELL else -1.0)
+                self.left.append((self._names[i], now, units * (after - float(before))))
 
     def _close_out(self, name: InstrumentId, reason: FillReason, at: int) -> Fill | None:
         """Close a position at the last print; None where nothing is held."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.clock import NS_PER_DAY
-from foresail.core.errors import UnknownNameError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.calendars import bars_per_year, frame_ns
@@ -70,6 +70,7 @@ def build_parts(
         if name not in records:
             raise UnknownNameError("instrument", name, records)
     instruments = tuple(records[name] for name in bars.instruments)
+    _check_currencies(instruments, settings.currency)
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
     limits = profile_named(settings.profile).limits(bar_set.asset_class)
     per_year = bars_per_year(bars.calendar, bars.frame)
@@ -106,3 +107,14 @@ def build_parts(
         planner=PlannerSettings(allow_short=limits.shorting, check_cash=bar_set.asset_class is not AssetClass.FOREX),
         limits=limits,
     )
+
+
+def _check_currencies(instruments: tuple[Instrument, ...], currency: str) -> None:
+    """Refuse quote currencies that no pair of the set turns into the account's."""
+    names = {one.id.partition("~")[0] for one in instruments}
+    for one in instruments:
+        if one.currency != currency and not {f"fx.{one.currency}-{currency}", f"fx.{currency}-{one.currency}"} & names:
+            raise ConfigError(
+                f"{one.id} is quoted in {one.currency}, the account is in {currency}, and no pair of the two is in the set",
+                hint=f'run with --capital "100000 {one.currency}", or add the pair to the set',
+            )

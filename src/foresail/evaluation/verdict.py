@@ -224,6 +224,9 @@ def _blockers(inputs: VerdictInputs) -> list[str]:
         result.append("1/N of the same names is missing: measured against zero, a rising market looks like skill.")
     if inputs.net_2x is None:
         result.append("The cost is unknown, so the result at twice the cost cannot be tested.")
+    unjudged = [canary.name for canary in inputs.canaries if not canary.judged]
+    if unjudged:
+        result.append(f"The data were too few for these canaries to fail: {', '.join(unjudged)}.")
     return result
 
 

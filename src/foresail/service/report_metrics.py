@@ -13,6 +13,7 @@ import numpy as np
 
 from foresail.core.canonical import plain
 from foresail.domain.runs import CanaryResult
+from foresail.engine.backtest import Backtest
 from foresail.measures.performance import TradeStatistics
 from foresail.service.finished import Finished
 from foresail.service.report_figures import Curve, Figures, figures, verdict_interval
@@ -61,6 +62,7 @@ def metrics_document(finished: Finished) -> dict[str, Any]:
             "total_return": None if not shown.curves else shown.curves[0].figures.total_return,
             "total_return_30_percent_below_last_print": shown.haircut_total_return,
         },
+        "left_before_jump": _left(book, float(result.settings.capital)),
         "coverage": {"nominal": _NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
         "forecasts": [_accuracy(one) for one in shown.scores],
         "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
@@ -166,3 +168,12 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
     return value
+
+
+def _left(book: Backtest, capital: float) -> dict[str, Any]:
+    """Return the names left before an unexplained jump, and the result with the jumps booked."""
+    return {
+        "count": len(book.left),
+        "names": [name for name, _, _ in book.left],
+        "total_return_if_booked": float(book.net_jump[-1]) / capital - 1.0,
+    }

@@ -9,6 +9,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.domain.tiers import tier_unavailable
 from foresail.engine.backtest import Backtest
 from foresail.engine.parts import build_parts
+from foresail.engine.tradable import absurd_bars
 from foresail.execution.costs import CostModel
 from foresail.reporting.figures import percent
 from foresail.reporting.model import Subject
@@ -112,7 +113,7 @@ def _limits(finished: Finished) -> tuple[str, ...]:
     """Return what cannot be concluded, is assumed or is off, the gravest first."""
     result = finished.result
     bar_set = result.data.bar_set
-    said = [*_universe(bar_set), *_ended(finished), *_basis(bar_set)]
+    said = [*_universe(bar_set), *_ended(finished), *_left(finished), *_absurd(finished), *_basis(bar_set)]
     if _close_only(finished):
         said.append("There are closes only: orders fill at the next close, and stops and targets act on closes.")
     costs = _cost_model(finished)
@@ -173,6 +174,31 @@ def _ended(finished: Finished) -> list[str]:
     return [
         f"{names} ended while held and closed at the last print: {percent(float(net), signed=True)} in all. Booked "
         f"30 % below that print, the result would be {percent(float(cut), signed=True)}."
+    ]
+
+
+def _left(finished: Finished) -> list[str]:
+    book = finished.result.backtest
+    if not book.left:
+        return []
+    capital = float(finished.result.settings.capital)
+    net, booked = book.net[-1] / capital - 1.0, book.net_jump[-1] / capital - 1.0
+    names = "One name was" if len(book.left) == 1 else f"{len(book.left)} names were"
+    return [
+        f"{names} held when prices jumped without an explanation, and closed at the last price before: "
+        f"{percent(float(net), signed=True)} in all. With the jumps booked it would be "
+        f"{percent(float(booked), signed=True)}."
+    ]
+
+
+def _absurd(finished: Finished) -> list[str]:
+    data = finished.result.data
+    count = int(absurd_bars(data.bars, data.bar_set.asset_class).sum())
+    if not count:
+        return []
+    return [
+        f"{count:,} bars hold an open, high or low that no one could have dealt at; orders, stops and targets passed "
+        "them by."
     ]
 
 

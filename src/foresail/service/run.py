@@ -123,9 +123,7 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
 
 def record_of(command: str, loaded: Loaded, settings: PipelineSettings, plugin: Plugin | None) -> dict[str, Any]:
     """Return the content of run.json: all that decides the result."""
-    plugins = (
-        [] if plugin is None else [{"id": plugin.id, "sha256": plugin.source_hash, "file": str(plugin.user_file.path)}]
-    )
+    plugins = [] if plugin is None else [{"id": plugin.id, "sha256": plugin.source_hash}]
     return {
         "command": command,
         "inputs": loaded.inputs,
@@ -206,13 +204,15 @@ def perform(job: Job, progress: Progress) -> Finished:
     )
 
 
-def _environment(clock: Clock, started_s: float) -> dict[str, Any]:
+def _environment(job: Job, clock: Clock, started_s: float) -> dict[str, Any]:
     packages = ("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "lightgbm", "exchange_calendars")
     return {
         "foresail": __version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in packages},
+        "bars": job.loaded.location,
+        "plugin": None if job.plugin is None else str(Path(job.plugin.user_file.path).resolve()),
         "finished_at": clock.now().isoformat(),
         "elapsed_s": {"all": round(clock.monotonic_s() - started_s, 1)},
     }
@@ -235,7 +235,7 @@ def write_run(job: Job, *, force: bool, progress: Progress, clock: Clock | None 
         document = {**finished.honesty.to_json(), "trial_count": asdict(finished.trials)}
         writer.write_json("honesty.json", document)
         writer.log("finished", verdict=finished.verdict.word.value)
-        writer.write_json("env.json", _environment(watch, started))
+        writer.write_json("env.json", _environment(job, watch, started))
         writer.finish()
         progress("writing", 1, 1)
     return finished, text_summary(told)

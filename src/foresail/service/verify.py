@@ -44,12 +44,12 @@ def _missing(text: str, what: str) -> Outcome:
     return Outcome({"equal": False, "missing": what, "text": text}, [f"cannot verify: {text}"], _EXIT_MISSING)
 
 
-def _plugin(record: dict[str, Any]) -> Plugin | Outcome | None:
+def _plugin(record: dict[str, Any], place: str | None) -> Plugin | Outcome | None:
     """Return the plug-in of a record, or what to say where it is gone or has changed."""
     if not record["plugins"]:
         return None
     known = record["plugins"][0]
-    path = Path(known["file"])
+    path = Path(place or known["id"])
     if not path.is_file():
         return _missing(f"the plug-in {path} is not there", str(path))
     plugin = load_plugin(path)
@@ -75,22 +75,23 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
         document = {"run": str(folder), "equal": False, "differing": [changed], "text": e.text}
         return Outcome(document, [f"{folder} is not what the run wrote: {e.text}"], _EXIT_DIFFERS)
     record = reader.json("run.json")
-    plugin = _plugin(record)
+    environment = reader.json("env.json")
+    plugin = _plugin(record, environment["plugin"])
     if isinstance(plugin, Outcome):
         return plugin
-    inputs = record["inputs"]
+    inputs, location = record["inputs"], environment["bars"]
     try:
         loaded = load_bars(
-            inputs["bars"],
+            location,
             workspace=find_workspace(),
             until_ns=inputs["until"],
             names=inputs["names"],
             timezone=inputs["timezone"],
         )
     except ForesailError as e:
-        return _missing(str(e), inputs["bars"])
+        return _missing(str(e), location)
     if loaded.inputs["content"] != inputs["content"]:
-        return _missing(f"the bars of {inputs['bars']} have changed since the run", inputs["bars"])
+        return _missing(f"the bars of {location} have changed since the run", location)
     settings = _settings(record["settings"])
     with tempfile.TemporaryDirectory(prefix="foresail-verify-") as place:
         job = Job(
