@@ -1,10 +1,15 @@
-"""The as-of view: what a strategy sees at one decision. It hands out the past and raises when asked for more."""
+"""The as-of view: what a strategy sees at one decision. It hands out the past and raises when asked for more.
+
+An instrument is part of it from its first bar on: the list of who will be listed later is news from the future too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foresail.core.arrays import FloatArray
+import numpy as np
+
+from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import LookAheadError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account
@@ -68,20 +73,21 @@ class AsOfView:
             raise LookAheadError(
                 f"bars({frame!r}, {n}) asks for bars that have not closed", hint="ask for n >= 1 past bars"
             )
-        return self.whole_bars.cut(max(0, self.position + 1 - n), self.position + 1)
+        return self._listed(self.whole_bars.cut(max(0, self.position + 1 - n), self.position + 1))
 
     def features(self) -> Panel:
-        """Return the newest feature row of every instrument, (N, 1, F)."""
-        return self.whole_features.cut(self.position, self.position + 1)
+        """Return the newest feature row of every instrument listed by now, (N, 1, F)."""
+        return self._listed(self.whole_features.cut(self.position, self.position + 1))
 
     def forecast(self) -> Forecast | None:
         """Return the forecast issued at this decision, None while no model is fitted."""
         if self.block is None or self.index < 0 or not self.block.model[self.index]:
             return None
+        known = self._is_listed()
         return Forecast(
-            values=self.block.values[:, self.index].copy(),
+            values=self.block.values[known, self.index],
             issued_at=int(self.block.issued_at[self.index]),
-            instruments=self.block.instruments,
+            instruments=tuple(name for name, there in zip(self.block.instruments, known, strict=True) if there),
             targets=self.block.targets,
             horizons=self.block.horizons,
             levels=self.block.levels,
@@ -96,3 +102,14 @@ class AsOfView:
     def account(self) -> Account:
         """Return cash, equity and positions at the last close."""
         return self.holdings
+
+    def _is_listed(self) -> BoolArray:
+        """Return which instruments of the run have had a bar by now, (N,)."""
+        listed: BoolArray = np.asarray(self.whole_bars.present[:, : self.position + 1].any(axis=1))
+        return listed
+
+    def _listed(self, panel: Panel) -> Panel:
+        known = self._is_listed()
+        if known.all():
+            return panel
+        return panel.select([name for name, there in zip(panel.instruments, known, strict=True) if there])
