@@ -115,6 +115,6 @@ def _check_currencies(instruments: tuple[Instrument, ...], currency: str) -> Non
     for one in instruments:
         if one.currency != currency and not {f"fx.{one.currency}-{currency}", f"fx.{currency}-{one.currency}"} & names:
             raise ConfigError(
-                f"{one.id} is quoted in {one.currency}, the account is in {currency}, and no pair of the two is in the set",
+                f"{one.id} is quoted in {one.currency}, the account is in {currency}, and the set has no such pair",
                 hint=f'run with --capital "100000 {one.currency}", or add the pair to the set',
             )

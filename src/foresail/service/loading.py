@@ -113,7 +113,7 @@ def load_bars(
         kept = clean if until_ns is None else cut_known(clean, until_ns)
         panel = to_panel(clean, bar_set, known_at_ns=until_ns)
         inputs = _inputs(bar_set.name, kept, until_ns=until_ns, names=names, timezone=timezone)
-        return _finished(panel, bar_set, quality, inputs, str(path.resolve()))
+        return _finished(panel, bar_set, quality, inputs, location=str(path.resolve()))
     store = EmbeddedStore(workspace / "store")
     known = [one.name for one in store.sets()] if (workspace / "store").is_dir() else []
     if bars not in known:
@@ -128,7 +128,7 @@ def load_bars(
     table = store.read_table(bars)
     _, quality = check(table, entry.bar_set)  # what is stored has passed, but flags and blocked names count here too
     inputs = _inputs(bars, table, until_ns=until_ns, names=names)
-    return _finished(panel, entry.bar_set, quality, inputs, bars)
+    return _finished(panel, entry.bar_set, quality, inputs, location=bars)
 
 
 def _inputs(
@@ -168,7 +168,7 @@ def _embedded(until_ns: int | None, names: int | None) -> Loaded:
         key = "sp500" if identifier.endswith("SPX") else "nasdaq"
         series.setdefault(key, (indices.available_at[seen], close[seen]))
     inputs = _inputs(EMBEDDED, clean, until_ns=until_ns, names=names)
-    return _finished(panel, bar_set, quality, inputs, EMBEDDED, series)
+    return _finished(panel, bar_set, quality, inputs, location=EMBEDDED, reference=series)
 
 
 def _finished(
@@ -176,6 +176,7 @@ def _finished(
     bar_set: BarSet,
     quality: QualityReport,
     inputs: dict[str, Any],
+    *,
     location: str,
     reference: _Reference | None = None,
 ) -> Loaded:
