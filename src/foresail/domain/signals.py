@@ -53,7 +53,7 @@ class Signal:
 
     Attributes
     ----------
-    confidence : probability that the move has the predicted sign, calibrated, in [0.5, 1]
+    confidence : probability that the move has the predicted sign, calibrated, in [0.5, 1]; NaN without a forecast
     expected_return : log return over ``horizon_bars``, before cost
     cost : round-trip cost, fraction of value
     entry_price, target_price, stop_price : price levels of the set's basis at the decision; NaN where unknown

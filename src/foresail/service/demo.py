@@ -29,6 +29,7 @@ __all__ = ["demo_extras", "run_demo"]
 
 _DEMO_REFIT_BARS = 504  # every two years, so that the demo ends within a minute
 _DEMO_PANELS = 4  # of each kind
+_EXAMPLE = Path("examples/leaky.py")  # there in a clone, not in an installed package
 _DEMO_EDGE = 0.10  # planted information coefficient: panels this small show nothing weaker
 
 
@@ -81,7 +82,7 @@ def run_demo(*, out: Path | None, seed: int | None, force: bool, progress: Progr
         next_steps=(
             ("foresail run --bars PATH", "the same on your own bars"),
             ("foresail new strategy my_idea", "a strategy of your own in 15 lines"),
-            ("foresail leaks examples/leaky.py", "see a leak found by line"),
+            *((("foresail leaks examples/leaky.py", "see a leak found by line"),) if _EXAMPLE.is_file() else ()),
             (f"foresail verify {target}", "repeat this run from its record"),
         ),
         **demo_extras(settings, progress),

@@ -61,7 +61,7 @@ def test_decisions_show_the_forecast_that_stood_behind_them(finished: Finished, 
         for name, level in (("p10", 0.10), ("p50", 0.50), ("p90", 0.90)):
             expected = block.values[i, p, 0, h, block.levels.index(level)]
             assert row[name] == expected or (row[name] is None and math.isnan(expected))
-        assert row["top"] == (row["confidence"] >= 0.70)
+        assert row["top"] == (row["confidence"] is not None and row["confidence"] >= 0.70)
         assert row["weight_target"] == book.weights.get((row["decided_at"], row["instrument"]))
         assert row["side"] == {"buy": "buy", "strong_buy": "buy", "hold": None}.get(row["kind"], "sell")
 
