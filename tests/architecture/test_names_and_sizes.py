@@ -22,7 +22,7 @@ MANY_PARAMETERS: dict[tuple[str, str], str] = {
     ("core/ids.py", "order_id"): "the parts of an order's identity, keywords only",
     ("core/errors.py", "DataError.__init__"): "the fields of the error, keywords only",
     ("service/calls.py", "run"): "the options of the command of that name, keywords only",
-    ("features/catalogue.py", "_feature"): "the columns of one row of the catalogue",
+    ("features/declared/spec.py", "declare"): "the columns of one row of the catalogue",
 }
 
 

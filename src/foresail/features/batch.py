@@ -46,7 +46,7 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     ``available_at[t]``.
     """
     context = context.complete(panel)
-    specs = resolve(None, panel, context.reference_names)[0] if names is None else expand(names)
+    specs = resolve(None, panel, context.reference_names, context.given_names)[0] if names is None else expand(names)
     plan = make_plan([spec.expression for spec in specs])
     values = np.ascontiguousarray(panel.values, dtype=np.float64)
     present = np.ascontiguousarray(panel.present, dtype=np.bool_)

@@ -57,10 +57,12 @@ class ContextRow:
     ----------
     reference : (R,), NaN where unknown
     calendar : (C,), in the order of ``CALENDAR_NAMES``
+    given : (N, G), NaN where unknown
     """
 
     reference: FloatArray
     calendar: FloatArray
+    given: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +75,16 @@ class FeatureContext:
     reference_names : R names, lower case: vix, sp500, nasdaq, oil
     reference : (R, T) float64, joined as-of; NaN before a series begins
     calendar : (C, T) float64, ``calendar_flags`` of the panel
+    given_names : G names of numbers per instrument (funding rate, earnings yield ...)
+    given : (N, T, G) float64, joined as-of; NaN where unknown
     """
 
     sector_codes: IntArray
     reference_names: tuple[str, ...] = ()
     reference: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     calendar: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    given_names: tuple[str, ...] = ()
+    given: FloatArray = field(default_factory=lambda: np.empty((0, 0, 0)))
 
     @classmethod
     def of(
@@ -118,18 +124,22 @@ class FeatureContext:
         if calendar.shape != (len(CALENDAR_NAMES), t):
             calendar = calendar_flags(panel.start, panel.end, panel.calendar)
         reference = self.reference if self.reference_names else np.empty((0, t))
-        if self.sector_codes.shape != (n,) or reference.shape != (len(self.reference_names), t):
+        given = self.given if self.given_names else np.empty((n, t, 0))
+        shapes = (self.sector_codes.shape, reference.shape, given.shape)
+        if shapes != ((n,), (len(self.reference_names), t), (n, t, len(self.given_names))):
             raise ValueError(
-                f"context of {self.sector_codes.shape} sectors and {reference.shape} references "
-                f"for a panel of {n} instruments, {t} times and {len(self.reference_names)} reference names"
+                f"context of {shapes[0]} sectors, {shapes[1]} references and {shapes[2]} given series for a panel of "
+                f"{n} instruments, {t} times, {len(self.reference_names)} reference and {len(self.given_names)} "
+                "given names"
             )
         return replace(
             self,
             sector_codes=np.ascontiguousarray(self.sector_codes, dtype=np.int64),
             reference=np.ascontiguousarray(reference, dtype=np.float64),
             calendar=calendar,
+            given=np.ascontiguousarray(given, dtype=np.float64),
         )
 
     def row(self, t: int) -> ContextRow:
         """Return the context of one time position of a complete context."""
-        return ContextRow(self.reference[:, t].copy(), self.calendar[:, t].copy())
+        return ContextRow(self.reference[:, t].copy(), self.calendar[:, t].copy(), self.given[:, t].copy())

@@ -30,6 +30,7 @@ __all__ = [
     "Ref",
     "Series",
     "clock_where",
+    "given",
     "node",
     "rolling",
 ]
@@ -52,6 +53,7 @@ class Node:
     history, history_b : bars of the first and second input that the step looks back; 0 = none
     ready : bars of the clock until the output is defined
     memory : "none", "finite", "recursive" or "cumulative": what the step keeps
+    series, name : what a node of the op "series" or "given" reads instead of computing
     """
 
     op: str
@@ -68,6 +70,7 @@ class Node:
     extra: int = -1
     memory: str = "none"
     series: Series | None = None
+    name: str = ""
 
     @property
     def out(self) -> Ref:
@@ -142,6 +145,14 @@ def node(op: str, *inputs: Ref, clock: Clock = PRICE, **settings: float) -> Node
         outputs=integers.get("outputs", 1),
         extra=integers.get("extra", -1),
     )
+
+
+def given(name: str) -> Ref:
+    """Return a number per instrument and bar that comes from outside, joined as of the bar; NaN where unknown.
+
+    It is read on the clock of the price, and may be absent there: use ``clock_where`` before a window.
+    """
+    return Node("given", name=name).out
 
 
 def clock_where(base: int, *values: Ref) -> Node:

@@ -15,8 +15,9 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
-from foresail.features.catalogue import SCHEMA_VERSION, expand
+from foresail.features.catalogue import expand
 from foresail.features.context import ContextRow, FeatureContext
+from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.kernels.build import source_hash
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, fresh_memory, run
@@ -80,6 +81,7 @@ class LiveDriver:
             self._context,
             reference=np.asarray(context_row.reference, dtype=np.float64).reshape(-1, 1),
             calendar=np.asarray(context_row.calendar, dtype=np.float64).reshape(-1, 1),
+            given=np.asarray(context_row.given, dtype=np.float64).reshape(n, 1, len(self._context.given_names)),
         )
         out = run(self._plan, (self._positions, values, here), context, memory=self._memory)
         return np.ascontiguousarray(out[:, 0, : self._plan.wanted])

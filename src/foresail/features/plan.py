@@ -33,12 +33,14 @@ class LaneProgram:
     lines : (L, ARGS) int64; reals : (L,) float64
     outputs : (O, 2) int64, (work row, output column)
     series_rows : (S,) int64, work row of each series, -1 where unused
+    given_rows : (G,) int64, work row of each given number, -1 where unused
     """
 
     lines: IntArray
     reals: FloatArray
     outputs: IntArray
     series_rows: IntArray
+    given_rows: IntArray
     work: int
     clocks: int
     states: int
@@ -61,6 +63,7 @@ class Plan:
     ----------
     columns : output columns, the wanted ones first, then ``columns - wanted`` intermediate ones
     series : what each column of the series matrix holds
+    givens : names of the numbers per instrument that come from outside, sorted
     reference : lane program per reference name, writing series columns
     """
 
@@ -68,6 +71,7 @@ class Plan:
     wanted: int
     columns: int
     series: tuple[Series, ...]
+    givens: tuple[str, ...]
     reference: tuple[tuple[str, LaneProgram], ...]
 
 
@@ -127,6 +131,7 @@ class _Builder:
     """Allocates rows for one lane program."""
 
     series_index: dict[Series, int]
+    given_index: dict[str, int]
     lines: list[list[int]] = field(default_factory=list)
     reals: list[float] = field(default_factory=list)
     rows: dict[Node, int] = field(default_factory=dict)
@@ -134,6 +139,7 @@ class _Builder:
     rings: dict[tuple[Ref, int], tuple[int, int]] = field(default_factory=dict)
     lengths: dict[tuple[Ref, int | Node], int] = field(default_factory=dict)
     series_rows: dict[int, int] = field(default_factory=dict)
+    given_rows: dict[int, int] = field(default_factory=dict)
     work: int = _RAW_ROWS
     states: int = 0
     ring_rows: int = 0
@@ -165,6 +171,10 @@ class _Builder:
             self.rows[n] = self.series_rows.setdefault(self.series_index[n.series], self.work)
             self.work = max(self.work, self.rows[n] + 1)
             return
+        if n.op == "given":
+            self.rows[n] = self.given_rows.setdefault(self.given_index[n.name], self.work)
+            self.work = max(self.work, self.rows[n] + 1)
+            return
         line = [0] * at.ARGS
         line[at.OP], line[at.CLOCK], line[at.WINDOW], line[at.DELAY] = (
             STEPS[n.op],
@@ -191,15 +201,17 @@ class _Builder:
         self.reals.append(n.real)
 
 
-def lane_program(outputs: Sequence[tuple[Ref, int]], series: Sequence[Series]) -> LaneProgram:
-    """Return the program that writes each (row, output column), reading bars and series columns."""
+def lane_program(
+    outputs: Sequence[tuple[Ref, int]], series: Sequence[Series], givens: Sequence[str] = ()
+) -> LaneProgram:
+    """Return the program that writes each (row, output column), reading bars, series columns and given numbers."""
     order: dict[Node, None] = {BAR: None}
     for ref, _ in outputs:
         for n in nodes_of(ref):
             # What stands below a market-wide series was computed in an earlier pass.
             order.setdefault(n)
     keep = _needed([ref for ref, _ in outputs])
-    builder = _Builder({s: i for i, s in enumerate(series)})
+    builder = _Builder({s: i for i, s in enumerate(series)}, {name: i for i, name in enumerate(givens)})
     for n in order:
         for position, longest in ((0, n.history), (1, n.history_b)):
             if longest and n in keep:
@@ -208,20 +220,28 @@ def lane_program(outputs: Sequence[tuple[Ref, int]], series: Sequence[Series]) -
     for n in order:
         if n is BAR or n in keep:
             builder.add(n)
-    rows = np.full(len(series), -1, dtype=np.int64)
-    for index, row in builder.series_rows.items():
-        rows[index] = row
+    rows = _positions(builder.series_rows, len(series))
+    given_rows = _positions(builder.given_rows, len(givens))
     pairs = [(builder.rows[ref.node] + ref.index, column) for ref, column in outputs]
     return LaneProgram(
         np.array(builder.lines, dtype=np.int64).reshape(-1, at.ARGS),
         np.array(builder.reals, dtype=np.float64),
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
         rows,
+        given_rows,
         builder.work,
         _CLOCKS + len(builder.clock_ids),
         max(builder.states, 1),
         max(builder.ring_rows, 1),
     )
+
+
+def _positions(found: dict[int, int], length: int) -> IntArray:
+    """Return the work row of each index, -1 where none was given."""
+    rows = np.full(length, -1, dtype=np.int64)
+    for index, row in found.items():
+        rows[index] = row
+    return rows
 
 
 def _needed(refs: Sequence[Ref]) -> set[Node]:
@@ -280,6 +300,7 @@ def make_plan(expressions: Sequence[Expression]) -> Plan:
     for expression in expressions:
         layout.need(expression)
     series = tuple(layout.series)
+    givens = tuple(sorted({n.name for e in layout.columns for n in nodes_of(e) if n.op == "given"}))
     depth = 1 + max([level_of(e) for e in layout.columns] + [level_of(s) - 1 for s in series], default=0)
     stages = []
     for level in range(depth):
@@ -290,12 +311,12 @@ def make_plan(expressions: Sequence[Expression]) -> Plan:
             for c in places
         ]
         rows = _row_lines(layout, level)
-        stages.append(Stage(lane_program(lanes, series), np.array(rows, dtype=np.int64).reshape(-1, 4)))
+        stages.append(Stage(lane_program(lanes, series, givens), np.array(rows, dtype=np.int64).reshape(-1, 4)))
     reference = []
     for name in dict.fromkeys(s.name for s in series if s.kind == "reference"):
         pairs = [(s.source, i) for i, s in enumerate(series) if s.name == name and s.source is not None]
         reference.append((name, lane_program(pairs, series)))
-    return Plan(tuple(stages), len(expressions), layout.count, series, tuple(reference))
+    return Plan(tuple(stages), len(expressions), layout.count, series, givens, tuple(reference))
 
 
 def _row_lines(layout: _Layout, level: int) -> list[tuple[int, int, int, int]]:

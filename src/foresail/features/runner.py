@@ -91,6 +91,7 @@ class _Arrays:
     values: FloatArray
     present: BoolArray
     series: FloatArray
+    given: FloatArray
     out: FloatArray
 
 
@@ -114,7 +115,7 @@ def run(
     n, t = present.shape
     out = np.full((n, t, plan.columns), np.nan)
     series = np.full((t, max(len(plan.series), 1)), np.nan)
-    arrays = _Arrays(fields, values, present, series, out)
+    arrays = _Arrays(fields, values, present, series, _given(plan, context), out)
     _fill_series(plan, context, series, memory)
     for number, stage in enumerate(plan.stages):
         kept = None if memory is None else memory.stages[number]
@@ -158,6 +159,8 @@ def _run_lanes(program: LaneProgram, arrays: _Arrays, blocks: tuple[int, int], m
         arrays.series,
         *blocks,
         program.series_rows,
+        arrays.given,
+        program.given_rows,
         program.outputs,
         arrays.out,
         memory.work,
@@ -183,6 +186,28 @@ def _row_jobs(lines: IntArray, arrays: _Arrays, codes: IntArray, threads: int) -
     return [job(first) for first in range(0, times, share)]
 
 
+def _given(plan: Plan, context: FeatureContext) -> FloatArray:
+    """Return the (N, T, G) numbers that a plan reads beside the bars, in its order.
+
+    Raises
+    ------
+    CapabilityError
+        If one was not given.
+    """
+    lacking = [name for name in plan.givens if name not in context.given_names]
+    if lacking:
+        raise CapabilityError(
+            f"features of the given series {', '.join(lacking)} were asked for, the context has "
+            f"{', '.join(context.given_names) or 'none'}",
+            hint="resolve() tells which features a set can give",
+        )
+    if not plan.givens:
+        n = context.sector_codes.shape[0]
+        return np.empty((n, context.calendar.shape[1], 0))
+    chosen = [context.given_names.index(name) for name in plan.givens]
+    return np.ascontiguousarray(context.given[:, :, chosen], dtype=np.float64)
+
+
 def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory: Memory | None) -> None:
     """Fill the columns of reference series and the calendar.
 
@@ -199,8 +224,9 @@ def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory
                 hint="resolve() tells which features a set can give",
             )
         closes = np.ascontiguousarray(context.reference[context.reference_names.index(name)].reshape(1, -1, 1))
+        nothing = np.empty((1, closes.shape[1], 0))
         out = np.full((1, closes.shape[1], series.shape[1]), np.nan)
-        arrays = _Arrays(_REFERENCE_FIELDS, closes, np.isfinite(closes[:, :, 0]), series, out)
+        arrays = _Arrays(_REFERENCE_FIELDS, closes, np.isfinite(closes[:, :, 0]), series, nothing, out)
         _run_lanes(program, arrays, (0, 1), LaneMemory.empty(program, 1) if memory is None else memory.reference[i])
         for _, column in program.outputs:
             series[:, column] = out[0, :, column]

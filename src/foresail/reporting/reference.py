@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from foresail.domain.instruments import AssetClass
 from foresail.domain.schemas import DOCUMENTS, RUN_FORMAT, RUN_VERSION, TABLES, Document, TableSchema
-from foresail.features.catalogue import CATALOGUE, CRITICAL, SCHEMA_VERSION, FeatureSpec
+from foresail.features.catalogue import CATALOGUE, CRITICAL
+from foresail.features.declared.spec import SCHEMA_VERSION, FeatureSpec
 
 __all__ = ["NOT_BY_HAND", "features_page", "markdown_table", "run_folder_page"]
 

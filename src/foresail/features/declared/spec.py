@@ -1,0 +1,171 @@
+"""What one feature is, and how one is declared.
+
+What a feature needs, how long it warms up and what it remembers is derived from its formula, so it cannot be wrong.
+Price levels never enter a model: a row in price units is for display, and its ``model_expression`` is free of scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foresail.domain.instruments import AssetClass
+from foresail.features.expressions import BAR, CLOSE, VOLUME, Cross, Expression, Ref, Series, node
+from foresail.features.plan import memory_of, nodes_of, ready_of
+
+__all__ = ["ALL", "BAR_FIELDS", "NO_FOREX", "SCALES", "SCHEMA_VERSION", "FeatureSpec", "declare"]
+
+SCHEMA_VERSION = 1
+ALL = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
+NO_FOREX = (AssetClass.STOCK, AssetClass.CRYPTO)
+BAR_FIELDS = ("open", "high", "low", "close", "volume")
+# How a value moves when all prices (or volumes) of the instrument are multiplied by a constant.
+SCALES = ("free", "price", "price_change", "volume")
+_CLOCK_FIELDS = (
+    ("close",),
+    ("close", "high", "low"),
+    ("close", "high", "low", "open"),
+    ("close", "volume"),
+    ("close", "volume"),
+    ("close", "high", "low", "volume"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature (FEAT-08).
+
+    Attributes
+    ----------
+    type : FEAT-05; decides nothing but the normaliser
+    inputs : bar fields, "reference:<name>", "given:<name>" or "calendar:<name>"
+    frame : "base" = the frame of the panel
+    warm_up : bars of the instrument until the first value
+    delay_bars : availability delay beyond the bar's own
+    missing : what an absent value means
+    normaliser : "standard" (fold-fitted) or "none"
+    critical : a missing one lowers a signal (FEAT-03)
+    known_in_advance : known for future bars
+    scope : "lane" (the instrument alone), "row" (others take part) or "book" (an event stream)
+    memory : "finite", "recursive" or "cumulative"
+    source : requirement id
+    expression : the formula
+    scale : "free"; "price" (a level), "price_change" (a difference of prices) or "volume" move with their units
+    display_factor : what screens multiply the value by (100 for an index that tradition shows as 0 to 100)
+    model_expression : the formula whose value a model sees: a ratio to the close, or to the mean volume of 20 bars,
+        where the scale is not free
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    group: str
+    type: str
+    asset_classes: tuple[AssetClass, ...]
+    inputs: tuple[str, ...]
+    parameters: tuple[float, ...]
+    warm_up: int
+    description: str
+    critical: bool
+    scope: str
+    memory: str
+    source: str
+    expression: Expression
+    model_expression: Expression
+    scale: str = "free"
+    display_factor: float = 1.0
+    normaliser: str = "standard"
+    known_in_advance: bool = False
+    frame: str = "base"
+    delay_bars: int = 0
+    missing: str = "NaN until warm, where an input is absent, and where the instrument has no bar"
+    schema_version: int = SCHEMA_VERSION
+
+
+def _inputs(expression: Expression) -> tuple[str, ...]:
+    """Return what an expression reads, from the clocks and bar rows it uses."""
+    fields: set[str] = set()
+    outside: set[str] = set()
+
+    def add_series(series: Series) -> None:
+        if series.kind in {"reference", "calendar"}:
+            outside.add(f"{series.kind}:{series.name}")
+        elif series.source is not None:
+            fields.update(_inputs(series.source))
+
+    if isinstance(expression, Cross):
+        if isinstance(expression.source, Series):
+            add_series(expression.source)
+        else:
+            fields.update(_inputs(expression.source))
+        return (*sorted(fields), *sorted(outside))
+    for n in nodes_of(expression):
+        if n is not BAR and isinstance(n.clock, int) and n.op != "series":
+            fields.update(_CLOCK_FIELDS[n.clock])
+        fields.update(BAR_FIELDS[ref.index] for ref in n.inputs if ref.node == BAR)
+        if n.series is not None:
+            add_series(n.series)
+        if n.op == "given":
+            outside.add(f"given:{n.name}")
+    return (*sorted(fields), *sorted(outside))
+
+
+def _model_form(expression: Expression, scale: str) -> Expression:
+    """Return a formula that no unit moves (NORM-03, NORM-05)."""
+    if scale == "free":
+        return expression
+    if not isinstance(expression, Ref):
+        raise TypeError("a cross-sectional feature cannot carry units")
+    if scale == "volume":
+        usual = node("rolling_mean", VOLUME, clock=3, window=20, needs=20, history=20, states=2).out
+        return node("divide", expression, usual, real=float("nan")).out
+    share = node("divide", expression, CLOSE, real=float("nan")).out
+    return share if scale == "price_change" else node("add", share, real=-1.0).out
+
+
+def declare(
+    name: str,
+    expression: Expression,
+    description: str,
+    source: str,
+    *,
+    group: str,
+    type_: str = "indicator",
+    aliases: tuple[str, ...] = (),
+    parameters: tuple[float, ...] = (),
+    classes: tuple[AssetClass, ...] = ALL,
+    critical: bool = False,
+    scale: str = "free",
+    display_factor: float = 1.0,
+) -> FeatureSpec:
+    """Return one row of the catalogue; everything else about it follows from the formula.
+
+    Raises
+    ------
+    ValueError
+        If the scale is unknown.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"feature {name}: unknown scale {scale!r}, known: {', '.join(SCALES)}")
+    inputs = _inputs(expression)
+    calendar = all(i.startswith("calendar:") for i in inputs)
+    alone = not isinstance(expression, Cross) and not any(n.series for n in nodes_of(expression))
+    return FeatureSpec(
+        name,
+        aliases,
+        group,
+        type_,
+        classes,
+        inputs,
+        parameters,
+        0 if calendar else ready_of(expression),
+        description,
+        critical,
+        "lane" if alone else "row",
+        memory_of(expression),
+        source,
+        expression,
+        _model_form(expression, scale),
+        scale=scale,
+        display_factor=display_factor,
+        normaliser="none" if type_ in {"cyclic", "flag", "category"} else "standard",
+        known_in_advance=calendar,
+    )
