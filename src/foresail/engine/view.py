@@ -1,11 +1,16 @@
 """The as-of view: what a strategy sees at one decision. It hands out the past and raises when asked for more.
 
 An instrument is part of it from its first bar on: the list of who will be listed later is news from the future too.
+
+The panels of the whole run are not attributes of the view: they live inside one function that answers questions about
+the past, and everything it hands out is a copy. A strategy that digs them out of that function's internals breaks no
+lock, since it runs in the same process; it is found by the perturbed-future canary, because its decisions change.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,44 +23,109 @@ from foresail.domain.panel import Panel
 
 __all__ = ["AsOfView"]
 
+_WITHHELD = ("whole_bars", "whole_features", "block", "reference")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class AsOfView:
     """The market as it was known at ``position`` (implements ``protocols.MarketView``).
 
-    Attributes
+    Parameters
     ----------
     whole_bars, whole_features : panels of the run; only rows up to ``position`` ever leave this object
     index : row of ``block`` that stands at this position, -1 where none was issued
     reference : name -> (T,) value known at each row
+    blocked : instruments that may not be traded now
     """
 
-    position: int
-    cause: str
-    whole_bars: Panel
-    whole_features: Panel
-    block: ForecastBlock | None
-    index: int
-    reference: dict[str, FloatArray]
-    holdings: Account
-    blocked: frozenset[InstrumentId] = frozenset()
+    __slots__ = ("_ask_bars", "_ask_fact", "_ask_features", "_ask_forecast", "_facts")
+
+    def __init__(
+        self,
+        *,
+        position: int,
+        cause: str,
+        whole_bars: Panel,
+        whole_features: Panel,
+        block: ForecastBlock | None,
+        index: int,
+        reference: Mapping[str, FloatArray],
+        holdings: Account,
+        blocked: frozenset[InstrumentId] = frozenset(),
+    ) -> None:
+        bars = whole_bars
+        known: BoolArray = np.asarray(bars.present[:, : position + 1].any(axis=1))
+
+        def ask_bars(frame: str, n: int) -> Panel:
+            if frame != bars.frame:
+                raise UnknownNameError("frame", frame, [bars.frame])
+            if n < 1:
+                raise LookAheadError(
+                    f"bars({frame!r}, {n}) asks for bars that have not closed", hint="ask for n >= 1 past bars"
+                )
+            return _part(bars, known, max(0, position + 1 - n), position + 1)
+
+        def ask_features() -> Panel:
+            return _part(whole_features, known, position, position + 1)
+
+        def ask_forecast() -> Forecast | None:
+            return None if block is None or index < 0 or not block.model[index] else _forecast(block, index, known)
+
+        def ask_fact(kind: str) -> float:
+            series = reference.get(kind)
+            return float("nan") if series is None else float(series[position])
+
+        here = bars.present[:, position]
+        names = tuple(name for name, there in zip(bars.instruments, here, strict=True) if there and name not in blocked)
+        self._ask_bars: Callable[[str, int], Panel] = ask_bars
+        self._ask_features: Callable[[], Panel] = ask_features
+        self._ask_forecast: Callable[[], Forecast | None] = ask_forecast
+        self._ask_fact: Callable[[str], float] = ask_fact
+        self._facts = (int(bars.available_at[position]), position, cause, names, bars.frame, holdings)
+
+    def __getattr__(self, name: str) -> object:
+        """Say what a view has; reached only for names that it does not have.
+
+        Raises
+        ------
+        LookAheadError
+            For the panels of the whole run.
+        AttributeError
+            For any other name.
+        """
+        if name in _WITHHELD:
+            raise LookAheadError(
+                f"view.{name} is the whole run, its future included: a strategy sees the past only",
+                hint="ask view.bars(frame, n), view.features(), view.forecast() or view.facts(name)",
+            )
+        raise AttributeError(
+            f"a view has no {name!r}; it has now, position, cause, instruments, frame, bars, features, forecast, facts "
+            "and account"
+        )
 
     @property
     def now(self) -> int:
         """Decision time, ns UTC."""
-        return int(self.whole_bars.available_at[self.position])
+        return self._facts[0]
+
+    @property
+    def position(self) -> int:
+        """Number of bars of the set that closed before the newest one."""
+        return self._facts[1]
+
+    @property
+    def cause(self) -> str:
+        """Name of the timer that asks."""
+        return self._facts[2]
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
         """Instruments with a bar at this decision that may be traded."""
-        here = self.whole_bars.present[:, self.position]
-        names = self.whole_bars.instruments
-        return tuple(name for name, there in zip(names, here, strict=True) if there and name not in self.blocked)
+        return self._facts[3]
 
     @property
     def frame(self) -> str:
         """Frame of the bars."""
-        return self.whole_bars.frame
+        return self._facts[4]
 
     def bars(self, frame: str, n: int) -> Panel:
         """Return the last ``n`` closed bars, the newest being the one just closed.
@@ -67,49 +137,45 @@ class AsOfView:
         LookAheadError
             If ``n`` is negative or zero: the future has no bars here.
         """
-        if frame != self.whole_bars.frame:
-            raise UnknownNameError("frame", frame, [self.whole_bars.frame])
-        if n < 1:
-            raise LookAheadError(
-                f"bars({frame!r}, {n}) asks for bars that have not closed", hint="ask for n >= 1 past bars"
-            )
-        return self._listed(self.whole_bars.cut(max(0, self.position + 1 - n), self.position + 1))
+        return self._ask_bars(frame, n)
 
     def features(self) -> Panel:
         """Return the newest feature row of every instrument listed by now, (N, 1, F)."""
-        return self._listed(self.whole_features.cut(self.position, self.position + 1))
+        return self._ask_features()
 
     def forecast(self) -> Forecast | None:
         """Return the forecast issued at this decision, None while no model is fitted."""
-        if self.block is None or self.index < 0 or not self.block.model[self.index]:
-            return None
-        known = self._is_listed()
-        return Forecast(
-            values=self.block.values[known, self.index],
-            issued_at=int(self.block.issued_at[self.index]),
-            instruments=tuple(name for name, there in zip(self.block.instruments, known, strict=True) if there),
-            targets=self.block.targets,
-            horizons=self.block.horizons,
-            levels=self.block.levels,
-            model=self.block.model[self.index],
-        )
+        return self._ask_forecast()
 
     def facts(self, kind: str) -> float:
         """Return the newest value of a reference series, NaN where none is known."""
-        series = self.reference.get(kind)
-        return float("nan") if series is None else float(series[self.position])
+        return self._ask_fact(kind)
 
     def account(self) -> Account:
         """Return cash, equity and positions at the last close."""
-        return self.holdings
+        return self._facts[5]
 
-    def _is_listed(self) -> BoolArray:
-        """Return which instruments of the run have had a bar by now, (N,)."""
-        listed: BoolArray = np.asarray(self.whole_bars.present[:, : self.position + 1].any(axis=1))
-        return listed
 
-    def _listed(self, panel: Panel) -> Panel:
-        known = self._is_listed()
-        if known.all():
-            return panel
-        return panel.select([name for name, there in zip(panel.instruments, known, strict=True) if there])
+def _forecast(block: ForecastBlock, index: int, known: BoolArray) -> Forecast:
+    return Forecast(
+        values=block.values[known, index],
+        issued_at=int(block.issued_at[index]),
+        instruments=tuple(name for name, there in zip(block.instruments, known, strict=True) if there),
+        targets=block.targets,
+        horizons=block.horizons,
+        levels=block.levels,
+        model=block.model[index],
+    )
+
+
+def _part(panel: Panel, known: BoolArray, first: int, last: int) -> Panel:
+    """Return rows ``first <= t < last`` of the known instruments as copies that lead back to nothing."""
+    return replace(
+        panel,
+        values=panel.values[known, first:last].copy(),
+        present=panel.present[known, first:last].copy(),
+        start=panel.start[first:last].copy(),
+        end=panel.end[first:last].copy(),
+        available_at=panel.available_at[first:last].copy(),
+        instruments=tuple(name for name, there in zip(panel.instruments, known, strict=True) if there),
+    )
