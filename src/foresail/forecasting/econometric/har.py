@@ -121,7 +121,7 @@ def cross_terms(log_variance: FloatArray, *, span: int = 5, delay: int = 1) -> t
 
 
 def ahead(values: FloatArray, horizon: int) -> FloatArray:
-    """Return (N, T) of the value ``horizon`` rows later, NaN where that row does not exist: a target, never an input."""
+    """Return (N, T) of the value ``horizon`` rows later, NaN where there is no such row: a target, never an input."""
     out = np.full(values.shape, np.nan)
     out[:, : max(values.shape[1] - horizon, 0)] = values[:, horizon:]
     return out
