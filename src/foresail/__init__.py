@@ -19,19 +19,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foresail.evaluation.forecast_judge import ForecastJudgeSettings
+    from foresail.evaluation.forecast_table import TableOptions
     from foresail.evaluation.judge import JudgeSettings
-    from foresail.service.calls import Judgement, RunResult, Verification, demo, judge, run, verify
+    from foresail.service.calls import (
+        Judgement,
+        RunResult,
+        Verification,
+        demo,
+        judge,
+        judge_forecasts,
+        judge_returns,
+        run,
+        verify,
+    )
 
-__all__ = ["JudgeSettings", "Judgement", "RunResult", "Verification", "__version__", "demo", "judge", "run", "verify"]
+__all__ = [
+    "ForecastJudgeSettings",
+    "JudgeSettings",
+    "Judgement",
+    "RunResult",
+    "TableOptions",
+    "Verification",
+    "__version__",
+    "demo",
+    "judge",
+    "judge_forecasts",
+    "judge_returns",
+    "run",
+    "verify",
+]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ForecastJudgeSettings": "foresail.evaluation.forecast_judge",
+    "JudgeSettings": "foresail.evaluation.judge",
+    "TableOptions": "foresail.evaluation.forecast_table",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'foresail' has no attribute {name!r}; it has {', '.join(__all__)}")
-    home = "foresail.evaluation.judge" if name == "JudgeSettings" else "foresail.service.calls"
-    value = getattr(import_module(home), name)
+    value = getattr(import_module(_HOMES.get(name, "foresail.service.calls")), name)
     globals()[name] = value
     return value
 

@@ -10,6 +10,7 @@ import typer
 
 from foresail import __version__
 from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_usage
+from foresail.cli.judge import judge_command
 
 __all__ = ["app", "main"]
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 _new_app = typer.Typer(no_args_is_help=True, help="Write a starting point for a plug-in.", rich_markup_mode=None)
 app.add_typer(_new_app, name="new")
+app.command("judge")(judge_command)
 
 # The command-line library keeps its errors in a private package; a public one of them leads to their common parent.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -168,49 +170,6 @@ def _fetch(
 
         request = FetchRequest(source=source, symbols=symbols, universe=universe, since=since, name=name)
         return _leave(fetch_set(request, progress=Progress()))
-
-    execute(work, as_json=as_json)
-
-
-@app.command("judge")
-def _judge(
-    file: Annotated[
-        Path, typer.Argument(help="CSV of returns, equity or trades; exports of vectorbt, backtesting.py, freqtrade.")
-    ],
-    *,
-    trials: Annotated[int, typer.Option("--trials", min=1, help="How many variants were tried, this one included.")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="auto, returns, equity, backtesting, vectorbt or freqtrade.")
-    ] = "auto",
-    bars_per_year: Annotated[
-        float | None, typer.Option("--bars-per-year", help="For example 252; left out: measured from the dates.")
-    ] = None,
-    universe: Annotated[
-        str, typer.Option("--universe", help="How the names were chosen: point_in_time, hindsight or unknown.")
-    ] = "unknown",
-    price_basis: Annotated[
-        str, typer.Option("--price-basis", help="raw, split_adjusted, total_return or unknown.")
-    ] = "unknown",
-    zero_is_fair: Annotated[
-        bool, typer.Option("--zero-is-fair", help="0 is the right comparator, as for a market-neutral strategy.")
-    ] = False,
-    seed: _Seed = None,
-    as_json: _Json = False,
-) -> None:
-    """Give the verdict on results made elsewhere."""
-
-    def work() -> tuple[Any, list[str], int]:
-        from foresail.evaluation.judge import JudgeSettings
-        from foresail.service.judging import judge_results
-
-        settings = JudgeSettings(
-            bars_per_year=bars_per_year,
-            universe_basis=universe,
-            price_basis=price_basis,
-            zero_is_fair=zero_is_fair,
-            seed=0 if seed is None else seed,
-        )
-        return _leave(judge_results(file, trials=trials, kind=kind, settings=settings))
 
     execute(work, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Reads results that were made elsewhere: return or equity files, and trade lists of three known tools.
+"""Reads results that were made elsewhere: return or equity files, variants side by side, trade lists of three tools.
 
 1. Read the table (CSV with comma, semicolon or tab; freqtrade's JSON too) as text.
 2. Recognise the form by its columns; what fits none is refused together with the known forms.
@@ -30,11 +30,13 @@ _DATE_NAMES = ("date", "datetime", "time", "timestamp", "")  # "" = the unnamed 
 _IGNORED = ("drawdownpct", "drawdownduration")  # the rest of backtesting.py's equity curve
 KINDS: dict[str, str] = {
     "returns": "date, return [, benchmark] [, cost]: fractions per bar",
+    "variants": "date, return_NAME for each variant (any name when asked for) [, return] [, benchmark] [, cost]",
     "equity": "date, equity [, benchmark] [, cost]: account value per bar, benchmark as a level too",
     "backtesting": "backtesting.py trades: Size, EntryPrice, PnL, ReturnPct, EntryTime, ExitTime [, Commission]",
     "vectorbt": "vectorbt trades.records_readable: Size, Avg Entry Price, PnL, Return, Entry and Exit Timestamp",
     "freqtrade": "freqtrade trades (CSV or backtest JSON): profit_ratio, open_date, close_date [, fee_open, fee_close]",
 }
+_VARIANT = "return_"
 _TRADE_COLUMNS: dict[str, tuple[str, ...]] = {
     "backtesting": ("ReturnPct", "EntryTime", "ExitTime"),
     "vectorbt": ("Return", "Entry Timestamp", "Exit Timestamp"),
@@ -54,6 +56,7 @@ class ForeignResult:
     returns : (T,), net simple return per bar
     benchmark, cost : (T,), or None where the file has none; cost is a fraction of equity, already deducted
     notes : plain sentences on what was assumed
+    variants : (name, (T,) returns) of every variant of the file, the judged one included; empty for one series
     """
 
     kind: str
@@ -64,6 +67,7 @@ class ForeignResult:
     cost: FloatArray | None
     trades: TradeStatistics | None
     notes: tuple[str, ...]
+    variants: tuple[tuple[str, FloatArray], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def read_foreign(path: Path, *, kind: str = "auto") -> ForeignResult:
     if kind != "auto" and kind not in KINDS:
         raise UnknownNameError("kind of result", kind, ("auto", *KINDS))
     table = _read_table(path)
-    found = _recognise(table)
+    found = _recognise(table, kind)
     if found is None or kind not in ("auto", found):
         wanted = "a known form" if kind == "auto" else f"the form {kind!r}"
         forms = "".join(f"\n  {name}: {form}" for name, form in KINDS.items())
@@ -138,6 +142,8 @@ def read_foreign(path: Path, *, kind: str = "auto") -> ForeignResult:
             column=_stranger(table),
             hint="rename the columns, or write a CSV with the columns date and return",
         )
+    if found == "variants":
+        return _read_variants(table)
     return _read_series(table, found) if found in ("returns", "equity") else _read_trades(table, found)
 
 
@@ -194,7 +200,9 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _recognise(table: _Table) -> str | None:
+def _recognise(table: _Table, asked: str) -> str | None:
+    if len(_variant_columns(table, asked)) > 1:
+        return "variants"
     for kind, needed in _TRADE_COLUMNS.items():
         if all(column in table.columns for column in needed):
             return kind
@@ -207,6 +215,59 @@ def _recognise(table: _Table) -> str | None:
     return None
 
 
+def _variant_columns(table: _Table, asked: str) -> list[str]:
+    """Return the columns that hold one variant each; any name will do where variants were asked for."""
+    lower = {column.lower(): column for column in table.columns}
+    if asked == "variants":
+        others = {*_DATE_NAMES, "benchmark", "cost"}
+        return [column for name, column in lower.items() if name not in others]
+    named = [column for name, column in lower.items() if name.startswith(_VARIANT)]
+    known = {*_DATE_NAMES, "return", "benchmark", "cost", *(name.lower() for name in named)}
+    if asked != "auto" or not named or not set(lower) <= known:
+        return []
+    return [*([lower["return"]] if "return" in lower else []), *named]
+
+
+def _read_variants(table: _Table) -> ForeignResult:
+    """Return variants side by side: ``return`` is the judged one, else the one with the highest Sharpe ratio."""
+    by_name = {column.lower(): column for column in table.columns}
+    date_column = next((by_name[name] for name in _DATE_NAMES if name in by_name), None)
+    if date_column is None:
+        raise DataError(f"{table.file}: expected a column date beside the variants", file=table.file, column="date")
+    notes: list[str] = []
+    times, order = _ordered(table, date_column, notes)
+    names = _variant_columns(table, "auto") or _variant_columns(table, "variants")
+    columns = {name: _as_returns(table, name, "returns")[order] for name in names}
+    chosen = by_name.get("return")
+    if chosen is None:
+        spread = {name: float(values.std()) for name, values in columns.items()}
+        chosen = max(names, key=lambda name: float(columns[name].mean()) / spread[name] if spread[name] > 0 else -1e9)
+        notes.append(f"{chosen} has the highest Sharpe ratio of the file and is judged, as one would have chosen it")
+    return ForeignResult(
+        kind="variants",
+        rows=table.rows,
+        times=tuple(times[i] for i in order),
+        returns=columns[chosen],
+        benchmark=_as_returns(table, by_name["benchmark"], "returns")[order] if "benchmark" in by_name else None,
+        cost=_costs(table, by_name["cost"])[order] if "cost" in by_name else None,
+        trades=None,
+        notes=tuple(notes),
+        variants=tuple((name, columns[name]) for name in names),
+    )
+
+
+def _ordered(table: _Table, date_column: str, notes: list[str]) -> tuple[list[datetime], IntArray]:
+    """Return the times of the rows, and the rows in order of time; a time that stands twice is refused."""
+    times = table.times(date_column)
+    order = np.array(sorted(range(table.rows), key=times.__getitem__))
+    if not np.array_equal(order, np.arange(table.rows)):
+        notes.append("the rows were not in order of time and were sorted")
+    for earlier, later in pairwise(order):
+        if times[earlier] == times[later]:
+            raise table.error("this time stands in the file twice", row=int(later) + 1, column=date_column)
+    return times, order
+
+
 def _stranger(table: _Table) -> str | None:
     """Return the first column that no plain form knows."""
     known = {*_DATE_NAMES, *_IGNORED, "return", "equity", "benchmark", "cost"}
@@ -217,14 +278,8 @@ def _read_series(table: _Table, kind: str) -> ForeignResult:
     by_name = {column.lower(): column for column in table.columns}
     main = "return" if kind == "returns" else "equity"
     date_column = next(by_name[name] for name in _DATE_NAMES if name in by_name)
-    times = table.times(date_column)
-    notes = []
-    order = np.array(sorted(range(table.rows), key=times.__getitem__))
-    if not np.array_equal(order, np.arange(table.rows)):
-        notes.append("the rows were not in order of time and were sorted")
-    for earlier, later in pairwise(order):
-        if times[earlier] == times[later]:
-            raise table.error("this time stands in the file twice", row=int(later) + 1, column=date_column)
+    notes: list[str] = []
+    times, order = _ordered(table, date_column, notes)
     columns = {
         name: _as_returns(table, by_name[name], kind)[order]
         if kind == "returns"

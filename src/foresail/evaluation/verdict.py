@@ -43,6 +43,12 @@ DEFLATED_SHARPE_ASKED = 0.95
 OVERFITTING_LIMIT = 0.20
 DETECTABLE_SHARPE_LIMIT = 1.0  # annualised
 _SHORTEST_BLOCK = 5  # bars: the holding period of the default strategy
+_WHEN = {"included": "After costs", "none": "Before costs", "unknown": "As given, with costs or without,"}
+_UNTESTED = {
+    "included": "What the costs were is unknown, so the result at twice the cost cannot be tested.",
+    "none": "The returns hold no costs: after costs they are lower, and nobody has tested by how much.",
+    "unknown": "It is not known whether the returns hold costs, so the result at twice the cost cannot be tested.",
+}
 _ROUNDING = 1e-12  # fraction per bar, far below a cent on any account
 _MOST_BLOCKS = 1000  # longer records are cut into longer blocks: no precision is lost, time and memory are saved
 
@@ -62,6 +68,7 @@ class VerdictInputs:
     probability_of_overfitting : None where it is not defined
     trades : closed trades after costs, for the targets that are shown
     zero_is_fair : the user declares that 0 is the fair comparator (a market-neutral strategy)
+    costs : what ``net`` holds: "included", "none", or "unknown"
     """
 
     net: FloatArray
@@ -77,6 +84,7 @@ class VerdictInputs:
     trades: TradeStatistics | None = None
     zero_is_fair: bool = False
     seed: int = 0
+    costs: str = "included"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def decide(inputs: VerdictInputs) -> Verdict:
         probability_of_overfitting=inputs.probability_of_overfitting,
     )
     against = "1/N of the same names" if inputs.benchmark is not None else "zero"
-    findings = _findings(intervals, honesty, against)
+    findings = _findings(intervals, honesty, against, _WHEN[inputs.costs])
     blockers = _blockers(inputs)
     word = _word(inputs, findings, blockers, honesty, intervals[0])
     return Verdict(
@@ -156,10 +164,10 @@ def _interval_text(interval: Interval) -> str:
     return f"95 % interval {_percent(interval.low)} to {_percent(interval.high)}"
 
 
-def _findings(intervals: list[Interval], honesty: Honesty, against: str) -> list[_Finding]:
+def _findings(intervals: list[Interval], honesty: Honesty, against: str, once: str) -> list[_Finding]:
     """Return the rules of *evidence* in their order, each with its sentence."""
     result = []
-    for interval, when in zip(intervals, ("After costs", "At twice the cost"), strict=False):
+    for interval, when in zip(intervals, (once, "At twice the cost"), strict=False):
         passed = interval.low > 0.0
         sense = "above" if interval.value >= 0.0 else "below"
         place = "lies above 0" if passed else ("lies below 0" if interval.high < 0.0 else "contains 0")
@@ -223,7 +231,7 @@ def _blockers(inputs: VerdictInputs) -> list[str]:
     if inputs.benchmark is None and not inputs.zero_is_fair:
         result.append("1/N of the same names is missing: measured against zero, a rising market looks like skill.")
     if inputs.net_2x is None:
-        result.append("The cost is unknown, so the result at twice the cost cannot be tested.")
+        result.append(_UNTESTED[inputs.costs])
     unjudged = [canary.name for canary in inputs.canaries if not canary.judged]
     if unjudged:
         result.append(f"The data were too few for these canaries to fail: {', '.join(unjudged)}.")

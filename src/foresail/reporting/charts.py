@@ -16,14 +16,29 @@ from markupsafe import Markup
 
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.runs import Interval
-from foresail.reporting.axes import Scale, linear_ticks, log_ticks, thin, time_ticks
+from foresail.reporting.axes import Scale, linear_ticks, log_ticks, time_ticks
 from foresail.reporting.figures import decimal, percent, price
 from foresail.reporting.model import CoverageRow, Fan, Series
+from foresail.reporting.svg import (
+    BOTTOM,
+    LEFT,
+    NARROW,
+    RIGHT,
+    TOP,
+    WIDE,
+    area,
+    dot,
+    drawing,
+    empty_drawing,
+    label,
+    line,
+    padded,
+    segment,
+    time_axis,
+    y_axis,
+)
 
 __all__ = ["Bar", "bar_chart", "both_widths", "coverage_chart", "drawdown_chart", "fan_chart", "line_chart", "short"]
-
-_WIDE, _NARROW = 880, 330  # px
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26  # px around the plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,7 @@ class Bar:
 
 def both_widths(draw: Callable[[int], Markup]) -> Markup:
     """Return a chart drawn for wide and for narrow screens."""
-    parts = [Markup('<div class="{}">{}</div>').format(n, draw(w)) for n, w in (("wide", _WIDE), ("narrow", _NARROW))]
+    parts = [Markup('<div class="{}">{}</div>').format(n, draw(w)) for n, w in (("wide", WIDE), ("narrow", NARROW))]
     return Markup("").join(parts)
 
 
@@ -60,68 +75,66 @@ def line_chart(end: TimeArray, series: Sequence[Series], *, unit: str, width: in
     unit : of the values, printed above the axis
     width : px
     """
-    height = 320 if width == _WIDE else 230
+    height = 320 if width == WIDE else 230
     finite = np.concatenate([s.values[np.isfinite(s.values)] for s in series])
     if len(end) < 2 or len(finite) == 0:
-        return _empty(width, "fewer than two bars")
+        return empty_drawing(width, "fewer than two bars")
     low, high = float(finite.min()), float(finite.max())
     is_log = low > 0 and high / low > 3
-    low, high = (low / 1.04, high * 1.04) if is_log else _padded(low, high)
-    y = Scale(low, high, height - _BOTTOM, _TOP + 12, is_log=is_log)
-    x = Scale(float(end[0]), float(end[-1]), _LEFT, width - _RIGHT)
+    low, high = (low / 1.04, high * 1.04) if is_log else padded(low, high)
+    y = Scale(low, high, height - BOTTOM, TOP + 12, is_log=is_log)
+    x = Scale(float(end[0]), float(end[-1]), LEFT, width - RIGHT)
     ticks = log_ticks(low, high) if is_log else linear_ticks(low, high)
-    parts = [_y_axis(y, [(t, short(t)) for t in ticks], width), _time_axis(x, end, width, height)]
-    label = f"{unit}, log scale" if is_log else unit
-    parts.append(_text(0, _TOP - 2, label, "unit"))
-    parts += [_line(x, y, end, s.values, f"line s-{s.key}") for s in reversed(series)]
-    return _svg(width, height, f"Equity over time in {label}: " + ", ".join(s.label for s in series), parts)
+    parts = [y_axis(y, [(t, short(t)) for t in ticks], width), time_axis(x, end, width, height)]
+    said = f"{unit}, log scale" if is_log else unit
+    parts.append(label(0, TOP - 2, said, "unit"))
+    parts += [line(x, y, end, s.values, f"line s-{s.key}") for s in reversed(series)]
+    return drawing(width, height, f"Equity over time in {said}: " + ", ".join(s.label for s in series), parts)
 
 
 def drawdown_chart(end: TimeArray, series: Sequence[Series], *, width: int) -> Markup:
     """Return the fall below the highest equity so far: an area for the first series, lines for the others."""
-    height = 170 if width == _WIDE else 140
+    height = 170 if width == WIDE else 140
     falls = [Series(s.key, s.label, _drawdown(s.values)) for s in series]
     lows = [float(np.nanmin(f.values)) for f in falls if np.isfinite(f.values).any()]
     if len(end) < 2 or not lows:
-        return _empty(width, "fewer than two bars")
+        return empty_drawing(width, "fewer than two bars")
     low = min(-0.01, min(lows) * 1.05)
-    y = Scale(low, 0.0, height - _BOTTOM, _TOP + 10)
-    x = Scale(float(end[0]), float(end[-1]), _LEFT, width - _RIGHT)
+    y = Scale(low, 0.0, height - BOTTOM, TOP + 10)
+    x = Scale(float(end[0]), float(end[-1]), LEFT, width - RIGHT)
     ticks = linear_ticks(low, 0.0, 5)
-    parts = [_y_axis(y, [(t, percent(t, 0)) for t in ticks], width), _time_axis(x, end, width, height)]
-    parts.append(_area(x, y, end, falls[0].values, f"area s-{falls[0].key}"))
-    parts += [_line(x, y, end, f.values, f"line thin s-{f.key}") for f in reversed(falls)]
-    return _svg(width, height, "Drawdown: fall below the highest equity so far", parts)
+    parts = [y_axis(y, [(t, percent(t, 0)) for t in ticks], width), time_axis(x, end, width, height)]
+    parts.append(area(x, y, end, falls[0].values, f"area s-{falls[0].key}"))
+    parts += [line(x, y, end, f.values, f"line thin s-{f.key}") for f in reversed(falls)]
+    return drawing(width, height, "Drawdown: fall below the highest equity so far", parts)
 
 
 def fan_chart(fan: Fan, *, width: int) -> Markup:
     """Return the newest closes and the forecast quantiles ahead, as bands around the median."""
-    height = 280 if width == _WIDE else 220
+    height = 280 if width == WIDE else 220
     ahead = max((1, *fan.horizons))
-    shown = min(len(fan.history), max(30, 12 * ahead) if width == _WIDE else max(20, 8 * ahead))
+    shown = min(len(fan.history), max(30, 12 * ahead) if width == WIDE else max(20, 8 * ahead))
     history = fan.history[-shown:]
     values = np.concatenate([history, fan.quantiles.ravel(), fan.realised])
     values = values[np.isfinite(values)]
     if len(history) == 0 or len(values) == 0:
-        return _empty(width, "no closes")
-    low, high = _padded(float(values.min()), float(values.max()))
-    y = Scale(low, high, height - _BOTTOM, _TOP + 12)
+        return empty_drawing(width, "no closes")
+    low, high = padded(float(values.min()), float(values.max()))
+    y = Scale(low, high, height - BOTTOM, TOP + 12)
     # The axis counts bars, and gives the future a third of the width: a fan of five bars beside years cannot be seen.
-    issued = _LEFT + (width - _LEFT - _RIGHT) * 0.62
-    past = Scale(0.0, max(1.0, len(history) - 1.0), _LEFT, issued)
-    future = Scale(0.0, float(ahead), issued, width - _RIGHT - 46)
-    parts = [_y_axis(y, [(t, price(t)) for t in linear_ticks(low, high, 5)], width)]
-    parts.append(_text(0, _TOP - 2, fan.unit, "unit"))
+    issued = LEFT + (width - LEFT - RIGHT) * 0.62
+    past = Scale(0.0, max(1.0, len(history) - 1.0), LEFT, issued)
+    future = Scale(0.0, float(ahead), issued, width - RIGHT - 46)
+    parts = [y_axis(y, [(t, price(t)) for t in linear_ticks(low, high, 5)], width)]
+    parts.append(label(0, TOP - 2, fan.unit, "unit"))
     parts += _fan_axis(fan, shown, (past, future), height)
     parts += _fan_bands(fan, float(history[-1]), future, y)
     steps = np.arange(len(history), dtype=np.int64)
-    parts.append(_line(past, y, steps, history, "line s-ink"))
+    parts.append(line(past, y, steps, history, "line s-ink"))
     for i, value in enumerate(fan.realised):
         if np.isfinite(value):
-            parts.append(
-                _dot(future(i + 1.0), y(float(value)), "dot s-one_over_n", f"came true: {price(float(value))}")
-            )
-    return _svg(width, height, f"Forecast of {fan.label} with ranges", parts)
+            parts.append(dot(future(i + 1.0), y(float(value)), "dot s-one_over_n", f"came true: {price(float(value))}"))
+    return drawing(width, height, f"Forecast of {fan.label} with ranges", parts)
 
 
 def bar_chart(rows: Sequence[Bar], *, unit: str, width: int) -> Markup:
@@ -131,122 +144,53 @@ def bar_chart(rows: Sequence[Bar], *, unit: str, width: int) -> Markup:
     ----------
     unit : "percent" (values are fractions) or "number"
     """
-    widest, value_width, step = (150, 190, 26) if width == _WIDE else (112, 58, 24)
+    widest, value_width, step = (150, 190, 26) if width == WIDE else (112, 58, 24)
     label_width = min(widest, 18 + 6.6 * max((len(r.label) for r in rows), default=0))  # 6.6 px a character
     show: Callable[[float], str] = (lambda v: percent(v, _digits(rows))) if unit == "percent" else decimal
     finite = [v for r in rows for v in (r.value.value, r.value.low, r.value.high) if math.isfinite(v)]
     if not finite:
-        return _empty(width, "no figures")
-    low, high = _padded(min(0.0, *finite), max(0.0, *finite))
-    height = _TOP + step * len(rows) + _BOTTOM
+        return empty_drawing(width, "no figures")
+    low, high = padded(min(0.0, *finite), max(0.0, *finite))
+    height = TOP + step * len(rows) + BOTTOM
     x = Scale(low, high, label_width, width - value_width)
     parts = []
-    ticks = linear_ticks(low, high, 6 if width == _WIDE else 4)
+    ticks = linear_ticks(low, high, 6 if width == WIDE else 4)
     for tick in ticks:
         style = "zero" if tick == 0 else "grid"
-        parts.append(_segment(x(tick), _TOP, x(tick), height - _BOTTOM, style))
+        parts.append(segment(x(tick), TOP, x(tick), height - BOTTOM, style))
         text = percent(tick, 0 if all(abs(100 * t - round(100 * t)) < 1e-6 for t in ticks) else 1)
-        parts.append(_text(x(tick), height - 8, text if unit == "percent" else short(tick), "tick mid"))
+        parts.append(label(x(tick), height - 8, text if unit == "percent" else short(tick), "tick mid"))
     for i, row in enumerate(rows):
-        parts += _bar(row, x, _TOP + step * (i + 0.5), show, width=width)
-    return _svg(width, height, "Bars with 95 % intervals", parts)
+        parts += _bar(row, x, TOP + step * (i + 0.5), show, width=width)
+    return drawing(width, height, "Bars with 95 % intervals", parts)
 
 
 def coverage_chart(rows: Sequence[CoverageRow], nominal: float, *, width: int) -> Markup:
     """Return the coverage of each fold, one colour a horizon, with intervals and the nominal line."""
-    height = 240 if width == _WIDE else 200
+    height = 240 if width == WIDE else 200
     folds = list(dict.fromkeys(r.fold for r in rows))
     horizons = sorted({r.horizon for r in rows})
     values = [v for r in rows for v in (r.coverage.value, r.coverage.low, r.coverage.high) if math.isfinite(v)]
     if not values:
-        return _empty(width, "no resolved forecasts")
+        return empty_drawing(width, "no resolved forecasts")
     low = max(0.0, min(nominal - 0.1, *values) - 0.02)
     high = min(1.0, max(nominal + 0.1, *values) + 0.02)
-    y = Scale(low, high, height - _BOTTOM, _TOP + 12)
-    x = Scale(-0.5, len(folds) - 0.5, _LEFT, width - _RIGHT)
-    parts = [_y_axis(y, [(t, percent(t, 0)) for t in linear_ticks(low, high, 6)], width)]
-    parts.append(_segment(_LEFT, y(nominal), width - _RIGHT, y(nominal), "nominal"))
-    parts.append(_text(0, _TOP - 2, "share of outcomes within P10 to P90", "unit"))
-    every = max(1, -(-len(folds) * 46 // (width - _LEFT - _RIGHT)))
+    y = Scale(low, high, height - BOTTOM, TOP + 12)
+    x = Scale(-0.5, len(folds) - 0.5, LEFT, width - RIGHT)
+    parts = [y_axis(y, [(t, percent(t, 0)) for t in linear_ticks(low, high, 6)], width)]
+    parts.append(segment(LEFT, y(nominal), width - RIGHT, y(nominal), "nominal"))
+    parts.append(label(0, TOP - 2, "share of outcomes within P10 to P90", "unit"))
+    every = max(1, -(-len(folds) * 46 // (width - LEFT - RIGHT)))
     for i, fold in enumerate(folds):
         if i % every == 0:
-            parts.append(_text(x(float(i)), height - 8, fold, "tick mid"))
-    spread = min(10.0, (width - _LEFT - _RIGHT) / len(folds) / (len(horizons) + 1))
+            parts.append(label(x(float(i)), height - 8, fold, "tick mid"))
+    spread = min(10.0, (width - LEFT - RIGHT) / len(folds) / (len(horizons) + 1))
     for row in rows:
         place = horizons.index(row.horizon)
         at = x(float(folds.index(row.fold))) + (place - (len(horizons) - 1) / 2) * spread
         title = f"{row.fold}, horizon {row.horizon}: {percent(row.coverage.value)} of {row.forecasts:,} forecasts"
         parts += _whisker_point(at, y, row.coverage, f"h{place % 4}", title)
-    return _svg(width, height, f"Coverage by fold, nominal {percent(nominal, 0)}", parts)
-
-
-def _svg(width: int, height: float, title: str, parts: Sequence[Markup]) -> Markup:
-    head = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">').format(width, height, title)
-    return head + Markup("").join(parts) + Markup("</svg>")
-
-
-def _empty(width: int, text: str) -> Markup:
-    return _svg(width, 60, text, [_text(width / 2, 34, f"nothing to draw: {text}", "tick mid")])
-
-
-def _text(x: float, y: float, text: str, style: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, style, text)
-
-
-def _segment(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
-    return Markup('<path d="M{:.1f} {:.1f}L{:.1f} {:.1f}" class="{}"/>').format(x1, y1, x2, y2, style)
-
-
-def _dot(x: float, y: float, style: str, title: str, radius: float = 3.5) -> Markup:
-    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{}" class="{}"><title>{}</title></circle>').format(
-        x, y, radius, style, title
-    )
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return (low if low == 0 else low - pad), (high if high == 0 else high + pad)
-
-
-def _y_axis(y: Scale, ticks: Sequence[tuple[float, str]], width: int) -> Markup:
-    lines = [_segment(_LEFT, y(t), width - _RIGHT, y(t), "grid") for t, _ in ticks]
-    labels = [_text(_LEFT - 6, y(t) + 4, label, "tick end") for t, label in ticks]
-    return Markup("").join([*lines, *labels])
-
-
-def _time_axis(x: Scale, end: TimeArray, width: int, height: int) -> Markup:
-    ticks = time_ticks(int(end[0]), int(end[-1]), 11 if width == _WIDE else 5)
-    parts = [_segment(_LEFT, height - _BOTTOM, width - _RIGHT, height - _BOTTOM, "axis")]
-    for at, label in ticks:
-        parts.append(_segment(x(at), height - _BOTTOM, x(at), height - _BOTTOM + 4, "axis"))
-        if x(at) < width - _RIGHT - 8:
-            parts.append(_text(x(at), height - 8, label, "tick mid"))
-    return Markup("").join(parts)
-
-
-def _points(x: Scale, y: Scale, at: TimeArray, values: FloatArray) -> list[list[str]]:
-    """Return runs of finite points as "x y" text, thinned; NaN parts the runs."""
-    runs: list[list[str]] = [[]]
-    for i in thin(values):
-        value = float(values[i])
-        if math.isfinite(value) and not (y.is_log and value <= 0):
-            runs[-1].append(f"{x(float(at[i])):.1f} {y(value):.1f}")
-        elif runs[-1]:
-            runs.append([])
-    return [r for r in runs if r]
-
-
-def _line(x: Scale, y: Scale, at: TimeArray, values: FloatArray, style: str) -> Markup:
-    path = "".join("M" + "L".join(run) for run in _points(x, y, at, values))
-    return Markup('<path d="{}" class="{}"/>').format(path, style)
-
-
-def _area(x: Scale, y: Scale, at: TimeArray, values: FloatArray, style: str) -> Markup:
-    path = ""
-    for run in _points(x, y, at, values):
-        first, last = run[0].split()[0], run[-1].split()[0]
-        path += f"M{first} {y(0.0):.1f}L" + "L".join(run) + f"L{last} {y(0.0):.1f}Z"
-    return Markup('<path d="{}" class="{}"/>').format(path, style)
+    return drawing(width, height, f"Coverage by fold, nominal {percent(nominal, 0)}", parts)
 
 
 def _drawdown(values: FloatArray) -> FloatArray:
@@ -260,20 +204,20 @@ def _drawdown(values: FloatArray) -> FloatArray:
 
 def _fan_axis(fan: Fan, shown: int, scales: tuple[Scale, Scale], height: int) -> list[Markup]:
     past, future = scales
-    base = height - _BOTTOM
+    base = height - BOTTOM
     first = time_ticks(int(fan.history_end[-shown]), int(fan.history_end[-1]), 3)[:3]
     ends = fan.history_end[-shown:]
-    parts = [_segment(_LEFT, base, future.last, base, "axis"), _segment(past.last, _TOP + 12, past.last, base, "zero")]
-    for at, label in first:
+    parts = [segment(LEFT, base, future.last, base, "axis"), segment(past.last, TOP + 12, past.last, base, "zero")]
+    for at, said in first:
         place = past(float(np.searchsorted(ends, at)))
         if place < past.last - 34:
-            parts.append(_text(place, height - 8, label, "tick mid"))
-    parts.append(_text(past.last, height - 8, "now", "tick mid"))
+            parts.append(label(place, height - 8, said, "tick mid"))
+    parts.append(label(past.last, height - 8, "now", "tick mid"))
     taken = [past.last]
     for horizon in reversed(fan.horizons):
         place = future(float(horizon))
         if all(abs(place - other) > 28 for other in taken):  # px: two labels side by side
-            parts.append(_text(place, height - 8, f"+{horizon}", "tick mid"))
+            parts.append(label(place, height - 8, f"+{horizon}", "tick mid"))
             taken.append(place)
     return parts
 
@@ -296,7 +240,7 @@ def _fan_bands(fan: Fan, last: float, x: Scale, y: Scale) -> list[Markup]:
     for q in {0, middle, len(fan.levels) - 1}:
         value = columns[q][-1]
         if math.isfinite(value):
-            parts.append(_text(steps[-1] + 5, y(value) + 4, f"P{100 * fan.levels[q]:.0f}", "tick"))
+            parts.append(label(steps[-1] + 5, y(value) + 4, f"P{100 * fan.levels[q]:.0f}", "tick"))
     return parts
 
 
@@ -306,10 +250,10 @@ def _digits(rows: Sequence[Bar]) -> int:
 
 
 def _bar(row: Bar, x: Scale, middle: float, show: Callable[[float], str], *, width: int) -> list[Markup]:
-    parts = [_text(x.first - 8, middle + 4, _cut(row.label, 22 if width == _WIDE else 17), "tick end")]
+    parts = [label(x.first - 8, middle + 4, _cut(row.label, 22 if width == WIDE else 17), "tick end")]
     value, low, high = row.value.value, row.value.low, row.value.high
     if not math.isfinite(value):
-        return [*parts, _text(x.last + 8, middle + 4, row.note or "too short", "tick")]
+        return [*parts, label(x.last + 8, middle + 4, row.note or "too short", "tick")]
     left, right = sorted((x(0.0), x(value)))
     title = f"{row.label}: {show(value)} {row.note}"
     parts.append(
@@ -319,11 +263,11 @@ def _bar(row: Bar, x: Scale, middle: float, show: Callable[[float], str], *, wid
     )
     text = show(value)
     if math.isfinite(low) and math.isfinite(high):
-        parts.append(_segment(x(low), middle, x(high), middle, "whisker"))
-        parts += [_segment(x(v), middle - 4, x(v), middle + 4, "whisker") for v in (low, high)]
-        if width == _WIDE:
+        parts.append(segment(x(low), middle, x(high), middle, "whisker"))
+        parts += [segment(x(v), middle - 4, x(v), middle + 4, "whisker") for v in (low, high)]
+        if width == WIDE:
             text = f"{text}  [{show(low)}, {show(high)}]"
-    parts.append(_text(x.last + 8, middle + 4, text, "value"))
+    parts.append(label(x.last + 8, middle + 4, text, "value"))
     return parts
 
 
@@ -332,8 +276,8 @@ def _whisker_point(at: float, y: Scale, value: Interval, style: str, title: str)
         return []
     parts = []
     if math.isfinite(value.low) and math.isfinite(value.high):
-        parts.append(_segment(at, y(value.low), at, y(value.high), f"whisker {style}"))
-    parts.append(_dot(at, y(value.value), f"dot {style}", title, 3.2))
+        parts.append(segment(at, y(value.low), at, y(value.high), f"whisker {style}"))
+    parts.append(dot(at, y(value.value), f"dot {style}", title, 3.2))
     return parts
 
 

@@ -7,7 +7,21 @@ import math
 from foresail.core.clock import from_ns
 from foresail.domain.runs import Interval
 
-__all__ = ["ABSENT", "bars", "count", "day", "decimal", "interval", "money", "percent", "price", "probability"]
+__all__ = [
+    "ABSENT",
+    "bars",
+    "count",
+    "day",
+    "decimal",
+    "interval",
+    "money",
+    "percent",
+    "price",
+    "probability",
+    "scientific",
+    "share",
+    "tone",
+]
 
 ABSENT = "–"
 _MINUS = "−"
@@ -71,6 +85,30 @@ def interval(value: Interval, unit: str = "percent", digits: int = 1) -> str:
     if not (math.isfinite(value.low) and math.isfinite(value.high)):
         return head
     return f"{head} [{show(value.low, digits, signed=True)}, {show(value.high, digits, signed=True)}]"
+
+
+def share(value: Interval, digits: int = 1) -> str:
+    """Return a share with its 95 % interval, without signs."""
+    if not math.isfinite(value.low):
+        return percent(value.value, digits)
+    return f"{percent(value.value, digits)} [{percent(value.low, digits)}, {percent(value.high, digits)}]"
+
+
+def scientific(value: float) -> str:
+    """Return a number of any size with three digits that matter."""
+    if not math.isfinite(value):
+        return ABSENT
+    text = f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}"
+    return text.replace("-", _MINUS)
+
+
+def tone(value: Interval) -> str:
+    """Return the colour of a bar: strong only where the interval leaves zero out."""
+    if math.isfinite(value.low) and value.low > 0:
+        return "s-net"
+    if math.isfinite(value.high) and value.high < 0:
+        return "s-bad"
+    return "s-gross"
 
 
 def bars(number: int) -> str:

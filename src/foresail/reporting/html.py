@@ -28,7 +28,7 @@ from foresail.reporting.model import (
     ReportInput,
 )
 
-__all__ = ["VERDICT_MEANINGS", "render_report"]
+__all__ = ["VERDICT_MEANINGS", "page_environment", "page_style", "render_report"]
 
 VERDICT_MEANINGS: dict[VerdictWord, str] = {
     VerdictWord.EVIDENCE: "Better than 1/N of the same names by more than luck, costs and the trials made explain.",
@@ -62,11 +62,11 @@ def render_report(report: ReportInput) -> str:
     ----------
     report : see ``reporting.model``
     """
-    environment = _environment()
+    environment = page_environment()
     return environment.get_template("report.html.j2").render(
         r=report,
         parts=_PARTS,
-        style=_style(environment),
+        style=page_style(environment),
         meaning=VERDICT_MEANINGS[report.verdict.word],
         tiles=_tiles(report),
         facts=_facts(report),
@@ -78,7 +78,8 @@ def render_report(report: ReportInput) -> str:
     )
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return the environment of all pages: escaping, our filters, an error for a name that is not there."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("foresail.reporting", "templates"),
         autoescape=True,
@@ -86,12 +87,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({n: getattr(figures, n) for n in figures.__all__ if n != "ABSENT"})
+    environment.filters.update({n: getattr(figures, n) for n in figures.__all__ if n not in ("ABSENT", "tone")})
     environment.tests["absent"] = lambda block: isinstance(block, Absent)
     return environment
 
 
-def _style(environment: jinja2.Environment) -> Markup:
+def page_style(environment: jinja2.Environment) -> Markup:
+    """Return the style sheet of all pages."""
     loader = environment.loader
     if loader is None:
         raise AssertionError("the environment was made with a loader")
@@ -170,7 +172,9 @@ def _charts(report: ReportInput) -> dict[str, Any]:
             if isinstance(group.rows, Absent):
                 drawn["slices"].append((group, None))
                 continue
-            bars = [Bar(x.label, x.value, f"{x.count:,} {group.count_label}", _sign(x.value)) for x in group.rows]
+            bars = [
+                Bar(x.label, x.value, f"{x.count:,} {group.count_label}", figures.tone(x.value)) for x in group.rows
+            ]
             chart = both_widths(lambda w, b=bars: charts.bar_chart(b, unit="percent", width=w))  # type: ignore[misc]
             drawn["slices"].append((group, chart))
     return drawn
@@ -231,12 +235,3 @@ def _pooled(rows: Sequence[CoverageRow], horizon: int) -> CoverageRow | None:
     coverage = sum(r.coverage.value * r.forecasts for r in chosen) / total
     width = sum(r.width * r.forecasts for r in chosen) / total
     return CoverageRow("all folds", horizon, Interval(coverage, NAN, NAN), width, total)
-
-
-def _sign(value: Interval) -> str:
-    """Return the colour of a bar: strong only where the interval leaves zero out."""
-    if math.isfinite(value.low) and value.low > 0:
-        return "s-net"
-    if math.isfinite(value.high) and value.high < 0:
-        return "s-bad"
-    return "s-gross"

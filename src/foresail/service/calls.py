@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foresail.domain.schemas import TABLES
+from foresail.evaluation.forecast_judge import ForecastJudgeSettings
 from foresail.evaluation.judge import JudgeSettings
 from foresail.protocols import Progress
 from foresail.service.demo import run_demo
+from foresail.service.judging import judge_forecasts as judge_forecast_file
 from foresail.service.judging import judge_results
 from foresail.service.outcome import Outcome
 from foresail.service.run import RunRequest, run_job
@@ -24,7 +26,17 @@ from foresail.service.verify import verify_run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Judgement", "RunResult", "Verification", "demo", "judge", "run", "verify"]
+__all__ = [
+    "Judgement",
+    "RunResult",
+    "Verification",
+    "demo",
+    "judge",
+    "judge_forecasts",
+    "judge_returns",
+    "run",
+    "verify",
+]
 
 _TIME_UNIT = "ns UTC"  # of a column that holds times (domain.schemas)
 
@@ -83,7 +95,7 @@ class Judgement:
 
     Attributes
     ----------
-    verdict : as in ``RunResult``
+    verdict : as in ``RunResult``; of forecasts: better, mixed, cannot tell or worse
     reasons : the sentences that led to it, most decisive first
     metrics : everything that ``foresail judge --json`` prints
     text : the screen of the command
@@ -201,6 +213,8 @@ def judge(
     trials: int,
     kind: str = "auto",
     settings: JudgeSettings | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
 ) -> Judgement:
     """Give the verdict on results made elsewhere: ``foresail judge``.
 
@@ -210,15 +224,46 @@ def judge(
     trials : how many variants were tried, this one included
     kind : form of the file; "auto" recognises it
     settings : what the file cannot say (``foresail.JudgeSettings``)
+    out : folder for ``report.html`` and ``metrics.json``
+    force : replace them where they exist
 
     Raises
     ------
     ForesailError
         If the file cannot be used.
     """
-    outcome = judge_results(Path(file), trials=trials, kind=kind, settings=settings)
+    outcome = judge_results(Path(file), trials=trials, kind=kind, settings=settings, out=_path(out), force=force)
     verdict = outcome.document["verdict"]
     return Judgement(verdict["word"], tuple(verdict["reasons"]), outcome.document, "\n".join(outcome.lines))
+
+
+judge_returns = judge
+
+
+def judge_forecasts(
+    forecasts: str | Path | pd.DataFrame,
+    *,
+    settings: ForecastJudgeSettings | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+) -> Judgement:
+    """Give the verdict on forecasts made elsewhere: ``foresail judge`` on a table of forecasts.
+
+    Parameters
+    ----------
+    forecasts : CSV, Parquet, or a pandas frame with instrument, issued_at, horizon, outcome and the forecasts
+    settings : ``foresail.ForecastJudgeSettings``
+    out, force : as in ``judge``
+
+    Raises
+    ------
+    ForesailError
+        If the table cannot be used; file, row and column are named.
+    """
+    source = Path(forecasts) if isinstance(forecasts, str | Path) else forecasts
+    outcome = judge_forecast_file(source, settings=settings, out=_path(out), force=force)
+    document = outcome.document
+    return Judgement(document["word"], tuple(document["reasons"]), document, "\n".join(outcome.lines))
 
 
 def _result(outcome: Outcome) -> RunResult:
