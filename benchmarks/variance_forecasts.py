@@ -62,7 +62,7 @@ def qlike_rows(variance: FloatArray, forecast: FloatArray) -> FloatArray:
 
 
 def losses(history: History, first: int, names: tuple[str, ...] | None = None) -> dict[str, FloatArray]:
-    """Return model -> (2, rows from ``first``) QLIKE; every model is fitted to each index by itself, the last to both."""
+    """Return model -> (2, rows from ``first``) QLIKE; only the combination pools the indices."""
     out = {}
     for name, model in models().items():
         if names is None or name in names:

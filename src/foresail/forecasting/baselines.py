@@ -25,7 +25,6 @@ __all__ = [
     "RETURN_FEATURE",
     "AlwaysNeutral",
     "Drift",
-    "ExponentialVolatility",
     "HarVolatility",
     "LastDirection",
     "NoChange",
@@ -34,7 +33,6 @@ __all__ = [
 
 RETURN_FEATURE = "log_return_1"
 _STEP = 0.1  # standardised units: how far a baseline that only has a direction moves its centre
-_DECAY = 0.94  # BASE-07
 _HAR_SPANS = (1, 5, 22)  # bars
 _LEAST_RATIO, _MOST_RATIO = 0.05, 20.0  # bounds of predicted variance over the scale's
 
@@ -126,22 +124,6 @@ class LastDirection(ResidualForecaster):
         return _towards(_without_drift(location, unit), np.nan_to_num(np.sign(last)), location)
 
 
-class ExponentialVolatility(NoChange):
-    """No change, with the spread of exponentially weighted squares, 0.94 (BASE-07)."""
-
-    kind = "ewma_volatility"
-
-    def __init__(self, spec: ForecasterSpec) -> None:
-        super().__init__(spec)
-        _require_returns(spec)
-
-    def spread(self, features: Panel, rows: IntArray, unit: FloatArray) -> FloatArray:
-        """Return (R, K, H)."""
-        variance = _weighted_squares(features.field(RETURN_FEATURE), rows)
-        ratio = variance / _scale_of(unit, self._spec.horizons) ** 2
-        return _spread_of(np.repeat(ratio[:, None], unit.shape[2], axis=1), len(self._spec.targets))
-
-
 class HarVolatility(NoChange):
     """No change, with the spread of a heterogeneous autoregression on squares of 1, 5 and 22 bars (BASE-07).
 
@@ -229,21 +211,6 @@ def _coin(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> FloatArray:
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
     return np.where(z & np.uint64(1), 1.0, -1.0)
-
-
-def _weighted_squares(returns: FloatArray, rows: IntArray) -> FloatArray:
-    """Return (R,) exponentially weighted mean squares up to each row; a missing return leaves the value unchanged."""
-    last = int(rows[:, 1].max()) + 1 if len(rows) else 0
-    out = np.full((returns.shape[0], last), np.nan)
-    value = np.full(returns.shape[0], np.nan)
-    for t in range(last):
-        square = returns[:, t] ** 2
-        known = np.isfinite(square)
-        fresh = np.where(np.isnan(value), square, _DECAY * value + (1 - _DECAY) * square)
-        value = np.where(known, fresh, value)
-        out[:, t] = value
-    picked: FloatArray = out[rows[:, 0], rows[:, 1]]
-    return picked
 
 
 def _mean_squares(returns: FloatArray, rows: IntArray, span: int) -> FloatArray:

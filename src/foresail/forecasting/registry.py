@@ -21,13 +21,21 @@ FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "always_neutral": ("baselines", "AlwaysNeutral"),
         "drift": ("baselines", "Drift"),
-        "ewma_volatility": ("baselines", "ExponentialVolatility"),
+        "ewma": ("econometric.forecasters", "EwmaForecaster"),
+        "ewma_volatility": ("econometric.forecasters", "EwmaForecaster"),  # the name of the first release
+        "garch": ("econometric.forecasters", "GarchForecaster"),
+        "garch_normal": ("econometric.forecasters", "GarchNormalForecaster"),
+        "gjr": ("econometric.forecasters", "GjrForecaster"),
+        "har": ("econometric.forecasters", "HarForecaster"),
         "har_volatility": ("baselines", "HarVolatility"),
+        "har_x": ("econometric.forecasters", "HarXForecaster"),
         "last_direction": ("baselines", "LastDirection"),
+        "log_har": ("econometric.forecasters", "LogHarForecaster"),
         "no_change": ("baselines", "NoChange"),
         "quantile_trees": ("trees.quantile_trees", "QuantileTrees"),
         "random_half": ("baselines", "RandomHalf"),
         "ridge": ("linear", "Ridge"),
+        "variance_combination": ("econometric.forecasters", "CombinationForecaster"),
     }
 )
 

@@ -56,6 +56,11 @@ class ResidualForecaster(ABC):
         del data, train, rows, seed
         return ()
 
+    def multipliers(self, features: Panel, rows: IntArray) -> FloatArray:
+        """Return (K, H, Q) multipliers of the spread, or (R, K, H, Q) where a subclass knows them row by row."""
+        del features, rows
+        return self._multipliers
+
     def settle(self, multipliers: FloatArray) -> FloatArray:
         """Return the multipliers that are used; a subclass may demand a property of them."""
         return multipliers
@@ -113,7 +118,7 @@ class ResidualForecaster(ABC):
         unit = scale_unit(scale, rows, self._spec.horizons)
         centre = self.centre(self._location, features, rows, unit[..., 0])
         spread = self.spread(features, rows, unit[..., 0])
-        curves = quantile_curves(centre, spread, spread, self._multipliers, self._spec.levels)
+        curves = quantile_curves(centre, spread, spread, self.multipliers(features, rows), self._spec.levels)
         return finish(curves * unit, self._spec.targets)
 
     def save(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import BoolArray, FloatArray
 from foresail.forecasting.econometric.garch import GarchSettings
 from foresail.forecasting.econometric.har import mean_ahead, trailing_mean
 from foresail.forecasting.econometric.recursion import ewma_filter
@@ -97,7 +97,6 @@ class VarianceCombination(VarianceModel):
 
     def __init__(self, settings: CombinationSettings | None = None) -> None:
         self.settings = CombinationSettings() if settings is None else settings
-        self.horizons: tuple[int, ...] = (1,)
         self._garch = Garch(GarchSettings(leverage=True, distribution="skew_t"))
         self._level = np.empty(0)
         self._beta = np.empty((0, 0))  # (H, 1 + F); no rows: exponential smoothing stands in
@@ -152,7 +151,7 @@ class VarianceCombination(VarianceModel):
         self._beta = beta if beta.ndim == 2 else np.empty((0, 0))
         self._garch.restore(content["garch"])
 
-    def _design(self, history: History) -> tuple[FloatArray, np.ndarray]:
+    def _design(self, history: History) -> tuple[FloatArray, BoolArray]:
         variance = history.variance / self._level[:, None]
         means, complete = filled_means(variance, _SPANS)
         root = np.sqrt(self._level)[:, None]

@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -156,7 +156,7 @@ class _Likelihood:
 
     def __call__(self, x: FloatArray) -> tuple[float, FloatArray]:
         theta, shape, share = self.theta(x)
-        loss = garch_loss(self.returns, theta, self.kind, shape, self.start, self._slope, self._z)
+        loss = garch_loss(self.returns, theta, np.array([self.kind, *shape, self.start]), self._slope, self._z)
         g = self._slope
         out = np.zeros_like(x)
         out[0] = g[0] if self.mean else 0.0
@@ -165,6 +165,12 @@ class _Likelihood:
         out[2 : 2 + self.shares] = share * (pull - float(pull @ share))
         self._shape_slope(x, out)
         return loss / self.rows, out / self.rows
+
+    def normal(self, x: FloatArray) -> float:
+        """Return the loss were the distribution normal: cheap, and good enough to compare starting points."""
+        theta, _, _ = self.theta(x)
+        at = np.array([NORMAL, 0.0, 0.0, self.start])
+        return garch_loss(self.returns, theta, at, self._slope, self._z)
 
     def _shape_slope(self, x: FloatArray, out: FloatArray) -> None:
         """Fill in the slopes of the shape parameters; the residuals do not depend on them."""
@@ -247,15 +253,13 @@ def _beginning(loss: _Likelihood, scaled: FloatArray, previous: GarchFit | None,
             up, down = (0.4 * news, 1.6 * news) if loss.leverage else (news, news)
             theta = np.array([mean, 1 - persistence, up, down, persistence - news])
             x = loss.free(theta, np.array([7.0, -0.05]))
-            value = loss(x)[0]
+            value = loss.normal(x)
             if value < least:
                 best, least = x, value
     return best
 
 
 def _instead(returns: FloatArray, previous: GarchFit | None, reason: str) -> GarchFit:
-    from dataclasses import replace
-
     if previous is not None and previous.converged:
         return replace(previous, converged=False, note=f"{reason}; the previous parameters are kept")
     return ewma_stand_in(returns, f"{reason}; exponential smoothing {EWMA_DECAY} stands in")

@@ -37,7 +37,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _compiled(function: _Function) -> _Function:
     """Compile a function; no fast-math, so that results do not depend on how the compiler orders operations."""
-    return cast("_Function", njit(cache=True, nogil=True)(function))
+    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @_compiled
@@ -118,12 +118,12 @@ def shape_loss(z: FloatArray, kind: int, nu: float, skew: float) -> float:
         return total
     a, b, log_c = _skew_constants(nu, skew)
     constant = log_c + math.log(b)
+    left, right = 1.0 / ((1.0 - skew) ** 2 * (nu - 2.0)), 1.0 / ((1.0 + skew) ** 2 * (nu - 2.0))
     product = 1.0  # one logarithm for many rows
     for x in z:
         if np.isfinite(x):
             y = b * x + a
-            s = y / (1.0 - skew) if y < 0.0 else y / (1.0 + skew)
-            product *= 1.0 + s * s / (nu - 2.0)
+            product *= 1.0 + y * y * (left if y < 0.0 else right)
             if product > _MANY:
                 total += 0.5 * (nu + 1.0) * math.log(product)
                 product = 1.0
@@ -132,75 +132,89 @@ def shape_loss(z: FloatArray, kind: int, nu: float, skew: float) -> float:
 
 
 @_compiled
-def garch_loss(
-    returns: FloatArray, theta: FloatArray, kind: int, shape: FloatArray, start: float, slope: FloatArray, z: FloatArray
-) -> float:
-    """Return minus the log likelihood of a series, its gradient and the standardised residuals.
+def _mean_square(returns: FloatArray, mu: float) -> tuple[float, float]:
+    """Return the mean of ``(r - mu)^2`` over known returns and its slope in mu."""
+    total, drift, count = 0.0, 0.0, 0
+    for r in returns:
+        if np.isfinite(r):
+            total += (r - mu) ** 2
+            drift += r - mu
+            count += 1
+    return total / count, -2.0 * drift / count
+
+
+@_compiled
+def _pull(z: float, nu: float, constants: tuple[float, float, float, float]) -> float:
+    """Return the slope of minus the log density of Hansen in the standardised residual."""
+    a, b, left, right = constants
+    y = b * z + a
+    s = y * (left if y < 0.0 else right)
+    return float((nu + 1.0) * b * s / (1.0 + y * s))
+
+
+@_compiled
+def _advance(d: FloatArray, theta: FloatArray, e: float, h: float) -> float:
+    """Return the next variance and move its slopes (5,) along; ``e`` is NaN where the return is missing."""
+    omega, up, down, beta = theta[1], theta[2], theta[3], theta[4]
+    known = np.isfinite(e)
+    square, weight = h, 0.5 * (up + down)
+    if known:
+        square, weight = e * e, down if e < 0.0 else up
+    for p in range(5):
+        d[p] *= beta if known else weight + beta
+    if known:
+        d[0] -= 2.0 * weight * e
+        d[3 if e < 0.0 else 2] += square
+    else:
+        d[2] += 0.5 * h
+        d[3] += 0.5 * h
+    d[1] += 1.0
+    d[4] += h
+    return float(omega + weight * square + beta * h)
+
+
+@_compiled
+def garch_loss(returns: FloatArray, theta: FloatArray, shape: FloatArray, slope: FloatArray, z: FloatArray) -> float:
+    """Return minus the log likelihood of a series; fill in its gradient and the standardised residuals.
 
     Parameters
     ----------
     returns : (T,), NaN = missing
     theta : (5,): mu, omega, up, down, beta
-    kind : NORMAL, STUDENT or SKEW_T
-    shape : (2,): degrees of freedom, skew; not used for NORMAL, skew 0 for STUDENT
-    start : variance before the first row; NaN = the mean square of ``returns - mu``
-    slope : (5,), receives the gradient
+    shape : (4,): code of the distribution, degrees of freedom, skew, and the variance before the first row; the last
+        is NaN for the mean square of ``returns - mu``
+    slope : (5,), receives the gradient in theta
     z : (T,), receives the residuals
     """
     mu, omega, up, down, beta = theta
-    d = np.zeros(5)  # of the variance
-    mean_weight = 0.5 * (up + down)
-    first, d_first = start, 0.0
+    start, d_start = shape[3], 0.0
     if np.isnan(start):
-        total, drift, count = 0.0, 0.0, 0
-        for r in returns:
-            if np.isfinite(r):
-                total += (r - mu) ** 2
-                drift += r - mu
-                count += 1
-        first, d_first = total / count, -2.0 * drift / count
-    h = omega + (mean_weight + beta) * first
-    d[0], d[1], d[2], d[3], d[4] = (mean_weight + beta) * d_first, 1.0, 0.5 * first, 0.5 * first, first
-    a, b, nu, skew = 0.0, 1.0, shape[0], shape[1]
-    if kind != NORMAL:
+        start, d_start = _mean_square(returns, mu)
+    persistence = 0.5 * (up + down) + beta
+    h = omega + persistence * start
+    d = np.array([persistence * d_start, 1.0, 0.5 * start, 0.5 * start, start])
+    heavy, nu, skew = shape[0] != NORMAL, shape[1], shape[2]
+    constants = (0.0, 1.0, 1.0, 1.0)
+    if heavy:
         a, b, _ = _skew_constants(nu, skew)
+        constants = (a, b, 1.0 / ((1.0 - skew) ** 2 * (nu - 2.0)), 1.0 / ((1.0 + skew) ** 2 * (nu - 2.0)))
     slope[:] = 0.0
     loss, product = 0.0, 1.0  # one logarithm for many rows
     for t in range(len(returns)):
         h = max(h, _LEAST)
-        root = math.sqrt(h)
+        inverse = 1.0 / h
+        root = math.sqrt(inverse)
         e = returns[t] - mu
-        z[t] = e / root
+        z[t] = e * root
         if np.isfinite(e):
-            pull = z[t]
-            if kind != NORMAL:
-                y = b * z[t] + a
-                side = 1.0 - skew if y < 0.0 else 1.0 + skew
-                s = y / side
-                pull = (nu + 1.0) * s / (nu - 2.0 + s * s) * b / side
+            pull = _pull(z[t], nu, constants) if heavy else z[t]
             product *= h
             if product > _MANY or product < 1.0 / _MANY:
                 loss += 0.5 * math.log(product)
                 product = 1.0
-            push = 0.5 * (1.0 - pull * z[t]) / h
-            for p in range(5):
+            push = 0.5 * (1.0 - pull * z[t]) * inverse
+            for p in range(5):  # no array expression: it would allocate
                 slope[p] += push * d[p]
-            slope[0] -= pull / root
-            square = e * e
-            weight = down if e < 0.0 else up
-            for p in range(5):
-                d[p] *= beta
-            d[0] -= 2.0 * weight * e
-            d[1] += 1.0
-            d[3 if e < 0.0 else 2] += square
-            d[4] += h
-            h = omega + weight * square + beta * h
-        else:
-            for p in range(5):
-                d[p] *= mean_weight + beta
-            d[1] += 1.0
-            d[2] += 0.5 * h
-            d[3] += 0.5 * h
-            d[4] += h
-            h = omega + (mean_weight + beta) * h
-    return loss + 0.5 * math.log(product) + shape_loss(z, kind, nu, skew)
+            slope[0] -= pull * root
+        h = _advance(d, theta, e, h)
+    return loss + 0.5 * math.log(product) + shape_loss(z, int(shape[0]), shape[1], shape[2])

@@ -74,7 +74,14 @@ def enough_history(returns: FloatArray, least: int = LEAST_HISTORY) -> BoolArray
 
 
 class VarianceModel(ABC):
-    """Fit on past rows, forecast any row."""
+    """Fit on past rows, forecast any row.
+
+    Attributes
+    ----------
+    horizons : rows ahead, those of the fit
+    """
+
+    horizons: tuple[int, ...] = (1,)
 
     @abstractmethod
     def fit(self, past: History, horizons: tuple[int, ...] = (1,)) -> tuple[str, ...]:
@@ -97,12 +104,11 @@ class VarianceModel(ABC):
         del content
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Rolling(VarianceModel):
     """The mean variance of the last rows; one row is the naive forecast that repeats the last value."""
 
     span: int = 22
-    horizons: tuple[int, ...] = (1,)
 
     def fit(self, past: History, horizons: tuple[int, ...] = (1,)) -> tuple[str, ...]:
         """Learn nothing."""
@@ -116,7 +122,7 @@ class Rolling(VarianceModel):
         return np.repeat(mean[..., None], len(self.horizons), axis=2)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Ewma(VarianceModel):
     """Exponentially weighted mean of the variance, ``f[t] = decay f[t-1] + (1 - decay) v[t]``.
 
@@ -126,7 +132,6 @@ class Ewma(VarianceModel):
     """
 
     decay: float | None = EWMA_DECAY
-    horizons: tuple[int, ...] = (1,)
     found: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def fit(self, past: History, horizons: tuple[int, ...] = (1,)) -> tuple[str, ...]:
@@ -212,7 +217,6 @@ class Har(VarianceModel):
 
     def __init__(self, settings: HarSettings | None = None) -> None:
         self.settings = HarSettings() if settings is None else settings
-        self.horizons: tuple[int, ...] = (1,)
         self._beta = np.empty((0, 0, 0))  # (N, H, 1 + F); NaN = exponential smoothing stands in
         self._bounds = np.empty((0, 0, 3))  # (N, H): lowest, highest, mean of the training rows
         self._shift = np.empty((0, 0))  # (N, H): half the residual variance where in logarithms
@@ -306,7 +310,6 @@ class Garch(VarianceModel):
     def __init__(self, settings: GarchSettings | None = None, *, to_proxy: bool = False) -> None:
         self.settings = GarchSettings() if settings is None else settings
         self.to_proxy = to_proxy
-        self.horizons: tuple[int, ...] = (1,)
         self.fits: tuple[GarchFit, ...] = ()
         self._factor = np.empty(0)
 
