@@ -30,7 +30,7 @@ from foresail.measures.bootstrap import BootstrapSettings, mean_interval
 from foresail.measures.errors import rank_correlation
 from foresail.protocols import Progress, Strategy
 
-__all__ = ["SAMPLE_NAMES", "canary_market", "run_canaries"]
+__all__ = ["SAMPLE_NAMES", "canary_market", "perturbed_future", "run_canaries"]
 
 SAMPLE_NAMES = 30
 _DRAWS = 3
@@ -267,6 +267,18 @@ def _price_scale(base: _Base) -> CanaryResult:
     passed = _same(walk.block.values, base.walk.block.values)
     text = "every third name's prices times four: " + ("no forecast changes" if passed else "forecasts change")
     return CanaryResult("price scale", passed, text, {})
+
+
+def perturbed_future(data: MarketData, settings: PipelineSettings, *, strategy: Strategy | None = None) -> CanaryResult:
+    """Run the pipeline twice, the second time with everything after one bar scrambled, and compare what came before.
+
+    Parameters
+    ----------
+    strategy : a plug-in; None = the default strategy
+    """
+    ready = prepare(data, settings)
+    walk = walk_forward(ready.features, ready.targets, ready.scale, settings)
+    return _perturbed_future(_Base(data, settings, ready, walk, strategy))
 
 
 def run_canaries(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-__all__ = ["explain", "reads", "statement_at", "stores"]
+__all__ = ["ADJUSTED_BACKWARDS", "explain", "reads", "split_line", "statement_at", "stores"]
 
 # fmt: off
 _STATISTICS = {
@@ -19,8 +19,40 @@ _STATISTICS = {
 # fmt: on
 _WINDOWS = {"rolling", "expanding", "ewm", "cumsum", "cumprod", "cummax", "cummin"}
 _SMOOTHERS = {"savgol_filter", "filtfilt", "sosfiltfilt", "gradient", "convolve", "gaussian_filter1d", "interpolate"}
-_FITS = {"fit", "fit_transform", "fit_predict", "polyfit", "lstsq", "curve_fit"}
+_FITS = {
+    "partial_fit",
+    "fit_resample",
+    "SelectKBest",
+    "fit",
+    "fit_transform",
+    "fit_predict",
+    "polyfit",
+    "lstsq",
+    "curve_fit",
+}
+_SPLITS = {
+    "train_test_split",
+    "KFold",
+    "StratifiedKFold",
+    "ShuffleSplit",
+    "StratifiedShuffleSplit",
+    "permutation",
+    "shuffle",
+    "choice",
+    "sample",
+    "GroupKFold",
+    "TimeSeriesSplit",
+    "split",
+}
 _GENERAL = "the value at or before this time depends on later bars"
+ADJUSTED_BACKWARDS = "the level of a price that is adjusted backwards depends on later dividends and splits"
+_TABLES = {
+    "fundamentals": "figures are used that were received or restated later; join on available_at",
+    "news": "items are used that were received later (publish time, another clock or zone); join on available_at",
+    "actions": "dividends or splits are used before they were declared",
+    "membership": "membership of a later day is used: who will leave or join is not known yet",
+    "listing": "who will be delisted is not known yet: only survivors are left",
+}
 
 
 def statement_at(tree: ast.AST, line: int) -> ast.stmt | None:
@@ -52,16 +84,55 @@ def stores(statement: ast.AST, name: str) -> Iterator[ast.stmt]:
             yield node
 
 
-def explain(statement: ast.AST, line: int) -> tuple[int, str]:
-    """Return the line of the part that looks ahead and a sentence; the given line where no pattern is known."""
-    for pattern in (_backward, _window, _last_row, _labels, _later_row, _sample):
+def explain(
+    statement: ast.AST, line: int, *, table: str = "", tree: ast.AST | None = None, general: str = _GENERAL
+) -> tuple[int, str]:
+    """Return the line of the part that looks ahead and a sentence; the given line where no pattern is known.
+
+    Parameters
+    ----------
+    table : name of the point-in-time table whose later rows are used, "" for bars
+    tree : of the whole file, to see the loop around the statement
+    general : said where no pattern is known
+    """
+    if tree is not None and _walks_backwards(tree, line):
+        return line, "a loop that walks backwards in time carries later rows to earlier ones (smoothed, not filtered)"
+    if table in _TABLES:
+        return line, _TABLES[table]
+    for pattern in (_adjusted, _backward, _window, _last_row, _labels, _later_row, _sample):
         for node in ast.walk(statement):
             if isinstance(node, ast.stmt) and node is not statement:
                 continue
             cause = pattern(node)
             if cause is not None:
                 return _line(node), cause
-    return line, _GENERAL
+    return line, general
+
+
+def _walks_backwards(tree: ast.AST, line: int) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.For) and node.lineno < line <= (node.end_lineno or node.lineno):
+            source = node.iter
+            if _name(source) == "reversed":
+                return True
+            if isinstance(source, ast.Call) and _name(source) == "range" and len(source.args) == 3:
+                return _is_negative(source.args[2])
+    return False
+
+
+def split_line(tree: ast.AST, default: int) -> int:
+    """Return the line that divides rows into training and test: a known call, else an assignment to a name like it."""
+    calls = [_line(node) for node in ast.walk(tree) if _name(node) in _SPLITS]
+    if calls:
+        return min(calls)
+    named = [
+        (_root(target).lower(), node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    ]
+    exact = [line for name, line in named if name == "train"]
+    return max(exact) if exact else min((line for name, line in named if "train" in name), default=default)
 
 
 def _line(node: ast.AST) -> int:
@@ -105,6 +176,11 @@ def _keyword(call: ast.Call, *names: str) -> ast.expr | None:
     return next((k.value for k in call.keywords if k.arg in names), None)
 
 
+def _adjusted(node: ast.AST) -> str | None:
+    is_asked = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+    return ADJUSTED_BACKWARDS if is_asked and node.slice.value == "adjusted_close" else None  # type: ignore[attr-defined]
+
+
 def _backward(node: ast.AST) -> str | None:
     name = _name(node)
     if not isinstance(node, ast.Call):
@@ -117,9 +193,16 @@ def _backward(node: ast.AST) -> str | None:
         return "roll carries rows around the end of the table; a negative step brings later rows" if step else None
     method = _keyword(node, "method", "limit_direction")
     word = method.value if isinstance(method, ast.Constant) else ""
+    if name in ("merge_asof", "reindex", "searchsorted") and _looks_forward(node):
+        return f"{name} takes the next row where it should take the last one"
     if name in ("bfill", "backfill") or word in ("bfill", "backfill", "backward", "both"):
         return "a gap is filled backwards with a later value"
     return None
+
+
+def _looks_forward(call: ast.Call) -> bool:
+    word = _keyword(call, "direction", "method")
+    return isinstance(word, ast.Constant) and word.value in ("forward", "nearest", "bfill", "backfill")
 
 
 def _window(node: ast.AST) -> str | None:
@@ -175,6 +258,8 @@ def _sample(node: ast.AST) -> str | None:
     if name in ("dropna", "isna", "notna", "count"):
         return "names are kept or dropped by looking at all rows, later ones included"
     axis = _number(_keyword(node, "axis"))
+    if isinstance(node.func, ast.Name) and name in ("min", "max", "sum"):
+        return None  # Python's own, of a list
     inner: ast.AST = node.func
     chain = set()
     while isinstance(inner, ast.Attribute | ast.Call | ast.Subscript):

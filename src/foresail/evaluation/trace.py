@@ -7,6 +7,9 @@
    back through the lines whose differing values were read, into functions and lambdas of the file where they were
    called, until a line differs although nothing that it read does: that line let the future in.
 
+Where rows of a table of samples were altered, tables are fingerprinted row by row: as many rows may differ as were
+altered, one more is a spread. Fitted objects are fingerprinted by what they hold.
+
 Lines that run many times (loops) are watched for their first passes only; values without a time axis are ignored
 there, since later passes may rightly differ.
 """
@@ -25,28 +28,53 @@ import numpy as np
 
 from foresail.core.clock import from_ns
 from foresail.evaluation.leak_causes import reads, statement_at, stores
+from foresail.evaluation.leak_frames import KNOWN_FROM
 
 __all__ = ["Origin", "Recording", "Scope", "origin", "record"]
 
+_Key = tuple[bool, Any]  # has a time axis, fingerprint: anything that can be compared
+
 _PASSES = 30  # how often one line (or one function's call) is watched
 _SPARE_ROWS = 260  # arrays up to so many rows shorter than the bars still count as time series
+_FEW_ROWS = 32  # shorter arrays are results, not tables of samples
 _BYTES = 400_000_000  # fingerprinted at most in one recording, to bound its time
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rows count: the first ``rows`` of ``total`` bars, the last of them ending at ``until`` (ns UTC)."""
+    """Which rows count: the first ``rows`` of ``total`` bars, the last of them ending at ``until`` (ns UTC).
+
+    With ``altered`` set the rows are samples instead, of which so many were altered, wherever they stand.
+    """
 
     rows: int
     total: int
     until: int
+    altered: int | None = None
+    ignored: str = ""  # column of the samples that counts for nothing while it stands in its own table
+
+
+class _Rows:
+    """Fingerprint of a table row by row; equal while no more rows differ than were altered."""
+
+    __slots__ = ("allowed", "hashes")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, values: np.ndarray[Any, Any], allowed: int) -> None:
+        self.hashes = [hash(row.tobytes()) for row in np.ascontiguousarray(values)]
+        self.allowed = allowed
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Rows) or len(self.hashes) != len(other.hashes):
+            return False
+        return sum(a != b for a, b in zip(self.hashes, other.hashes, strict=True)) <= self.allowed
 
 
 @dataclass(slots=True)
 class _Step:
     line: int
     call: int  # number of the call (frame) in which the line ran
-    changed: dict[str, tuple[bool, int]]  # name -> (has a time axis, fingerprint)
+    changed: dict[str, _Key]  # name -> (has a time axis, fingerprint)
     is_return: bool = False
 
 
@@ -56,7 +84,7 @@ class Recording:
 
     steps: list[_Step] = field(default_factory=list)
     parents: dict[int, tuple[int, int]] = field(default_factory=dict)
-    arguments: dict[int, dict[str, tuple[bool, int]]] = field(default_factory=dict)
+    arguments: dict[int, dict[str, _Key]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +234,11 @@ class _Watcher:
         parent = self._stack[-1][1] if self._stack else -1
         self._stack.append((frame, call))
         self.recording.parents[call] = (parent, len(self.recording.steps))
-        known: dict[str, tuple[Any, tuple[bool, int] | None]] = {}
+        known: dict[str, tuple[Any, _Key | None]] = {}
         self.recording.arguments[call] = self._changes(frame, known)
         return self._local(call, known)
 
-    def _local(self, call: int, known: dict[str, tuple[Any, tuple[bool, int] | None]]) -> Callable[..., Any]:
+    def _local(self, call: int, known: dict[str, tuple[Any, _Key | None]]) -> Callable[..., Any]:
         last = -1
 
         def on_line(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
@@ -232,22 +260,20 @@ class _Watcher:
 
         return on_line
 
-    def _changes(
-        self, frame: FrameType, known: dict[str, tuple[Any, tuple[bool, int] | None]]
-    ) -> dict[str, tuple[bool, int]]:
+    def _changes(self, frame: FrameType, known: dict[str, tuple[Any, _Key | None]]) -> dict[str, _Key]:
         """Return fingerprints of locals that are new, rebound or altered in place since the last look."""
-        changed: dict[str, tuple[bool, int]] = {}
+        changed: dict[str, _Key] = {}
         for name, value in frame.f_locals.items():
             old = known.get(name)
             if old is not None and old[0] is value and not _is_mutable(value):
                 continue
             key = self._fingerprint(value)
-            if key is not None and (old is None or old[1] != key):
+            if key is not None and (old is None or _exact(old[1]) != _exact(key)):
                 changed[name] = key
             known[name] = (value, key)  # the reference keeps the identity from being given to another object
         return changed
 
-    def _fingerprint(self, value: Any, depth: int = 0) -> tuple[bool, int] | None:
+    def _fingerprint(self, value: Any, depth: int = 0) -> _Key | None:
         """Return (has a time axis, hash), None for what is not watched."""
         if isinstance(value, bool | int | float | str | np.generic):
             return False, hash(repr(value))
@@ -255,21 +281,39 @@ class _Watcher:
             return None
         if isinstance(value, np.ndarray):
             return self._array(value)
-        if hasattr(value, "iloc") and hasattr(value, "index"):
-            return self._table(value)
         if hasattr(value, "get_level_values"):
             return self._labels(value)
-        return self._collection(value, depth) if isinstance(value, dict | list | tuple) else None
+        return self._nested(value, depth)
 
-    def _collection(self, value: Any, depth: int) -> tuple[bool, int] | None:
+    def _nested(self, value: Any, depth: int) -> _Key | None:
+        """Return the fingerprint of a table, a collection, or an object that can be fitted."""
+        if hasattr(value, "iloc") and hasattr(value, "index"):
+            return self._table(value)
+        if isinstance(value, dict | list | tuple):
+            return self._collection(value, depth)
+        return self._fitted(value, depth) if _is_fitted(value) else None
+
+    def _fitted(self, value: Any, depth: int) -> _Key | None:
+        """Return the fingerprint of an object with ``fit``: of what it holds, trees and boosters included."""
+        if depth > 4:
+            return None
+        if hasattr(value, "model_to_string"):
+            return False, hash(value.model_to_string())
+        state = value.__getstate__() if _is_tree(value) else vars(value)
+        return self._collection({k: v for k, v in state.items() if k != "random_state"}, depth)
+
+    def _collection(self, value: Any, depth: int) -> _Key | None:
         items = list(value.values()) if isinstance(value, dict) else list(value)
         if len(items) > 64:
             return self._array(np.asarray(items)) if all(isinstance(v, float | int) for v in items) else None
-        keys = [self._fingerprint(item, depth + 1) for item in items] if depth < 2 else []
+        deepest = 2 if self.scope.altered is None else 5
+        keys = [self._fingerprint(item, depth + 1) for item in items] if depth < deepest else []
         inner = [k for k in keys if k is not None]
-        return (any(k[0] for k in inner), hash(tuple(inner))) if inner else None
+        return (any(k[0] for k in inner), tuple(inner)) if inner else None
 
-    def _array(self, values: np.ndarray[Any, Any]) -> tuple[bool, int] | None:
+    def _array(self, values: np.ndarray[Any, Any]) -> _Key | None:
+        if self.scope.altered is not None:
+            return True, self._by_row(values)
         total, rows = self.scope.total, self.scope.rows
         for axis, length in enumerate(values.shape):
             short = total - length
@@ -278,21 +322,35 @@ class _Watcher:
                 return True, self._bytes(values.take(range(max(rows - short, 0)), axis=axis))
         return False, self._bytes(values)
 
-    def _table(self, value: Any) -> tuple[bool, int] | None:
+    def _table(self, value: Any) -> _Key | None:
         import pandas as pd
 
+        if self.scope.altered is not None:
+            if self.scope.ignored in getattr(value, "columns", ()):
+                value = value.drop(columns=self.scope.ignored)
+            return True, self._by_row(value.to_numpy())
         for axis in (0, 1) if value.ndim == 2 else (0,):
             mask = _until(value.axes[axis], self.scope)
             if mask is not None:
                 part = value[mask] if axis == 0 else value.loc[:, mask]
                 return True, self._bytes(part.to_numpy())
+        if isinstance(value, pd.DataFrame):
+            known = _known_part(value, self.scope)
+            if known is not None:
+                return True, self._bytes(known.to_numpy())
         if isinstance(value, pd.DataFrame | pd.Series):
             return self._array(value.to_numpy())
         return None
 
-    def _labels(self, index: Any) -> tuple[bool, int]:
+    def _labels(self, index: Any) -> _Key:
         mask = _until(index, self.scope)
         return mask is not None, self._bytes(np.asarray(index if mask is None else index[mask], dtype=object))
+
+    def _by_row(self, values: np.ndarray[Any, Any]) -> Any:
+        if values.ndim == 0 or len(values) < _FEW_ROWS or values.dtype == object:
+            return self._bytes(values)
+        self.spent += values.nbytes
+        return _Rows(values, self.scope.altered or 0)
 
     def _bytes(self, values: np.ndarray[Any, Any]) -> int:
         self.spent += values.nbytes
@@ -319,8 +377,43 @@ def _until(index: Any, scope: Scope) -> Any:
     return np.asarray(index <= (until if index.tz is not None else until.tz_localize(None)))
 
 
+def _known_part(table: Any, scope: Scope) -> Any:
+    """Return the rows of a point-in-time table that are known by the time, later instants blanked; None for others."""
+    import pandas as pd
+
+    until = pd.Timestamp(from_ns(scope.until))
+    for column, later in KNOWN_FROM.values():
+        if column in table.columns and isinstance(table[column].dtype, pd.DatetimeTZDtype):
+            part = table[table[column] <= until].copy()
+            for name in later:
+                if name in part:
+                    part[name] = part[name].where(part[name] <= until)
+            return part.astype(dict.fromkeys(part.select_dtypes("datetimetz"), "int64"))
+    return None
+
+
 def _is_mutable(value: Any) -> bool:
-    return isinstance(value, np.ndarray | list | dict) or hasattr(value, "iloc")
+    return isinstance(value, np.ndarray | list | dict) or hasattr(value, "iloc") or _is_fitted(value)
+
+
+def _exact(key: Any) -> Any:
+    """Return a fingerprint in which a single changed row counts, for comparisons inside one run."""
+    if isinstance(key, _Rows):
+        return tuple(key.hashes)
+    return tuple(map(_exact, key)) if isinstance(key, tuple) else key
+
+
+def _is_fitted(value: Any) -> bool:
+    """Return whether an object can be fitted: an estimator, or the trees and boosters inside one."""
+    if isinstance(value, type):
+        return False
+    return (
+        (hasattr(value, "fit") and hasattr(value, "__dict__")) or hasattr(value, "model_to_string") or _is_tree(value)
+    )
+
+
+def _is_tree(value: Any) -> bool:
+    return type(value).__module__ == "sklearn.tree._tree"
 
 
 def _is_inside(frame: FrameType, outer: FrameType) -> bool:

@@ -4,15 +4,21 @@ The file says ``api = 1`` and ``id = "namespace/name@version"`` and holds exactl
 
 - ``def weights(bars)``: fraction of equity per bar and instrument (a vectorised strategy),
 - ``def feature(bars)``: one number per bar and instrument,
-- a class with ``spec``, ``start`` and ``step`` (``foresail.protocols.Strategy``).
+- ``def experiment(data)``: split, fit and predict (``foresail.evaluation.leak_experiment``),
+- a class with ``spec``, ``start`` and ``step`` (``foresail.protocols.Strategy``),
+- a class with ``fit`` and ``transform``, or with ``fit`` and ``predict``.
 
-``bars`` is a mapping from open, high, low, close, volume to a pandas table: rows are bar ends (UTC), columns are
-instruments. Prices are adjusted forward from the first bar, so dividends and splits make no jumps. A file is trusted
-like any program the user starts; what is checked here is its form, not its intent.
+A file that is only examined, not run, may leave ``api`` and ``id`` out. ``trades_at = "close"`` or ``"open"`` says that
+the value of a bar is traded at that price of the same bar; then it may not depend on that price.
+
+``bars`` is a mapping from open, high, low, close, volume to a pandas table (``leak_frames``): rows are bar ends (UTC),
+columns are instruments. A file is trusted like any program the user starts; what is checked here is its form, not its
+intent.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 import sys
@@ -21,7 +27,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -29,55 +36,15 @@ from foresail.core.arrays import FloatArray
 from foresail.core.canonical import hash_bytes
 from foresail.core.errors import ConfigError, ForesailError
 from foresail.domain.panel import Panel
+from foresail.evaluation.leak_frames import BarFrames
+from foresail.evaluation.leak_market import HuntData
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["BarFrames", "UserFile", "call_vectorised", "read_user_file", "user_code"]
+__all__ = ["UserFile", "call_vectorised", "is_plugin_text", "read_user_file", "table_of_numbers", "user_code"]
 
 _API = 1
 _ID = re.compile(r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9_.+-]*$")
-_PRICES = ("open", "high", "low", "close", "spread")
-_FIELDS = ("open", "high", "low", "close", "volume", "spread")
-_FUNCTIONS = ("weights", "feature")
-
-
-class BarFrames(Mapping[str, "pd.DataFrame"]):
-    """Bars as pandas tables, built when asked for; each access gives a fresh table that the caller may change.
-
-    Parameters
-    ----------
-    panel : bar panel; fields without any value are not offered
-    """
-
-    def __init__(self, panel: Panel) -> None:
-        import pandas as pd
-
-        self._panel = panel
-        self._index = pd.DatetimeIndex(panel.end.astype("datetime64[ns]"), tz="UTC", name="end")
-        self._known = tuple(name for name in _FIELDS if panel.has(name))
-        self.accessed: set[str] = set()
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        """Return one field, (T, N); a field that the set does not have raises KeyError naming those it has."""
-        import pandas as pd
-
-        if name not in self._known:
-            raise KeyError(f"these bars have no {name!r}; they have {', '.join(self._known)}")
-        self.accessed.add(name)
-        values = self._panel.field(name)
-        if name in _PRICES and self._panel.has("total_factor"):
-            values = values * self._panel.field("total_factor")
-        elif name == "volume" and self._panel.has("split"):
-            split = self._panel.field("split")
-            values = values / np.cumprod(np.where(np.isfinite(split) & (split > 0), split, 1.0), axis=1)
-        return pd.DataFrame(values.T.copy(), index=self._index, columns=list(self._panel.instruments))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
+_FUNCTIONS: Mapping[str, str] = MappingProxyType({"weights": "bars", "feature": "bars", "experiment": "data"})
+_TRADES_AT = ("next_open", "close", "open")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,12 +53,13 @@ class UserFile:
 
     Attributes
     ----------
-    kind : weights, feature or strategy
+    kind : weights, feature, experiment, strategy, transform or forecaster
     source_hash : SHA-256 of the file's bytes
     line : 1-based line of the function or class
     every : decide every so many bars (``every = 5`` in the file; 1 unless told)
     context_length : how many bars a decision needs (``context_length = 300`` in the file); None = all
     plugin : the function or the class
+    trades_at : "next_open", or the price of the same bar at which a value is traded: "close" or "open"
     """
 
     path: Path
@@ -104,14 +72,19 @@ class UserFile:
     every: int
     context_length: int | None
     plugin: Any
+    trades_at: str = "next_open"
 
     def renewed(self) -> Any:
         """Return the function or class from a fresh execution, so that nothing remembered in the file survives."""
         return _execute(self.path, self.source, self.source_hash)[self.plugin.__name__]
 
 
-def read_user_file(path: Path) -> UserFile:
+def read_user_file(path: Path, *, is_examined_only: bool = False) -> UserFile:
     """Read, execute and check a plug-in file.
+
+    Parameters
+    ----------
+    is_examined_only : the file need not say ``api`` and ``id``, since nothing will be recorded under them
 
     Raises
     ------
@@ -129,7 +102,11 @@ def read_user_file(path: Path) -> UserFile:
         line = data[: e.start].count(b"\n") + 1
         raise ConfigError(f"plug-in {path}, line {line}: expected UTF-8 text, received other bytes") from e
     digest = hash_bytes(data)
+    _refuse_script(path, source)
     namespace = _execute(path, source, digest)
+    if is_examined_only:
+        namespace.setdefault("api", _API)
+        namespace.setdefault("id", "examined/file@0")
     api = namespace.get("api")
     if type(api) is not int or api != _API:
         received = "none" if api is None else repr(api)
@@ -150,11 +127,14 @@ def read_user_file(path: Path) -> UserFile:
         every=_count(path, namespace, "every") or 1,
         context_length=_count(path, namespace, "context_length"),
         plugin=plugin,
+        trades_at=_trades_at(path, namespace),
     )
 
 
-def call_vectorised(function: Callable[..., Any], panel: Panel, path: Path) -> tuple[FloatArray, tuple[str, ...]]:
-    """Return what a vectorised function gives on a panel, (T, N), and the fields it asked for.
+def call_vectorised(
+    function: Callable[..., Any], data: Panel | HuntData, path: Path
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return what a vectorised function gives on bars, (T, N), and the fields it asked for.
 
     Rows or instruments that it leaves out are NaN.
 
@@ -163,10 +143,33 @@ def call_vectorised(function: Callable[..., Any], panel: Panel, path: Path) -> t
     ConfigError
         If the function raises, or returns anything but a table of numbers over the bars' own times and instruments.
     """
-    frames = BarFrames(panel)
+    panel, frames = (
+        (data, BarFrames(data)) if isinstance(data, Panel) else (data.panel, BarFrames(data.panel, data.tables))
+    )
     with user_code(path, f"{function.__name__}(bars)"):
         result = function(frames)
-    return _as_matrix(result, panel, f"plug-in {path}: {function.__name__}(bars)"), tuple(sorted(frames.accessed))
+    what = f"plug-in {path}: {function.__name__}(bars)"
+    return table_of_numbers(result, panel, what), tuple(sorted(frames.accessed))
+
+
+def is_plugin_text(source: str) -> bool:
+    """Return whether a text defines anything that could be a plug-in; a script, which does its work when it is read
+    and defines none, is not to be executed for a look at it. A text that cannot be parsed counts as one: executing it
+    tells the error.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return True
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add("class" if isinstance(node, ast.ClassDef) else node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return bool(names & {*_FUNCTIONS, "class", "api"})
 
 
 @contextlib.contextmanager
@@ -194,6 +197,15 @@ def user_code(path: Path, what: str) -> Iterator[None]:
         ) from e
 
 
+def _refuse_script(path: Path, source: str) -> None:
+    if not is_plugin_text(source):
+        raise ConfigError(
+            f"plug-in {path}: expected a function weights(bars), feature(bars) or experiment(data), or a class; this "
+            "is a script, which was not executed",
+            hint="put the work into def experiment(data): and return the predictions",
+        )
+
+
 def _execute(path: Path, source: str, digest: str) -> dict[str, Any]:
     name = f"foresail_plugin_{digest[:16]}"
     try:
@@ -214,31 +226,55 @@ def _execute(path: Path, source: str, digest: str) -> dict[str, Any]:
 
 
 def _only_plugin(path: Path, namespace: dict[str, Any]) -> tuple[str, Any, int]:
-    name = namespace["__name__"]
-    found: list[tuple[str, Any, int]] = []
-    for key, value in namespace.items():
-        if key in _FUNCTIONS and isinstance(value, types.FunctionType):
-            found.append((key, value, value.__code__.co_firstlineno))
-        elif isinstance(value, type) and value.__module__ == name and _is_strategy(value):
-            found.append(("strategy", value, value.step.__code__.co_firstlineno))  # type: ignore[attr-defined]
+    found = _candidates(namespace)
     if not found:
         raise ConfigError(
-            f"plug-in {path}: expected a function weights(bars) or feature(bars), or a class with spec, start and step;"
-            " found none"
+            f"plug-in {path}: expected a function weights(bars), feature(bars) or experiment(data), or a class "
+            "with spec, start and step, with fit and transform, or with fit and predict; found none"
         )
     if len(found) > 1:
         listed = ", ".join(f"{value.__name__} (line {line})" for _, value, line in found)
         raise ConfigError(f"plug-in {path}: expected exactly one plug-in, found {len(found)}: {listed}")
     kind, value, line = found[0]
     if kind in _FUNCTIONS and value.__code__.co_argcount != 1:
-        raise ConfigError(f"plug-in {path}, line {line}: expected {kind}(bars) with one argument")
+        raise ConfigError(f"plug-in {path}, line {line}: expected {kind}({_FUNCTIONS[kind]}) with one argument")
     return found[0]
 
 
-def _is_strategy(value: type) -> bool:
-    return hasattr(value, "spec") and all(
-        isinstance(getattr(value, part, None), types.FunctionType) for part in ("start", "step")
-    )
+def _candidates(namespace: dict[str, Any]) -> list[tuple[str, Any, int]]:
+    """Return (kind, value, line) of every plug-in; a class with ``fit`` counts only where nothing else is found, since
+    an experiment may well bring its own scaler.
+    """
+    found: list[tuple[str, Any, int]] = []
+    models: list[tuple[str, Any, int]] = []
+    for key, value in namespace.items():
+        if key in _FUNCTIONS and isinstance(value, types.FunctionType):
+            found.append((key, value, value.__code__.co_firstlineno))
+        elif isinstance(value, type) and value.__module__ == namespace["__name__"]:
+            if _has(value, "start", "step") and hasattr(value, "spec"):
+                found.append(("strategy", value, _code_line(value.step)))  # type: ignore[attr-defined]
+            elif _has(value, "fit", "transform"):
+                models.append(("transform", value, _code_line(value.transform)))  # type: ignore[attr-defined]
+            elif _has(value, "fit", "predict"):
+                models.append(("forecaster", value, _code_line(value.predict)))  # type: ignore[attr-defined]
+    return found or models
+
+
+def _has(value: type, *parts: str) -> bool:
+    return all(isinstance(getattr(value, part, None), types.FunctionType) for part in parts)
+
+
+def _code_line(function: types.FunctionType) -> int:
+    return function.__code__.co_firstlineno
+
+
+def _trades_at(path: Path, namespace: dict[str, Any]) -> str:
+    value = namespace.get("trades_at", _TRADES_AT[0])
+    if value not in _TRADES_AT:
+        raise ConfigError(
+            f"plug-in {path}: expected trades_at to be one of {', '.join(_TRADES_AT)}, received {value!r}"
+        )
+    return str(value)
 
 
 def _count(path: Path, namespace: dict[str, Any], name: str) -> int | None:
@@ -250,7 +286,14 @@ def _count(path: Path, namespace: dict[str, Any], name: str) -> int | None:
     return value
 
 
-def _as_matrix(result: Any, panel: Panel, what: str) -> FloatArray:
+def table_of_numbers(result: Any, panel: Panel, what: str) -> FloatArray:
+    """Return a table over the bars' own times and instruments as (T, N); what it leaves out is NaN.
+
+    Raises
+    ------
+    ConfigError
+        If it is anything else.
+    """
     import pandas as pd
 
     n, t, _ = panel.shape

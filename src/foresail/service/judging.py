@@ -16,8 +16,7 @@ from foresail.evaluation.forecast_judge import ForecastJudgeSettings, ForecastRe
 from foresail.evaluation.forecast_table import FORECAST_KINDS, TableOptions, looks_like_forecasts
 from foresail.evaluation.foreign import KINDS
 from foresail.evaluation.judge import JudgeReport, JudgeSettings, judge_file
-from foresail.evaluation.leaks import hunt
-from foresail.evaluation.simulated_market import SimulationSettings, simulate
+from foresail.evaluation.leaks import hunt_on_simulated_markets
 from foresail.reporting.judged import forecast_page, render_page, returns_page
 from foresail.service.outcome import Outcome
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["JudgeRequest", "hunt_leaks", "judge_any", "judge_forecasts", "judge_results"]
 
-_HUNT_PANEL = SimulationSettings(instruments=20, bars=1_000)
 _FILES = ("metrics.json", "report.html")
 
 
@@ -157,7 +155,7 @@ def _result_lines(report: JudgeReport) -> list[str]:
         superior = sum(row.beats_comparator for row in told.rows)
         lines.append(f"variants: {len(told.rows)}; probability of overfitting {pbo}({told.overfitting_text})")
         lines.append(
-            f"no variant beats the comparator: SPA p = {told.superior_p_value:.3f}; StepM finds {superior} that do"
+            f"that no variant beats the comparator: p = {told.superior_p_value:.3f} (SPA); StepM finds {superior}"
         )
     return [*lines, *(f"note: {note}" for note in report.notes)]
 
@@ -222,8 +220,9 @@ def _write(out: Path | None, document: dict[str, Any], page: str | None) -> list
 
 
 def hunt_leaks(file: Path, *, seed: int) -> Outcome:
-    """Return every look-ahead leak that disturbing the future of a simulated market brings to light; exit 4 if any."""
-    report = hunt(_existing(file, "a Python file with a feature or strategy"), simulate(_HUNT_PANEL, seed), seed=seed)
+    """Return every leak of a file that simulated markets bring to light; exit 4 if any."""
+    path = _existing(file, "a Python file with a feature, strategy or experiment")
+    report = hunt_on_simulated_markets(path, seed=seed)
     document = {
         "file": str(file),
         "checked_times": len(report.checked_times),
