@@ -12,10 +12,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DOCUMENTS", "RUN_FORMAT", "RUN_VERSION", "TABLES", "Column", "Document", "Key", "TableSchema"]
+__all__ = [
+    "DOCUMENTS",
+    "MODEL_CARD_VERSION",
+    "RUN_FORMAT",
+    "RUN_VERSION",
+    "TABLES",
+    "Column",
+    "Document",
+    "Key",
+    "TableSchema",
+]
 
 RUN_FORMAT = "foresail-run"
 RUN_VERSION = 1
+MODEL_CARD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +485,35 @@ DOCUMENTS: tuple[Document, ...] = (
             Key("last_judged", "integer", "ns UTC", "newest bar"),
             Key("price_basis", "string", "", "raw, split_adjusted, total_return or unknown"),
             Key("universe_basis", "string", "", "point_in_time, hindsight or unknown"),
+        ),
+    ),
+    Document(
+        "model.json",
+        promised=False,
+        meaning="The model card (EVAL-07, REP-05). It holds the number of trials, which grows with the registry.",
+        keys=(
+            Key("format", "string", "", "foresail-model-card", required=True),
+            Key("version", "integer", "", "version of this document", required=True),
+            Key("model", "object", "", "name, version, settings; null where no model was fitted"),
+            Key("reason", "string", "", "why no model was fitted; null where one was"),
+            Key("data", "object", "ns UTC", "from, to, instruments, frame, price_basis, universe_basis"),
+            Key("features", "object", "SHA-256", "names in the order of the matrix, and the hash of that list"),
+            Key("seed", "integer", "", "of everything random"),
+            Key("splits[]", "object", "dates, rows", "fold, trained, served, rows, purged"),
+            Key("metrics[]", "object", "log return, fractions", "by target and horizon, with 95 % intervals"),
+            Key("calibration[]", "object", "fractions", "by horizon: error, curve, bands, histogram"),
+            Key(
+                "paired[]",
+                "object",
+                "fractions",
+                "tests against each baseline on the same rows, with what they could show",
+            ),
+            Key("acceptance", "object", "", "VALID-14: accepted, and each check with its sentence"),
+            Key("intended_use", "string", "", "one sentence"),
+            Key("training[]", "string", "", "training curves, or why there are none"),
+            Key("limits[]", "string", "", "where it should not be trusted, known failures"),
+            Key("importance", "object", "fractions", "feature -> share of the loss reduction"),
+            Key("trials", "integer", "", "trials made on these data so far"),
         ),
     ),
     Document("log.jsonl", promised=False, meaning="One JSON object a line: at, event, and the event's own fields."),

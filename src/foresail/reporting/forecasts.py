@@ -73,28 +73,26 @@ def paired_table(title: str, tests: Sequence[PairedTest]) -> Table:
     """Return the table of paired tests, with what each could have shown."""
     columns = (
         "Against",
+        "Ruling",
         "Improvement [95 %, clustered]",
-        "[95 %, block bootstrap]",
-        "Diebold-Mariano p",
+        "[95 %, bootstrap]",
+        "DM p",
         "Could have seen",
         "Pairs",
-        "Issue times",
-        "Ruling",
     )
     rows = tuple(
         (
             test.other,
+            test.word,
             figures.interval(test.improvement, digits=2),
             _range(test),
             figures.probability(test.p_value) if test.p_value >= 0.01 or not math.isfinite(test.p_value) else "< 0.01",
             figures.percent(test.detectable, 2),
             f"{test.rows:,}",
-            f"{test.days:,}",
-            test.word,
         )
         for test in tests
     )
-    return Table(title, columns, rows)
+    return Table(title, columns, rows, names=2)
 
 
 def _range(test: PairedTest) -> str:

@@ -16,8 +16,10 @@ from markupsafe import Markup
 from foresail.core.clock import format_ns
 from foresail.domain.runs import Interval, VerdictWord
 from foresail.reporting import charts, figures
+from foresail.reporting.blocks import Block, Notes, Table
 from foresail.reporting.caveats import caveats_for
 from foresail.reporting.charts import Bar, both_widths
+from foresail.reporting.forecasts import calibration_blocks, paired_table, slice_blocks
 from foresail.reporting.model import (
     NAN,
     Absent,
@@ -45,8 +47,10 @@ _PARTS = (
     ("costs", "Costs"),
     ("honesty", "Honesty"),
     ("calibration", "Calibration"),
+    ("forecaster", "Forecaster"),
     ("slices", "Slices"),
     ("signals", "Signals"),
+    ("model", "Model card"),
     ("quality", "Data quality"),
     ("repeat", "How to repeat"),
     ("warnings", "Warnings"),
@@ -71,6 +75,8 @@ def render_report(report: ReportInput) -> str:
         tiles=_tiles(report),
         facts=_facts(report),
         charts=_charts(report),
+        forecaster=_forecaster(report),
+        card=_card(report),
         instruments=_instruments(report),
         hidden=0 if isinstance(report.trading, Absent) else max(0, len(report.trading.per_instrument) - 2 * _SHOWN),
         kinds=_KINDS,
@@ -117,6 +123,41 @@ def _tiles(report: ReportInput) -> list[tuple[str, str, str]]:
     if not isinstance(report.honesty, Absent):
         tiles.append((figures.count(report.honesty.trials), "trials", "on this data so far"))
     return tiles
+
+
+def _forecaster(report: ReportInput) -> tuple[Block, ...]:
+    told = report.forecaster
+    if isinstance(told, Absent):
+        return ()
+    blocks: list[Block] = [
+        paired_table(f"Paired tests, {figures.bars(horizon)} ahead", [t for t in told.tests if t.horizon == horizon])
+        for horizon in dict.fromkeys(test.horizon for test in told.tests)
+    ]
+    if told.calibration is not None:
+        blocks += calibration_blocks(told.calibration)
+    for group in told.slices:
+        blocks += slice_blocks(group, told.hurdle)
+    return tuple(blocks)
+
+
+def _card(report: ReportInput) -> tuple[Block, ...]:
+    card = report.model
+    if isinstance(card, Absent):
+        return ()
+    blocks: list[Block] = []
+    if card.acceptance is not None:
+        rows = tuple((c.name, "passed" if c.passed else "failed", c.text) for c in card.acceptance.checks)
+        blocks += [
+            Table("Acceptance for signals (VALID-14)", ("Check", "Result", "Why"), rows, names=3),
+            Notes((card.acceptance.text,)),
+        ]
+    if card.metrics:
+        blocks.append(Table("Figures", ("Figure", "Out of sample [95 %]"), card.metrics))
+    if card.splits:
+        columns = ("Fold", "Trained on", "Served", "Rows trained", "Rows purged")
+        blocks.append(Table(f"Splits: {len(card.splits)} refits", columns, card.splits, names=3, folded=True))
+    blocks.append(Notes((*card.training, *card.limits)))
+    return tuple(blocks)
 
 
 def _facts(report: ReportInput) -> list[tuple[str, str]]:

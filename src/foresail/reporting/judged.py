@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import foresail
 from foresail.core.clock import to_ns
-from foresail.domain.runs import Interval
+from foresail.domain.runs import Interval, VerdictWord
 from foresail.evaluation.forecast_judge import ForecastReport
 from foresail.evaluation.judge import JudgeReport
 from foresail.evaluation.record import RecordSlice
@@ -35,6 +35,7 @@ FORECAST_MEANINGS = {
     "worse": "A trivial forecast is better on the same rows, by more than luck explains.",
 }
 _TONES = {"better": "evidence", "mixed": "cannot-tell", "cannot tell": "cannot-tell", "worse": "invalid"}
+_CANNOT_JUDGE = "The figures look good, but what they rest on is unknown or was chosen with hindsight."
 _UNIVERSE = {"point_in_time": "as they were known at the time", "hindsight": "afterwards (hindsight)"}
 _COSTS = {"included": "the returns hold them", "none": "the returns hold none", "unknown": "unknown"}
 
@@ -130,7 +131,7 @@ def returns_page(report: JudgeReport) -> Page:
         subtitle=f"{report.bars:,} bars · {report.first[:10]} to {report.last[:10]} · trials: {report.trials}",
         word=verdict.word.value,
         tone=verdict.word.value.replace(" ", "-"),
-        meaning=VERDICT_MEANINGS[verdict.word],
+        meaning=_CANNOT_JUDGE if verdict.word is VerdictWord.CANNOT_JUDGE else VERDICT_MEANINGS[verdict.word],
         reasons=verdict.reasons,
         facts=(
             ("File", f"{report.file} (SHA-256 {report.file_hash[:16]})"),

@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.quality import QualityReport
 from foresail.domain.runs import CanaryResult, Interval, Verdict
+from foresail.evaluation.acceptance import Acceptance
+from foresail.evaluation.forecast_scores import CalibrationReport
+from foresail.evaluation.paired import PairedTest
+from foresail.evaluation.slices import Slices
 
 __all__ = [
     "NAN",
@@ -23,6 +27,7 @@ __all__ = [
     "CoverageRow",
     "EquityBlock",
     "Fan",
+    "ForecasterBlock",
     "HonestyBlock",
     "InstrumentRow",
     "LeakFinding",
@@ -353,6 +358,24 @@ class SliceGroup:
     rows: tuple[SliceRow, ...] | Absent
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecasterBlock:
+    """The forecaster judged like any other.
+
+    Attributes
+    ----------
+    tests : against each baseline at every horizon, on the same rows
+    hurdle : the baseline with the lowest loss at ``horizon``, the one that decides
+    slices : of the gain over the hurdle at ``horizon``
+    """
+
+    tests: tuple[PairedTest, ...]
+    hurdle: str
+    horizon: int
+    calibration: CalibrationReport | None
+    slices: tuple[Slices, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SignalRow:
     """One of the newest signals, ready to be read.
@@ -407,6 +430,12 @@ class ModelCard:
     importance : (feature, share of total gain), descending
     data_from, data_to : of all training rows
     limits : one sentence each
+    intended_use : one sentence
+    training : sentences on training curves and stopping
+    splits : (fold, trained on, served, rows trained, rows purged)
+    metrics : (what, figure with interval)
+    trials : made on these data so far
+    features_hash : SHA-256 over the names in the order of the matrix
     """
 
     name: str
@@ -417,6 +446,13 @@ class ModelCard:
     data_to: int
     seed: int
     limits: tuple[str, ...] = ()
+    intended_use: str = ""
+    training: tuple[str, ...] = ()
+    splits: tuple[tuple[str, ...], ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
+    acceptance: Acceptance | None = None
+    trials: int = 1
+    features_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,6 +493,7 @@ class ReportInput:
     costs: Costs | Absent = field(default_factory=lambda: _not_given("The table of costs"))
     honesty: HonestyBlock | Absent = field(default_factory=lambda: _not_given("The honesty check"))
     calibration: Calibration | Absent = field(default_factory=lambda: _not_given("The calibration of forecasts"))
+    forecaster: ForecasterBlock | Absent = field(default_factory=lambda: _not_given("The test of the forecaster"))
     slices: tuple[SliceGroup, ...] | Absent = field(default_factory=lambda: _not_given("The result by slices"))
     signals: Signals | Absent = field(default_factory=lambda: _not_given("The list of signals"))
     model: ModelCard | Absent = field(default_factory=lambda: _not_given("The model card"))

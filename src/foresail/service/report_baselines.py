@@ -16,7 +16,9 @@ from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import PipelineResult, prepare
 from foresail.engine.walkforward import walk_forward
+from foresail.evaluation.paired import PairedTest
 from foresail.forecasting.baselines import RETURN_FEATURE
+from foresail.service.report_paired import paired_on, pinball_rows
 from foresail.service.report_scores import Score, score_all
 
 __all__ = ["BASELINES", "BaselineScore", "baseline_scores", "refit_every"]
@@ -33,13 +35,21 @@ BASELINES: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BaselineScore:
-    """One baseline at one horizon, on the rows on which the model forecast as well."""
+    """One baseline at one horizon, on the rows on which the model forecast as well.
+
+    Attributes
+    ----------
+    loss : (N, P), mean pinball loss of each forecast; NaN where there is none or no outcome
+    paired : the model against it on the same rows
+    """
 
     key: str
     name: str
     score: Score
+    loss: FloatArray
+    paired: PairedTest | None
 
 
 def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[BaselineScore, ...]:
@@ -51,6 +61,7 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
     """
     block = result.walk.block
     made = np.isfinite(block.values[:, :, :1]).all(axis=-1, keepdims=True)
+    ours = [pinball_rows(block, realised, step) for step in range(len(block.horizons))]
     features = _last_return(result)
     targets = replace(
         result.prepared.targets,
@@ -67,7 +78,10 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
         walk = walk_forward(features, targets, result.prepared.scale, replace(settings, forecaster=key))
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
         scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
-        found += [BaselineScore(key, name, one) for one in scores]
+        for step, one in enumerate(scores):
+            loss = pinball_rows(same_rows, realised, step)
+            paired = paired_on(block, ours[step], loss, step, name=name, seed=result.settings.seed)
+            found.append(BaselineScore(key, name, one, loss, paired))
     return tuple(found)
 
 

@@ -25,7 +25,9 @@ from foresail.reporting.model import (
 from foresail.service.finished import Finished
 from foresail.service.report_calibration import calibration_block
 from foresail.service.report_figures import Curve, Figures, closed_trades, figures, verdict_interval
+from foresail.service.report_forecaster import forecaster_block
 from foresail.service.report_model import model_card
+from foresail.service.report_overfitting import run_overfitting
 from foresail.service.report_scores import outcomes
 from foresail.service.report_signals import signals_block
 from foresail.service.report_slices import slice_groups
@@ -52,9 +54,10 @@ def report_input(finished: Finished) -> ReportInput:
         costs=_costs(finished, shown),
         honesty=_honesty(finished, shown),
         calibration=calibration_block(finished, shown),
+        forecaster=forecaster_block(finished, shown),
         slices=slice_groups(finished),
         signals=signals_block(finished, shown),
-        model=model_card(finished),
+        model=model_card(finished, shown),
         quality=finished.loaded.quality,
         next_steps=finished.next_steps,
     )
@@ -150,7 +153,7 @@ def _costs(finished: Finished, shown: Figures) -> Costs:
 def _honesty(finished: Finished, shown: Figures) -> HonestyBlock:
     told = finished.honesty
     record = told.minimum_track_record_years
-    overfitting = told.probability_of_overfitting
+    overfitting, why = run_overfitting(finished)
     return HonestyBlock(
         trials=told.trials,
         trials_are_complete=told.trials_are_complete,
@@ -160,7 +163,7 @@ def _honesty(finished: Finished, shown: Figures) -> HonestyBlock:
         min_track_record_years=NAN if record is None else record,
         smallest_detectable_sharpe=told.smallest_detectable_sharpe,
         probability_of_overfitting=NAN if overfitting is None else overfitting,
-        overfitting_text="not defined: needs ten variants" if overfitting is None else "at most 0.2 is asked",
+        overfitting_text=why,
         canaries=finished.canaries,
         notes=tuple(_sentence(note) for note in told.notes),
         self_calibration=shown.self_calibration or Absent("The self-calibration panel belongs to `foresail demo`."),

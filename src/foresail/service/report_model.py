@@ -1,13 +1,22 @@
-"""The model card (REP-05): what was fitted, on what, with which settings, and where it should not be trusted."""
+"""The model card (EVAL-07, REP-05): what was fitted, on what, how well it did, and where it should not be trusted."""
 
 from __future__ import annotations
 
-from foresail.reporting.figures import percent
+from typing import Any
+
+from foresail.core.canonical import hash_value, plain
+from foresail.domain.schemas import DOCUMENTS, MODEL_CARD_VERSION
+from foresail.reporting.figures import day, interval, percent, scientific, share
 from foresail.reporting.model import Absent, ModelCard
 from foresail.service.finished import Finished
+from foresail.service.report_figures import Figures, figures
+from foresail.service.report_forecaster import acceptance_of, run_calibration
+from foresail.service.report_scores import Score
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "model_document"]
 
+_FORMAT = "foresail-model-card"
+_KEYS = next(document.keys for document in DOCUMENTS if document.file == "model.json")
 _SETTINGS = {
     "quantile_trees": (
         ("Quantiles fitted", "P10, P50, P90; the others by conformal scaling"),
@@ -17,7 +26,7 @@ _SETTINGS = {
 }
 
 
-def model_card(finished: Finished) -> ModelCard | Absent:
+def model_card(finished: Finished, shown: Figures) -> ModelCard | Absent:
     """Return the card of the models of all folds; versions are those of the newest one."""
     result = finished.result
     fitted = [fold for fold in result.walk.folds if fold.report is not None]
@@ -41,7 +50,11 @@ def model_card(finished: Finished) -> ModelCard | Absent:
             ),
             ("Conformal window", f"{walk.conformal_window} issue times"),
             ("Targets", ", ".join(result.walk.block.targets)),
-            ("Features", f"{len(result.prepared.features.fields)}"),
+            (
+                "Features",
+                f"{len(result.prepared.features.fields)}, SHA-256 of their names "
+                f"{hash_value(list(result.prepared.features.fields))[:16]}",
+            ),
             *((("Notes of the newest fit", "; ".join(report.notes)),) if report is not None and report.notes else ()),
         ),
         importance=_importance(finished),
@@ -49,7 +62,107 @@ def model_card(finished: Finished) -> ModelCard | Absent:
         data_to=int(ends[newest.fold.test_from - 1]),
         seed=result.settings.seed,
         limits=_limits(finished),
+        intended_use=_intended_use(finished),
+        training=_training(finished),
+        splits=_splits(finished),
+        metrics=tuple(row for one in shown.scores if one.target == "close" and one.forecasts for row in _metrics(one)),
+        acceptance=acceptance_of(finished, shown),
+        trials=finished.trials.n,
+        features_hash=hash_value(list(result.prepared.features.fields)),
     )
+
+
+def model_document(finished: Finished) -> dict[str, Any]:
+    """Return the content of ``model.json``: the card as plain data, its figures with intervals."""
+    shown = figures(finished)
+    card = model_card(finished, shown)
+    if isinstance(card, Absent):
+        absent = {key.path.split(".")[0].removesuffix("[]"): None for key in _KEYS}
+        return absent | {"format": _FORMAT, "version": MODEL_CARD_VERSION, "reason": card.reason}
+    result = finished.result
+    scores = [one for one in shown.scores if one.forecasts]
+    document = {
+        "format": _FORMAT,
+        "version": MODEL_CARD_VERSION,
+        "reason": None,
+        "model": {"name": card.name, "version": card.version, "settings": dict(card.settings)},
+        "data": {
+            "from": card.data_from,
+            "to": card.data_to,
+            "instruments": result.data.bars.instruments,
+            "frame": result.data.bars.frame,
+            "price_basis": result.data.bar_set.price_basis,
+            "universe_basis": result.data.bar_set.universe_basis,
+        },
+        "features": {"names": result.prepared.features.fields, "sha256": card.features_hash},
+        "seed": card.seed,
+        "splits": [dict(zip(("fold", "trained", "served", "rows", "purged"), row, strict=True)) for row in card.splits],
+        "metrics": scores,
+        "calibration": [run_calibration(result, step) for step in range(len(result.walk.block.horizons))],
+        "paired": [one.paired for one in shown.baselines],
+        "acceptance": card.acceptance,
+        "intended_use": card.intended_use,
+        "training": card.training,
+        "limits": card.limits,
+        "importance": dict(card.importance),
+        "trials": card.trials,
+    }
+    found: dict[str, Any] = plain(document)
+    return found
+
+
+def _intended_use(finished: Finished) -> str:
+    bars = finished.result.data.bars
+    horizons = ", ".join(map(str, finished.result.walk.block.horizons))
+    return (
+        f"Intended use: ranges of returns {horizons} bars ahead on {bars.frame} bars of the {len(bars.instruments)} "
+        "instruments named here, refitted as described. Not intended for other frames, for instruments it was not "
+        "trained on, or as advice."
+    )
+
+
+def _training(finished: Finished) -> tuple[str, ...]:
+    """Return what is known of training curves; forecasters tell rounds and losses in the notes of each fit."""
+    told = [
+        (fold.fold.index + 1, note)
+        for fold in finished.result.walk.folds
+        if fold.report is not None
+        for note in fold.report.notes
+    ]
+    if not told:
+        return ("Training curves: none; this model is fitted in one step and records no loss by round.",)
+    return (f"Training curves are not kept; the newest fit says: {told[-1][1]}.",)
+
+
+def _splits(finished: Finished) -> tuple[tuple[str, ...], ...]:
+    result = finished.result
+    bars, longest = result.data.bars, max(result.walk.block.horizons, default=1)
+    rows = []
+    for one in result.walk.folds:
+        fold, report = one.fold, one.report
+        if report is None:
+            continue
+        borders = (fold.validation_from, fold.calibration_from, fold.test_from)
+        purged = sum(int(bars.present[:, max(0, end - longest) : end].sum()) for end in borders)
+        rows.append((
+            str(fold.index + 1),
+            f"{day(int(bars.end[fold.train_from]))} to {day(int(bars.end[fold.test_from - 1]))}",
+            f"{day(int(bars.end[fold.test_from]))} to {day(int(bars.end[fold.test_to - 1]))}",
+            f"{report.train_rows:,}",
+            f"{purged:,}",
+        ))  # fmt: skip
+    return tuple(rows)
+
+
+def _metrics(one: Score) -> list[tuple[str, str]]:
+    ahead = f"{one.horizon} bar{'s' if one.horizon > 1 else ''} ahead"
+    return [
+        (f"Mean pinball loss, {ahead}", scientific(one.pinball)),
+        (f"Coverage of P10 to P90, {ahead} (0.8 is promised)", share(one.coverage)),
+        (f"Rank correlation, {ahead}", interval(one.rank_ic, "number", 3)),
+        (f"Right sign, {ahead} (base rate {percent(one.base_rate)})", percent(one.hit_rate)),
+        (f"Mean absolute error, {ahead} (no change {scientific(one.no_change_mae)})", scientific(one.mae)),
+    ]
 
 
 def _importance(finished: Finished) -> tuple[tuple[str, float], ...]:
@@ -57,8 +170,8 @@ def _importance(finished: Finished) -> tuple[tuple[str, float], ...]:
     reports = [fold.report for fold in finished.result.walk.folds if fold.report is not None]
     total: dict[str, float] = {}
     for report in reports:
-        for feature, share in report.importance:
-            total[feature] = total.get(feature, 0.0) + share / len(reports)
+        for feature, part in report.importance:
+            total[feature] = total.get(feature, 0.0) + part / len(reports)
     return tuple(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -71,5 +184,8 @@ def _limits(finished: Finished) -> tuple[str, ...]:
         "instruments; it says nothing of other frames or classes.",
         "It sees prices and volume of the set and its reference series: no news, no fundamentals, no order flow.",
     ]
+    if bar_set.universe_basis != "point_in_time":
+        said.append("Names chosen afterwards or nobody knows how: it has never seen those that failed.")
+    said.append("Known failures: regimes unlike those trained on, listings shorter than its features, halts and gaps.")
     said += [f"Fold {fold.fold.index + 1} has no model: {fold.reason}." for fold in skipped]
     return tuple(said)

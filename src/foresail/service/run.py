@@ -34,6 +34,7 @@ from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.report_input import report_input
+from foresail.service.report_model import model_document
 from foresail.service.results import metrics, tables
 from foresail.service.runfolder import RunWriter, code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
@@ -232,6 +233,7 @@ def write_run(job: Job, *, force: bool, progress: Progress, clock: Clock | None 
             writer.write_table(name, columns)
         told = report_input(finished)
         writer.write_text("report.html", render_report(told))
+        writer.write_json("model.json", model_document(finished))
         document = {**finished.honesty.to_json(), "trial_count": asdict(finished.trials)}
         writer.write_json("honesty.json", document)
         writer.log("finished", verdict=finished.verdict.word.value)
