@@ -282,7 +282,7 @@ def _disturbed(name: str, table: pd.DataFrame, until: int, seed: int) -> pd.Data
     for column in later:
         unknown = ~(changed[column] <= instant).to_numpy() & ~future
         moved = instant + pd.to_timedelta(draw.uniform(1, 100, len(changed)) * _HOUR, unit="ns")
-        moved = pd.Series(moved, index=changed.index).where(draw.random(len(changed)) < 0.5)
-        changed[column] = changed[column].where(~unknown, moved)
+        drawn = pd.Series(moved, index=changed.index).where(draw.random(len(changed)) < 0.5)
+        changed[column] = changed[column].where(~unknown, drawn)
     gone = future & (draw.random(len(changed)) < 0.3)
     return changed[~gone].reset_index(drop=True)
