@@ -26,7 +26,7 @@ from foresail.engine.parts import Parts
 from foresail.engine.rates import account_rates
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.tradable import absurd_bars
-from foresail.engine.view import AsOfView
+from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
 from foresail.execution.planner import PlanRequest, plan_weights
 from foresail.execution.simulated.venue import VenueBar
@@ -306,14 +306,12 @@ class Driver:
 
     def _view(self, now: int, account: Account) -> AsOfView:
         is_blocked = self._inputs.data.blocked_from <= now
+        inputs = self._inputs
         return AsOfView(
+            WholeRun(self._bars, inputs.features, inputs.walk.block, inputs.reference),
             position=now,
             cause="decision",
-            whole_bars=self._bars,
-            whole_features=self._inputs.features,
-            block=self._inputs.walk.block,
             index=self._issued.get(now, -1),
-            reference=self._inputs.reference,
             holdings=account,
             blocked=frozenset(name for name, blocked in zip(self._names, is_blocked, strict=True) if blocked),
         )

@@ -10,7 +10,7 @@ lock, since it runs in the same process; it is found by the perturbed-future can
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,9 +21,26 @@ from foresail.domain.accounts import Account
 from foresail.domain.forecast import Forecast, ForecastBlock
 from foresail.domain.panel import Panel
 
-__all__ = ["AsOfView"]
+__all__ = ["AsOfView", "WholeRun"]
 
-_WITHHELD = ("whole_bars", "whole_features", "block", "reference")
+_WITHHELD = ("run", "whole_bars", "whole_features", "block", "reference")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeRun:
+    """What the driver has and a strategy may not see: panels, forecasts and series of the whole run.
+
+    Attributes
+    ----------
+    bars, features : panels of the run; only rows up to a position ever leave a view
+    block : every forecast of the run, None without a model
+    reference : name -> (T,) value known at each row
+    """
+
+    bars: Panel
+    features: Panel
+    block: ForecastBlock | None
+    reference: Mapping[str, FloatArray]
 
 
 class AsOfView:
@@ -31,9 +48,9 @@ class AsOfView:
 
     Parameters
     ----------
-    whole_bars, whole_features : panels of the run; only rows up to ``position`` ever leave this object
-    index : row of ``block`` that stands at this position, -1 where none was issued
-    reference : name -> (T,) value known at each row
+    run : kept out of reach
+    position : time position of the newest closed bar
+    index : row of ``run.block`` that stands at this position, -1 where none was issued
     blocked : instruments that may not be traded now
     """
 
@@ -41,18 +58,15 @@ class AsOfView:
 
     def __init__(
         self,
+        run: WholeRun,
         *,
         position: int,
         cause: str,
-        whole_bars: Panel,
-        whole_features: Panel,
-        block: ForecastBlock | None,
         index: int,
-        reference: Mapping[str, FloatArray],
         holdings: Account,
         blocked: frozenset[InstrumentId] = frozenset(),
     ) -> None:
-        bars = whole_bars
+        bars, block = run.bars, run.block
         known: BoolArray = np.asarray(bars.present[:, : position + 1].any(axis=1))
 
         def ask_bars(frame: str, n: int) -> Panel:
@@ -65,13 +79,13 @@ class AsOfView:
             return _part(bars, known, max(0, position + 1 - n), position + 1)
 
         def ask_features() -> Panel:
-            return _part(whole_features, known, position, position + 1)
+            return _part(run.features, known, position, position + 1)
 
         def ask_forecast() -> Forecast | None:
             return None if block is None or index < 0 or not block.model[index] else _forecast(block, index, known)
 
         def ask_fact(kind: str) -> float:
-            series = reference.get(kind)
+            series = run.reference.get(kind)
             return float("nan") if series is None else float(series[position])
 
         here = bars.present[:, position]

@@ -30,7 +30,7 @@ from foresail.measures.bootstrap import BootstrapSettings, mean_interval
 from foresail.measures.errors import rank_correlation
 from foresail.protocols import Progress, Strategy
 
-__all__ = ["SAMPLE_NAMES", "canary_market", "perturbed_future", "run_canaries"]
+__all__ = ["SAMPLE_NAMES", "canary_market", "mean_skill", "perturbed_future", "run_canaries"]
 
 SAMPLE_NAMES = 30
 _DRAWS = 3
@@ -80,6 +80,16 @@ def _skill(block: ForecastBlock, labels: FloatArray) -> FloatArray:
     predicted, realised = block.values[:, :, 0, -1, middle], labels[:, block.position, 0, -1]
     daily: FloatArray = rank_correlation(predicted, realised, minimum_names=min(10, len(block.instruments))).daily
     return daily
+
+
+def mean_skill(block: ForecastBlock, labels: FloatArray) -> tuple[float, float]:
+    """Return the mean rank correlation of median forecast and label, and its standard error; NaN for too few times.
+
+    Parameters
+    ----------
+    labels : (N, T, K, H) as in ``Targets.values``
+    """
+    return _mean_and_error(_skill(block, labels))
 
 
 def _mean_and_error(daily: FloatArray) -> tuple[float, float]:

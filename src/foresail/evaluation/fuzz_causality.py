@@ -27,6 +27,7 @@ from foresail.protocols import Forecaster
 
 __all__ = [
     "PANEL_COLUMNS",
+    "STYLES",
     "Breach",
     "changed_cells",
     "disturb_panel",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 PANEL_COLUMNS = ("open", "high", "low", "close", "volume", "dividend", "split", "presence")
+STYLES = ("wild", "mirrored")  # of change, see ``disturb_panel``
 _PRICES = ("open", "high", "low", "close")
 _SHARES = (0.3, 0.5, 0.7, 0.9)
 
@@ -165,9 +167,6 @@ def require_causal(breaches: Sequence[Breach], what: str) -> None:
             rule="look-ahead",
             hint="a value may depend only on what was known at its own time",
         )
-
-
-STYLES = ("wild", "mirrored")
 
 
 def disturb_panel(panel: Panel, position: int, columns: Sequence[str], seed: int, *, style: str = "wild") -> Panel:

@@ -37,7 +37,7 @@ from foresail.evaluation.leak_report import Leak, LeakReport, report_of, source_
 from foresail.evaluation.trace import Scope, origin, record
 from foresail.evaluation.user_file import UserFile, call_vectorised, read_user_file
 
-__all__ = ["Leak", "LeakReport", "hunt", "hunt_file", "hunt_on_simulated_markets", "naive_sharpe"]
+__all__ = ["hunt", "hunt_file", "hunt_on_simulated_markets", "naive_sharpe"]
 
 _MINIMUM_BARS = 60
 _TOO_GOOD = 0.5  # information coefficient against the next bar's return

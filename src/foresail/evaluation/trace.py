@@ -350,7 +350,7 @@ class _Watcher:
         if values.ndim == 0 or len(values) < _FEW_ROWS or values.dtype == object:
             return self._bytes(values)
         self.spent += values.nbytes
-        return _Rows(values, self.scope.altered or 0)
+        return _Rows(values, 0 if self.scope.altered is None else self.scope.altered)
 
     def _bytes(self, values: np.ndarray[Any, Any]) -> int:
         self.spent += values.nbytes

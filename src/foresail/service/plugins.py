@@ -18,7 +18,8 @@ from foresail.core.errors import ConfigError, LookAheadError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, Weights
-from foresail.evaluation.leaks import LeakReport, hunt_file
+from foresail.evaluation.leak_report import LeakReport
+from foresail.evaluation.leaks import hunt_file
 from foresail.evaluation.user_file import UserFile, call_vectorised, read_user_file, user_code
 from foresail.protocols import MarketView, Strategy
 

@@ -12,7 +12,7 @@ import pytest
 from foresail.core.errors import LookAheadError, UnknownNameError
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import PipelineResult
-from foresail.engine.view import AsOfView
+from foresail.engine.view import AsOfView, WholeRun
 from foresail.testing.builders import flat_account
 
 
@@ -31,9 +31,16 @@ def parts(small_result: PipelineResult) -> dict[str, Any]:
     }
 
 
+def made(parts: dict[str, Any]) -> AsOfView:
+    """Return a view of the parts."""
+    rest = {name: parts[name] for name in ("position", "cause", "index", "holdings", "blocked") if name in parts}
+    run = WholeRun(parts["whole_bars"], parts["whole_features"], parts["block"], parts["reference"])
+    return AsOfView(run, **rest)
+
+
 @pytest.fixture
 def view(parts: dict[str, Any]) -> AsOfView:
-    return AsOfView(**parts)
+    return made(parts)
 
 
 @pytest.mark.parametrize("n", [0, -1, -5])
@@ -64,7 +71,7 @@ def test_what_is_handed_out_leads_back_to_nothing(parts: dict[str, Any], names: 
     whole = parts["whole_bars"]
     kept = whole.select(whole.instruments[:names])
     features = replace(parts["whole_features"].select(kept.instruments))
-    view = AsOfView(**{**parts, "whole_bars": kept, "whole_features": features})
+    view = made({**parts, "whole_bars": kept, "whole_features": features})
     for panel in (view.bars("1d", 10_000), view.features()):
         for array in (panel.values, panel.present, panel.start, panel.end, panel.available_at):
             assert array.base is None
@@ -73,7 +80,7 @@ def test_what_is_handed_out_leads_back_to_nothing(parts: dict[str, Any], names: 
             )
 
 
-@pytest.mark.parametrize("name", ["whole_bars", "whole_features", "block", "reference"])
+@pytest.mark.parametrize("name", ["run", "whole_bars", "whole_features", "block", "reference"])
 def test_the_whole_run_is_no_attribute(view: AsOfView, name: str) -> None:
     with pytest.raises(LookAheadError, match=f"view.{name} is the whole run"):
         getattr(view, name)
@@ -101,17 +108,17 @@ def test_features_and_facts_are_those_of_the_decision(view: AsOfView, parts: dic
 
 def test_a_blocked_or_absent_name_is_not_offered(view: AsOfView, parts: dict[str, Any]) -> None:
     first = view.instruments[0]
-    assert first not in AsOfView(**{**parts, "blocked": frozenset({first})}).instruments
+    assert first not in made({**parts, "blocked": frozenset({first})}).instruments
     whole = parts["whole_bars"]
     present = whole.present.copy()
     present[whole.instruments.index(first), view.position] = False
-    assert first not in AsOfView(**{**parts, "whole_bars": replace(whole, present=present)}).instruments
+    assert first not in made({**parts, "whole_bars": replace(whole, present=present)}).instruments
 
 
 def test_there_is_no_forecast_without_a_model_and_no_other_frame(view: AsOfView, parts: dict[str, Any]) -> None:
     block = parts["block"]
-    assert AsOfView(**{**parts, "index": -1}).forecast() is None
+    assert made({**parts, "index": -1}).forecast() is None
     unfitted = replace(block, model=("",) * len(block.model))
-    assert AsOfView(**{**parts, "block": unfitted}).forecast() is None
+    assert made({**parts, "block": unfitted}).forecast() is None
     with pytest.raises(UnknownNameError):
         view.bars("1h", 3)
