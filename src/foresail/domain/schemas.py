@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from foresail.domain.honesty_document import HONESTY_KEYS
+from foresail.domain.model_card import MODEL_CARD_KEYS
+
 __all__ = [
     "DOCUMENTS",
-    "MODEL_CARD_VERSION",
     "RUN_FORMAT",
     "RUN_VERSION",
     "TABLES",
@@ -26,7 +28,6 @@ __all__ = [
 
 RUN_FORMAT = "foresail-run"
 RUN_VERSION = 1
-MODEL_CARD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,58 +363,7 @@ DOCUMENTS: tuple[Document, ...] = (
         "honesty.json",
         promised=False,
         meaning="Trials and all that depends on them: it changes as the registry grows.",
-        keys=(
-            Key("trials", "integer", "", "distinct (settings, code, data lineage) tried so far", required=True),
-            Key("trials_are_complete", "boolean", "", "false where the registry was lost or damaged"),
-            Key(
-                "trial_count",
-                "object",
-                "",
-                "the trials of this lineage: n, sharpes (per bar), variance_of_sharpes, is_complete, notes",
-            ),
-            Key(
-                "trial_variance",
-                "number",
-                "squared, per bar",
-                "variance of the trials' Sharpe ratios that the hurdle rests on",
-            ),
-            Key(
-                "observations",
-                "integer",
-                "bars",
-                "length of the series that is judged: net minus 1/N of the same names",
-            ),
-            Key("years", "number", "years", "the same in years"),
-            Key("bars_per_year", "number", "bars", "factor of annualisation"),
-            Key("sharpe", "number", "per year", "Sharpe ratio of the difference"),
-            Key(
-                "adjusted_sharpe",
-                "number",
-                "per year",
-                "the same with the long-run volatility, which autocorrelation widens or narrows",
-            ),
-            Key("skew", "number", "ratio", "skewness of the difference"),
-            Key("kurtosis", "number", "ratio", "kurtosis of the difference; 3 for a normal distribution"),
-            Key(
-                "hurdle", "number", "per year", "Sharpe ratio that the best of so many trials without skill would show"
-            ),
-            Key(
-                "deflated_sharpe",
-                "number",
-                "probability",
-                "that the Sharpe ratio exceeds the hurdle; with one trial it is PSR against 0",
-            ),
-            Key("probabilistic_sharpe", "number", "probability", "that the Sharpe ratio exceeds 0"),
-            Key(
-                "minimum_track_record_years",
-                "number",
-                "years",
-                "record needed for the Sharpe ratio shown; null where none would do",
-            ),
-            Key("smallest_detectable_sharpe", "number", "per year", "what this much data could have shown"),
-            Key("probability_of_overfitting", "number", "probability", "PBO; null where undefined"),
-            Key("notes[]", "string", "", "what the figures assume"),
-        ),
+        keys=tuple(Key(*row, required=row[0] == "trials") for row in HONESTY_KEYS),
     ),
     Document(
         "metrics.json",
@@ -491,30 +441,7 @@ DOCUMENTS: tuple[Document, ...] = (
         "model.json",
         promised=False,
         meaning="The model card (EVAL-07, REP-05). It holds the number of trials, which grows with the registry.",
-        keys=(
-            Key("format", "string", "", "foresail-model-card", required=True),
-            Key("version", "integer", "", "version of this document", required=True),
-            Key("model", "object", "", "name, version, settings; null where no model was fitted"),
-            Key("reason", "string", "", "why no model was fitted; null where one was"),
-            Key("data", "object", "ns UTC", "from, to, instruments, frame, price_basis, universe_basis"),
-            Key("features", "object", "SHA-256", "names in the order of the matrix, and the hash of that list"),
-            Key("seed", "integer", "", "of everything random"),
-            Key("splits[]", "object", "dates, rows", "fold, trained, served, rows, purged"),
-            Key("metrics[]", "object", "log return, fractions", "by target and horizon, with 95 % intervals"),
-            Key("calibration[]", "object", "fractions", "by horizon: error, curve, bands, histogram"),
-            Key(
-                "paired[]",
-                "object",
-                "fractions",
-                "tests against each baseline on the same rows, with what they could show",
-            ),
-            Key("acceptance", "object", "", "VALID-14: accepted, and each check with its sentence"),
-            Key("intended_use", "string", "", "one sentence"),
-            Key("training[]", "string", "", "training curves, or why there are none"),
-            Key("limits[]", "string", "", "where it should not be trusted, known failures"),
-            Key("importance", "object", "fractions", "feature -> share of the loss reduction"),
-            Key("trials", "integer", "", "trials made on these data so far"),
-        ),
+        keys=tuple(Key(*row, required=row[0] in ("format", "version")) for row in MODEL_CARD_KEYS),
     ),
     Document("log.jsonl", promised=False, meaning="One JSON object a line: at, event, and the event's own fields."),
     Document("report.html", promised=False, meaning="The report: one file, opens offline."),

@@ -130,22 +130,7 @@ def judge_file(path: Path, *, trials: int, kind: str = "auto", settings: JudgeSe
     bars_per_year = settings.bars_per_year or _bars_per_year(result)
     costs, net, net_2x = _net(result, settings.costs)
     variants = _variants(result, net, bars_per_year, settings.seed)
-    verdict = decide(
-        VerdictInputs(
-            net=net,
-            net_2x=net_2x,
-            benchmark=result.benchmark,
-            bars_per_year=bars_per_year,
-            trials=_trials(trials, variants),
-            universe_basis=settings.universe_basis,
-            price_basis=settings.price_basis,
-            probability_of_overfitting=None if variants is None else variants.overfitting,
-            trades=result.trades,
-            zero_is_fair=settings.zero_is_fair,
-            seed=settings.seed,
-            costs=costs,
-        )
-    )
+    verdict = _decide(result, (costs, net, net_2x), variants, settings, (_trials(trials, variants), bars_per_year))
     benchmark = result.benchmark
     return JudgeReport(
         file=str(path),
@@ -171,6 +156,34 @@ def judge_file(path: Path, *, trials: int, kind: str = "auto", settings: JudgeSe
         times=result.times,
         returns=net,
         comparator=benchmark,
+    )
+
+
+def _decide(
+    result: ForeignResult,
+    series: tuple[str, FloatArray, FloatArray | None],
+    variants: VariantReport | None,
+    settings: JudgeSettings,
+    scale: tuple[TrialCount, float],
+) -> Verdict:
+    """Return the verdict on the judged series, see ``_net``; ``scale`` is trials and bars a year."""
+    costs, net, net_2x = series
+    trials, bars_per_year = scale
+    return decide(
+        VerdictInputs(
+            net=net,
+            net_2x=net_2x,
+            benchmark=result.benchmark,
+            bars_per_year=bars_per_year,
+            trials=trials,
+            universe_basis=settings.universe_basis,
+            price_basis=settings.price_basis,
+            probability_of_overfitting=None if variants is None else variants.overfitting,
+            trades=result.trades,
+            zero_is_fair=settings.zero_is_fair,
+            seed=settings.seed,
+            costs=costs,
+        )
     )
 
 

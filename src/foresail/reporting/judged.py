@@ -26,7 +26,7 @@ from foresail.reporting.forecasts import horizon_blocks
 from foresail.reporting.html import VERDICT_MEANINGS, page_environment, page_style
 from foresail.reporting.model import NAN, Series
 
-__all__ = ["Page", "Section", "forecast_page", "render_page", "returns_page"]
+__all__ = ["FORECAST_MEANINGS", "Page", "Section", "forecast_page", "render_page", "returns_page"]
 
 FORECAST_MEANINGS = {
     "better": "Better than every trivial forecast on the same rows, at every horizon, by more than luck explains.",

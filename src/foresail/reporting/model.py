@@ -364,9 +364,8 @@ class ForecasterBlock:
 
     Attributes
     ----------
-    tests : against each baseline at every horizon, on the same rows
-    hurdle : the baseline with the lowest loss at ``horizon``, the one that decides
-    slices : of the gain over the hurdle at ``horizon``
+    tests : against each baseline, every horizon
+    hurdle : the baseline with the lowest loss at ``horizon``, the one that decides; ``slices`` cut the gain over it
     """
 
     tests: tuple[PairedTest, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from foresail.core.canonical import hash_value, plain
-from foresail.domain.schemas import DOCUMENTS, MODEL_CARD_VERSION
+from foresail.domain.model_card import MODEL_CARD_FORMAT, MODEL_CARD_KEYS, MODEL_CARD_VERSION
 from foresail.reporting.figures import day, interval, percent, scientific, share
 from foresail.reporting.model import Absent, ModelCard
 from foresail.service.finished import Finished
@@ -15,8 +15,6 @@ from foresail.service.report_scores import Score
 
 __all__ = ["model_card", "model_document"]
 
-_FORMAT = "foresail-model-card"
-_KEYS = next(document.keys for document in DOCUMENTS if document.file == "model.json")
 _SETTINGS = {
     "quantile_trees": (
         ("Quantiles fitted", "P10, P50, P90; the others by conformal scaling"),
@@ -77,12 +75,12 @@ def model_document(finished: Finished) -> dict[str, Any]:
     shown = figures(finished)
     card = model_card(finished, shown)
     if isinstance(card, Absent):
-        absent = {key.path.split(".")[0].removesuffix("[]"): None for key in _KEYS}
-        return absent | {"format": _FORMAT, "version": MODEL_CARD_VERSION, "reason": card.reason}
+        absent = {path.removesuffix("[]"): None for path, *_ in MODEL_CARD_KEYS}
+        return absent | {"format": MODEL_CARD_FORMAT, "version": MODEL_CARD_VERSION, "reason": card.reason}
     result = finished.result
     scores = [one for one in shown.scores if one.forecasts]
     document = {
-        "format": _FORMAT,
+        "format": MODEL_CARD_FORMAT,
         "version": MODEL_CARD_VERSION,
         "reason": None,
         "model": {"name": card.name, "version": card.version, "settings": dict(card.settings)},

@@ -9,7 +9,7 @@ import pytest
 
 import foresail
 from foresail.core.errors import UserError
-from foresail.domain.schemas import MODEL_CARD_VERSION
+from foresail.domain.model_card import MODEL_CARD_VERSION
 from foresail.service.finished import Finished
 from foresail.service.judging import JudgeRequest, judge_any
 from foresail.service.report_model import model_document
