@@ -26,6 +26,7 @@ from foresail.features.catalogue import CATALOGUE, resolve
 from foresail.features.context import FeatureContext
 from foresail.forecasting.registry import FORECASTERS, forecaster
 from foresail.service.plugins import compute_feature, load_plugin, to_strategy
+from foresail.testing.contracts import check_causality
 from foresail.testing.planted import PlantedSettings, planted_market
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -98,6 +99,8 @@ def test_the_fuzz_sees_what_it_must(tmp_path: Path) -> None:
     assert {one.what for one in found} == {"changed future", "cut history"}
     with pytest.raises(LookAheadError, match="peeking: changed future"):
         require_causal(found, "peeking")
+    with pytest.raises(AssertionError, match="depends on later bars"):
+        check_causality(peeking, market())
     path = tmp_path / "feature.py"
     path.write_text('api = 1\nid = "me/late@1"\n\n\ndef feature(bars):\n    return bars["close"].shift(1)\n')
     plugin = load_plugin(path)

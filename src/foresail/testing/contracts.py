@@ -14,10 +14,11 @@ from foresail.core.arrays import FloatArray
 from foresail.core.clock import format_ns
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, Weights
+from foresail.evaluation.fuzz_causality import fuzz_panel_function
 from foresail.protocols import Strategy
 from foresail.testing.builders import FakeView
 
-__all__ = ["check_prefix_invariance", "check_strategy", "decisions"]
+__all__ = ["check_causality", "check_prefix_invariance", "check_strategy", "decisions"]
 
 
 def decisions(strategy: Strategy, panel: Panel, *, last: int | None = None) -> list[tuple[int, tuple[Intent, ...]]]:
@@ -48,6 +49,23 @@ def check_strategy(make: Callable[[], Strategy], panel: Panel) -> None:
                 _demand({i for i, _ in intent.weights} <= known, "an unknown instrument is named", panel, position)
     for (position, intents), (_, cut) in zip(first, short, strict=False):
         _demand(repr(intents) == repr(cut), "a decision depends on later bars", panel, position)
+
+
+def check_causality(compute: Callable[[Panel], FloatArray], panel: Panel, *, seed: int = 0) -> None:
+    """Check bit for bit that neither changing nor cutting what comes after a time changes a value up to it.
+
+    Parameters
+    ----------
+    compute : panel -> (N, T, ...) values
+
+    Raises
+    ------
+    AssertionError
+        With the first place that differs.
+    """
+    breaches = fuzz_panel_function(compute, panel, seed=seed)
+    if breaches:
+        raise AssertionError(f"a value depends on later bars: {breaches[0]}")
 
 
 def check_prefix_invariance(
