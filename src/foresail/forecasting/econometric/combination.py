@@ -11,7 +11,7 @@ Everything was chosen on data to 2009 (docs/guide/volatility-models.md).
 
 References
 ----------
-[Patton2011], [Corsi2009], [Glosten1993] in docs/REFERENCES.md.
+[Patton2011], [Corsi2009], [GlostenJagannathanRunkle1993] in docs/REFERENCES.md.
 """
 
 from __future__ import annotations

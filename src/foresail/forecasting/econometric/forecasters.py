@@ -46,7 +46,7 @@ __all__ = [
 
 _RETURN, _GAP, _RANGE = "log_return_1", "overnight_gap", "intraday_range"
 _LEAST_RATIO, _MOST_RATIO = 0.05, 20.0  # bounds of predicted variance over the scale's
-QUANTILES = ("model", "residual")
+_QUANTILES = ("model", "residual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class VarianceOptions:
     def __post_init__(self) -> None:
         """Refuse unknown names."""
         distribution_code(self.distribution)
-        if self.quantiles not in QUANTILES:
-            raise UnknownNameError("source of quantiles", self.quantiles, QUANTILES)
+        if self.quantiles not in _QUANTILES:
+            raise UnknownNameError("source of quantiles", self.quantiles, _QUANTILES)
 
 
 def features_history(features: Panel, end: int | None = None) -> History:

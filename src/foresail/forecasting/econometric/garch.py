@@ -10,7 +10,8 @@
 
 References
 ----------
-[Bollerslev1986], [Glosten1993], [Hansen1994] in docs/REFERENCES.md.
+[Bollerslev1986], [GlostenJagannathanRunkle1993], [Hansen1994]; checked on the data of [BollerslevGhysels1996] against the
+figures of [FiorentiniCalzolariPanattoni1996], all in docs/REFERENCES.md.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def fit_garch(
     loss = _Likelihood(scaled, s, start)
     x = _beginning(loss, scaled, previous, unit)
     found = minimize(loss, x, jac=True, method="L-BFGS-B", bounds=[(-_EXPONENT, _EXPONENT)] * len(x),
-                     options={"maxiter": 300, "ftol": 1e-11, "gtol": 1e-6})  # fmt: skip
+                     options={"maxiter": 300, "ftol": 1e-12, "gtol": 2e-7})  # fmt: skip
     theta, shape, share = loss.theta(found.x)
     reason = ""
     if not np.isfinite(found.fun) or not (found.success or np.abs(found.jac).max() < 1e-3):

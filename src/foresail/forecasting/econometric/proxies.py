@@ -5,7 +5,7 @@ jump from the last close to the open, so that the sum stands for the whole day.
 
 References
 ----------
-[Garman1980], [Parkinson1980], [Rogers1991] in docs/REFERENCES.md.
+[GarmanKlass1980], [Parkinson1980], [RogersSatchell1991] in docs/REFERENCES.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ its square counts as expected: ``h[t+1] = omega + (alpha + gamma / 2 + beta) h[t
 
 References
 ----------
-[Glosten1993], [Hansen1994] in docs/REFERENCES.md.
+[GlostenJagannathanRunkle1993], [Hansen1994] in docs/REFERENCES.md.
 """
 
 from __future__ import annotations
