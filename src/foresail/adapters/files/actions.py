@@ -18,6 +18,7 @@ import numpy as np
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
 from foresail.domain.instruments import PriceBasis
+from foresail.measures.adjustment import action_growth
 
 __all__ = ["ActionColumns", "Prints", "Revised", "from_adjusted_close", "from_events"]
 
@@ -185,11 +186,9 @@ def from_events(prints: Prints, dividend: FloatArray, split: FloatArray) -> Acti
     cash = np.where(np.isfinite(dividend) & (dividend > 0), dividend, 0.0)
     units = np.where(np.isfinite(split) & (split > 0), split, 1.0)
     before = _previous(prints.code, prints.close > 0)
-    ratio = units.copy()
-    paid = np.flatnonzero((cash > 0) & (before >= 0))
-    share = 1.0 - cash[paid] * units[paid] / prints.close[before[paid]]
-    ok = share > 0
-    ratio[paid[ok]] /= share[ok]
+    close_before = np.where(before >= 0, prints.close[np.maximum(before, 0)], np.nan)
+    fits = ~(cash * units >= close_before)  # cash above the whole price is booked, but cannot have been reinvested
+    ratio = action_growth(close_before, np.where(fits, cash, 0.0), units)
     first = np.r_[True, prints.code[1:] != prints.code[:-1]] if n else np.empty(0, dtype=np.bool_)
     ratio[first] = 1.0  # what happened at the first bar's open lies before the history
     return ActionColumns(cash, units, _running_product(prints.code, ratio))

@@ -1,0 +1,1 @@
+"""Sets in the layout of the LEAN engine: raw daily bars, factor files and map files."""
