@@ -11,6 +11,8 @@ from foresail.core.errors import CapabilityError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
+from foresail.evaluation.fuzz_causality import fuzz_forecaster
+from foresail.forecasting.econometric import garch
 from foresail.forecasting.econometric.distributions import Distribution
 from foresail.forecasting.econometric.forecasters import (
     EwmaForecaster,
@@ -19,6 +21,7 @@ from foresail.forecasting.econometric.forecasters import (
     VarianceOptions,
     features_history,
 )
+from foresail.forecasting.registry import forecaster
 from foresail.testing.planted import PlantedSettings, planted_market
 
 MARKET = planted_market(PlantedSettings(names=5, bars=600, noise=2), seed=2)
@@ -60,6 +63,22 @@ def test_t_quantiles_are_each_instruments_own_and_survive_saving(tmp_path):
     again = GarchForecaster.load(tmp_path)
     assert again.options == VarianceOptions("t", "model")
     assert np.array_equal(again.predict(MARKET.features, ROWS, MARKET.scale), q)
+
+
+@pytest.mark.parametrize(
+    "name", ["ewma", "garch", "garch_normal", "gjr", "har", "har_x", "log_har", "variance_combination"]
+)
+def test_nothing_of_the_future_reaches_a_fit_or_a_forecast(name):
+    spec = ForecasterSpec(name, "1", MARKET.features.fields, ("close",), MARKET.targets.horizons, QUANTILE_LEVELS)
+    assert fuzz_forecaster(lambda: forecaster(name, spec), MARKET.training_set(END), END, seed=4) == ()
+
+
+def test_a_stand_in_takes_residual_quantiles(monkeypatch):
+    monkeypatch.setattr(garch, "_LONGEST", 0.1)
+    model, report = fitted(GarchForecaster)
+    assert any("shocks never die out" in note for note in report.notes)
+    found = model.multipliers(MARKET.features, ROWS)
+    assert np.array_equal(found, np.broadcast_to(model._multipliers, found.shape))
 
 
 def test_residual_quantiles_are_common_to_all():

@@ -143,14 +143,17 @@ class VarianceForecaster(ResidualForecaster):
         return np.repeat(np.sqrt(known)[:, None, :], len(self._spec.targets), axis=1)
 
     def multipliers(self, features: Panel, rows: IntArray) -> FloatArray:
-        """Return (R, K, H, Q): of the calibration rows, or for the close of each instrument's distribution."""
+        """Return (R, K, H, Q): of the calibration rows, or of each instrument's distribution for the close."""
         common = self._multipliers
         if self.options.quantiles == "residual" or "close" not in self._spec.targets:
             return common
+        close = self._spec.targets.index("close")
         shapes = self._model.distributions() or (Distribution(),) * len(self._names)
-        own = np.array([d.quantiles(self._spec.levels) for d in shapes])
+        nan = np.full(len(self._spec.levels), np.nan)
+        own = np.array([nan if d is None else d.quantiles(self._spec.levels) for d in shapes])
         out = np.broadcast_to(common, (len(rows), *common.shape)).copy()
-        out[:, self._spec.targets.index("close")] = own[self._order(features)[rows[:, 0]]][:, None, :]
+        picked = own[self._order(features)[rows[:, 0]]][:, None, :]
+        out[:, close] = np.where(np.isfinite(picked), picked, out[:, close])
         return out
 
     def extra(self) -> dict[str, Any]:

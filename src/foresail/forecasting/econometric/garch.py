@@ -10,8 +10,8 @@
 
 References
 ----------
-[Bollerslev1986], [GlostenJagannathanRunkle1993], [Hansen1994]; checked on the data of [BollerslevGhysels1996] against the
-figures of [FiorentiniCalzolariPanattoni1996], all in docs/REFERENCES.md.
+[Bollerslev1986], [GlostenJagannathanRunkle1993], [Hansen1994]; checked on the data of [BollerslevGhysels1996] against
+the figures of [FiorentiniCalzolariPanattoni1996], all in docs/REFERENCES.md.
 """
 
 from __future__ import annotations

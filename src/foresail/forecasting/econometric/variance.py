@@ -91,8 +91,8 @@ class VarianceModel(ABC):
     def forecast(self, history: History) -> FloatArray:
         """Return (N, T, H) mean variance of the next ``h`` rows, known at each row; NaN where nothing is known."""
 
-    def distributions(self) -> tuple[Distribution, ...] | None:
-        """Return the standardised distribution of each instrument, None where the model has none."""
+    def distributions(self) -> tuple[Distribution | None, ...] | None:
+        """Return the standardised distribution of each instrument, None where there is none."""
         return None
 
     def content(self) -> dict[str, Any]:
@@ -352,9 +352,9 @@ class Garch(VarianceModel):
                 out[i, :, j] = self._factor[i] * (drift + own * first[i])
         return out
 
-    def distributions(self) -> tuple[Distribution, ...]:
-        """Return the fitted distributions."""
-        return tuple(f.distribution for f in self.fits)
+    def distributions(self) -> tuple[Distribution | None, ...]:
+        """Return the fitted distributions, None for a stand-in."""
+        return tuple(f.distribution if f.converged else None for f in self.fits)
 
     def content(self) -> dict[str, Any]:
         """Return parameters."""
