@@ -27,7 +27,7 @@ from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import WalkForward, walk_forward
 from foresail.evaluation.simulated_market import random_walk_market
 from foresail.measures.bootstrap import BootstrapSettings, mean_interval
-from foresail.measures.errors import rank_correlation
+from foresail.measures.ranks import rank_correlation
 from foresail.protocols import Progress, Strategy
 
 __all__ = ["SAMPLE_NAMES", "canary_market", "mean_skill", "perturbed_future", "run_canaries"]

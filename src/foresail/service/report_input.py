@@ -6,8 +6,8 @@ import math
 
 import foresail
 from foresail.core.canonical import hash_value
-from foresail.measures.errors import directional_accuracy
 from foresail.measures.performance import TradeStatistics
+from foresail.measures.points import directional_accuracy
 from foresail.reporting.model import (
     NAN,
     Absent,

@@ -18,14 +18,9 @@ from foresail.domain.runs import Interval
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.walkforward import FoldResult
 from foresail.measures.bootstrap import BootstrapSettings, day_clustered_standard_error, mean_interval
-from foresail.measures.errors import (
-    coverage,
-    directional_accuracy,
-    interval_width,
-    mean_absolute_error,
-    mean_quantile_loss,
-    rank_correlation,
-)
+from foresail.measures.points import directional_accuracy, mean_absolute_error
+from foresail.measures.quantiles import coverage, interval_width, mean_quantile_loss
+from foresail.measures.ranks import rank_correlation
 
 __all__ = ["NO_INTERVAL", "FoldScore", "Score", "fold_scores", "outcomes", "overlap", "score", "score_all"]
 

@@ -6,22 +6,24 @@ from scipy.stats import norm, spearmanr
 from sklearn.metrics import matthews_corrcoef, mean_pinball_loss
 
 from foresail.core.errors import DataError
-from foresail.measures.errors import (
-    coverage,
-    crps_from_quantiles,
+from foresail.measures.points import (
     directional_accuracy,
-    interval_width,
     mean_absolute_error,
     mean_absolute_scaled_error,
-    mean_quantile_loss,
     naive_absolute_error,
-    pinball_loss,
     price_errors,
-    q_risk,
-    qlike,
-    rank_correlation,
     root_mean_square_error,
 )
+from foresail.measures.quantiles import (
+    coverage,
+    crps_from_quantiles,
+    interval_width,
+    mean_quantile_loss,
+    pinball_loss,
+    q_risk,
+)
+from foresail.measures.ranks import rank_correlation
+from foresail.measures.variances import qlike
 
 RANDOM = np.random.default_rng(0)
 ACTUAL, FORECAST = RANDOM.normal(size=300), RANDOM.normal(size=300)
