@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, IntArray
-from foresail.core.clock import NS_PER_DAY
+from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.panel import Panel
@@ -22,19 +21,17 @@ from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import RunOptions, WalkForward, walk_forward
 from foresail.features import batch, catalogue, targets
 from foresail.features.context import FeatureContext, calendar_flags
+from foresail.measures.asof import asof_series
 from foresail.protocols import Strategy
 
 __all__ = [
     "PipelineResult",
     "Prepared",
-    "asof_join",
     "drop_late_fields",
     "prepare",
     "run_pipeline",
     "select_instruments",
 ]
-
-_STALE_NS = 10 * NS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,31 +60,6 @@ class PipelineResult:
     prepared: Prepared
     walk: WalkForward
     backtest: Backtest
-
-
-def asof_join(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
-    """Return the newest value whose ``available_at`` is not after each instant; NaN before the first and once stale.
-
-    Parameters
-    ----------
-    times : (R,) ns UTC, ascending, when each value became available
-    values : (R,)
-    at : (T,) ns UTC
-
-    Notes
-    -----
-    A value is stale after ten days, or after three of the longest usual pauses of the series where those are longer: a
-    series that has ended says nothing.
-    """
-    if len(times) == 0:
-        return np.full(len(at), np.nan)
-    pause = int(np.quantile(np.diff(times), 0.99)) if len(times) > 1 else 0
-    limit = max(_STALE_NS, 3 * pause)
-    position = np.searchsorted(times, at, side="right") - 1
-    newest = np.maximum(position, 0)
-    fresh = (position >= 0) & (at - times[newest] <= limit)
-    joined: FloatArray = np.where(fresh, values[newest], np.nan)
-    return joined
 
 
 def select_instruments(data: MarketData, rows: Sequence[int]) -> MarketData:
@@ -128,7 +100,7 @@ def _context(data: MarketData, reference: dict[str, FloatArray]) -> FeatureConte
 
 def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     """Return features, labels and their scale for a market."""
-    reference = {k: asof_join(t, v, data.bars.available_at) for k, (t, v) in sorted(data.reference.items())}
+    reference = {k: asof_series(t, v, data.bars.available_at) for k, (t, v) in sorted(data.reference.items())}
     names = settings.features or None
     specs, absent = catalogue.resolve(names, data.bars, tuple(sorted(reference)))
     features = batch.compute(data.bars, [s.name for s in specs], _context(data, reference))

@@ -14,10 +14,13 @@ from typing import Any
 
 from foresail.adapters.files.load import describe, load_description
 from foresail.adapters.files.reader import read_bars
+from foresail.adapters.lean.reader import read_lean
+from foresail.adapters.lean.tables import is_lean_folder
 from foresail.core.canonical import plain
 from foresail.core.clock import Clock, SystemClock, format_ns
 from foresail.domain.bars import BarSet, BarTable
 from foresail.domain.quality import QualityReport, QuarantinedRow
+from foresail.service.fact_import import describes_facts, import_facts
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 from foresail.store.embedded import EmbeddedStore
@@ -60,9 +63,21 @@ def import_set(
     ConfigError
         If the description is wrong, or contradicts the set that is stored under that name.
     """
+    if describes_facts(path):
+        return import_facts(path, open_store(), clock=clock or SystemClock(), name=name)
+    if is_lean_folder(path):
+        return _import_lean(path, name, clock or SystemClock())
     said = {key: value for key, value in (("name", name), ("zone", timezone)) if value is not None}
     bars, bar_set, quarantined, notes = read_bars(load_description(path, said))
     return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
+
+
+def _import_lean(path: Path, name: str | None, clock: Clock) -> Outcome:
+    """Store raw bars with their actions, and the dated tickers."""
+    found = read_lean(path) if name is None else read_lean(path, name=name)
+    outcome = store_bars(found.bars, found.bar_set, found.quarantined, found.notes, clock=clock)
+    open_store().append_aliases(found.directory.aliases)
+    return outcome
 
 
 def open_store() -> EmbeddedStore:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -27,9 +27,11 @@ from foresail.core.clock import format_ns, to_ns
 from foresail.core.errors import ConfigError, DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet, BarTable, bar_schema
-from foresail.domain.instruments import Instrument
+from foresail.domain.facts import FactSet, FactTable
+from foresail.domain.instruments import Alias, Directory, Instrument
 from foresail.domain.panel import Panel
 from foresail.domain.quality import QualityReport
+from foresail.store.facts import append_aliases, append_facts, load_facts, read_facts
 from foresail.store.gate import check
 from foresail.store.manifest import Part, SetEntry, load_manifest, save_manifest
 from foresail.store.ordering import Columns, sorted_columns
@@ -157,6 +159,35 @@ class EmbeddedStore:
         if not path.exists():
             raise DataError(f"{path}: nothing was stored yet", file=str(path))
         return pq.read_table(path)
+
+    def append_facts(self, facts: FactTable, fact_set: FactSet, *, recorded_at: datetime) -> int:
+        """Store the vintages of facts that are new; return how many these were (see ``store.facts``).
+
+        Parameters
+        ----------
+        recorded_at : now, aware; a snapshot is known from then on and not before (DATA-72)
+        """
+        with self._writing():
+            return append_facts(self._folder, facts, fact_set, recorded_at_ns=to_ns(recorded_at))
+
+    def read_facts(self, name: str, *, as_of: datetime, recorded_by: datetime | None = None) -> FactTable:
+        """Return the vintages of a set of facts that were available at an instant, and recorded by another if given."""
+        recorded = None if recorded_by is None else to_ns(recorded_by)
+        return read_facts(self._folder, name, as_of_ns=to_ns(as_of), recorded_by_ns=recorded)
+
+    def fact_sets(self) -> tuple[FactSet, ...]:
+        """Return the stored sets of facts by name."""
+        manifest = load_facts(self._folder)
+        return tuple(manifest.sets[name].fact_set for name in sorted(manifest.sets))
+
+    def append_aliases(self, aliases: Iterable[Alias]) -> Directory:
+        """Add dated aliases of instruments; return all of them."""
+        with self._writing():
+            return append_aliases(self._folder, aliases)
+
+    def directory(self) -> Directory:
+        """Return which ticker meant which instrument when, as far as imports have said."""
+        return load_facts(self._folder).directory
 
     @property
     def _manifest_path(self) -> Path:

@@ -8,6 +8,7 @@ past).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -37,22 +38,37 @@ def end_of_day_ns(day: date) -> int:
     return int(np.datetime64(day, "ns").astype(np.int64)) + NS_PER_DAY - 1
 
 
-def _chosen_prints(columns: Columns, *, latest: bool) -> IntArray:
-    """Return the row of each (instrument, end) to show.
-
-    First print: the earliest ``available_at``, in its newest recording. Latest: the last row of the key.
-    """
+def _first_prints(columns: Columns) -> IntArray:
+    """Return the row of each (instrument, end) with the earliest ``available_at``, in its newest recording."""
     n = len(columns.code)
-    last_of_key = np.ones(n, dtype=np.bool_)
-    last_of_key[:-1] = (np.diff(columns.code) != 0) | (np.diff(columns.end) != 0)
-    if latest:
-        return np.flatnonzero(last_of_key)
-    last_of_print = last_of_key.copy()
-    last_of_print[:-1] |= np.diff(columns.available) != 0
+    last_of_print = np.ones(n, dtype=np.bool_)
+    last_of_print[:-1] = _new_key(columns) | (np.diff(columns.available) != 0)
     candidates = np.flatnonzero(last_of_print)
     fresh = np.ones(len(candidates), dtype=np.bool_)
     fresh[1:] = (np.diff(columns.code[candidates]) != 0) | (np.diff(columns.end[candidates]) != 0)
     return candidates[fresh]
+
+
+def _new_key(columns: Columns) -> BoolArray:
+    changed: BoolArray = (np.diff(columns.code) != 0) | (np.diff(columns.end) != 0)
+    return changed
+
+
+def _newest_prints(shown: Columns, every: Columns, known_at_ns: int | None) -> Columns:
+    """Return for each bar shown its newest print known by an instant; a bar appears when its first print does."""
+    if known_at_ns is not None:
+        every = every.take(np.flatnonzero(every.available <= known_at_ns))
+    last = np.ones(len(every.code), dtype=np.bool_)
+    last[:-1] = _new_key(every)
+    newest = every.take(np.flatnonzero(last))
+    ends = np.unique(newest.end)
+    keys, wanted = (one.code * len(ends) + np.searchsorted(ends, one.end) for one in (newest, shown))
+    newest = newest.take(np.searchsorted(keys, wanted))
+    table = newest.table
+    for name in ("dividend", "split", "total_factor"):  # as shown: what went ex on a bar left out stands on the next
+        place = table.column_names.index(name)
+        table = table.set_column(place, table.schema.field(place), shown.table.column(name))
+    return replace(newest, table=table)
 
 
 def _row_known(position: IntArray, available: TimeArray, count: int) -> TimeArray:
@@ -90,7 +106,7 @@ def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None,
     columns = sorted_columns(bars)
     if len(columns.code) == 0:
         raise DataError(f"set {bar_set.name}: no bar", rule="DATA-51", hint="import a set that has bars")
-    columns = columns.take(_chosen_prints(columns, latest=latest))
+    every, columns = columns, columns.take(_first_prints(columns))
     inside = inside_sessions(bar_set.calendar, columns.end)
     if not inside.all():
         columns = keep_rows(columns, inside)
@@ -101,6 +117,8 @@ def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None,
     if not keep.any():
         raise _no_data(bar_set, columns, known_at_ns)
     columns, position = keep_rows(columns, keep), position[keep]
+    if latest:
+        columns = _newest_prints(columns, every, known_at_ns)
     return _fill(columns, bar_set, grid, row_known, position)
 
 

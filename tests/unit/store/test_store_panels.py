@@ -68,10 +68,12 @@ def test_bars_outside_the_sessions_are_left_out():
 
 def test_a_panel_shows_first_prints_unless_asked_for_the_latest():
     first, later = days(A, [0, 1], [1, 2]), days(A, [0], [9])
-    later["available_at"] += 86_400 * NS_PER_S
+    later["available_at"] += 10 * 86_400 * NS_PER_S
     bars = bar_table(joined(first, later))
     assert to_panel(bars, bar_set()).field("close")[0].tolist() == [1, 2]
-    assert to_panel(bars, bar_set(), latest=True, known_at_ns=None).field("close")[0, 1] == 2
+    assert to_panel(bars, bar_set(), latest=True).field("close")[0].tolist() == [9, 2]
+    before = int(CLOSES[1]) + 3600 * NS_PER_S
+    assert to_panel(bars, bar_set(), latest=True, known_at_ns=before).field("close")[0].tolist() == [1, 2]
 
 
 def test_a_bar_published_late_is_absent_when_the_decision_was_due():

@@ -27,6 +27,7 @@ __all__ = [
     "ROLES",
     "Quirks",
     "SetDescription",
+    "described_files",
     "parse_description",
     "read_toml",
 ]
@@ -136,17 +137,15 @@ def parse_description(raw: Mapping[str, Any], *, folder: Path, where: str) -> Se
     DataError
         If a file does not exist.
     """
-    _known_keys(raw, KEYS, where)
-    if raw.get("version") != 1:
-        raise ConfigError(f"{where}: expected version = 1, received {raw.get('version')!r}")
+    name, files = described_files(raw, KEYS, folder=folder, where=where)
     asset_class = AssetClass(_choice(raw, "class", tuple(AssetClass), where))
     frame = _text(raw, "frame", where)
     frame_ns(frame)
     calendar = check_calendar(str(raw.get("calendar", _DEFAULT_CALENDAR[asset_class])))
     root = _root(raw, folder, where)
     description = SetDescription(
-        name=_name(_text(raw, "name", where), where),
-        files=_files(raw, root, where),
+        name=name,
+        files=files,
         asset_class=asset_class,
         frame=frame,
         calendar=calendar,
@@ -172,6 +171,28 @@ def parse_description(raw: Mapping[str, Any], *, folder: Path, where: str) -> Se
     )
     _check_time(description, where)
     return description
+
+
+def described_files(
+    raw: Mapping[str, Any], keys: tuple[str, ...], *, folder: Path, where: str
+) -> tuple[str, tuple[Path, ...]]:
+    """Return the name and the files of a description of any kind, once its keys are known ones.
+
+    Parameters
+    ----------
+    keys : the ones that this kind of description has
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, the version is another, or name or files are absent.
+    DataError
+        If a file does not exist.
+    """
+    _known_keys(raw, keys, where)
+    if raw.get("version") != 1:
+        raise ConfigError(f"{where}: expected version = 1, received {raw.get('version')!r}")
+    return _name(_text(raw, "name", where), where), _files(raw, _root(raw, folder, where), where)
 
 
 def _check_time(description: SetDescription, where: str) -> None:
