@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foresail.measures.comparisons import basel_zone, conditional_coverage, independence_test, kupiec_test
+from foresail.measures.exceedances import basel_zone, conditional_coverage, independence_test, kupiec_test
 from foresail.measures.honesty import (
     SharpeSample,
     deflated_sharpe_ratio,

@@ -16,7 +16,7 @@ from arch.bootstrap import MCS
 
 from foresail.forecasting.econometric.garch import GarchSettings
 from foresail.forecasting.econometric.variance import Garch, History
-from foresail.measures.comparisons import independence_test, kupiec_test
+from foresail.measures.exceedances import independence_test, kupiec_test
 
 pytestmark = pytest.mark.accuracy
 

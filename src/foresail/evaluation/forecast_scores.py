@@ -18,7 +18,7 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.runs import Interval
 from foresail.evaluation.forecast_table import CLASSES, OWN, ForecastTable
 from foresail.measures.bootstrap import day_clustered_standard_error
-from foresail.measures.comparisons import conditional_coverage, kupiec_test
+from foresail.measures.exceedances import conditional_coverage, kupiec_test
 from foresail.measures.points import directional_accuracy, mean_absolute_error, price_errors, root_mean_square_error
 from foresail.measures.quantiles import MINIMUM_LEVELS, crps_from_quantiles
 from foresail.measures.ranks import rank_correlation

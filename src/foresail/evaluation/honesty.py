@@ -22,9 +22,9 @@ from foresail.measures.honesty import (
     minimum_track_record,
     probabilistic_sharpe_ratio,
     sharpe_sample,
-    smallest_detectable_sharpe,
 )
 from foresail.measures.performance import adjusted_sharpe_ratio
+from foresail.measures.power import smallest_detectable_sharpe
 
 __all__ = ["Honesty", "collect"]
 

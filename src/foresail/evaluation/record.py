@@ -22,13 +22,13 @@ from foresail.measures.bootstrap import (
     sharpe_interval,
     stationary_indices,
 )
-from foresail.measures.honesty import smallest_detectable_sharpe
 from foresail.measures.performance import (
     TradeStatistics,
     adjusted_sharpe_ratio,
     max_drawdown,
     no_skill_win_rate,
 )
+from foresail.measures.power import smallest_detectable_sharpe
 
 __all__ = ["RecordFigures", "RecordSlice", "TradeView", "record_figures", "trade_view"]
 

@@ -11,6 +11,7 @@ Every draw comes from a seed and a name, so the same input gives the same interv
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +33,12 @@ __all__ = [
     "optimal_block_length",
     "sharpe_interval",
     "stationary_indices",
+    "stationary_means",
+    "statistic_interval",
 ]
 
 _MOST_STARTS = 2_000_000  # block starts held at once: bounds memory on long series
+_CHUNK = 500  # draws whose rows are held at once
 _SHORTEST = 12  # below this many values there is nothing to estimate a block length from
 
 
@@ -156,6 +160,33 @@ def stationary_indices(length: int, *, block: float, draws: int, random: np.rand
     return rows
 
 
+def stationary_means(values: FloatArray, *, block: float, draws: int, random: np.random.Generator) -> FloatArray:
+    """Return means over resampled dates, the same dates for every column.
+
+    Parameters
+    ----------
+    values : (T, M), finite
+    block : mean length of the geometric blocks, bars
+
+    Returns
+    -------
+    (draws, M)
+
+    Notes
+    -----
+    A draw is a vector of row counts, so that the means of all columns come from one matrix product.
+    """
+    length = len(values)
+    result = np.empty((draws, values.shape[1]))
+    for first in range(0, draws, _CHUNK):
+        size = min(_CHUNK, draws - first)
+        rows = stationary_indices(length, block=block, draws=size, random=random)
+        flat = (rows + np.arange(size)[:, None] * length).ravel()
+        counts = np.bincount(flat, minlength=size * length).reshape(size, length).astype(np.float64)
+        result[first : first + size] = counts @ values / length
+    return result
+
+
 def mean_interval(values: ArrayLike, settings: BootstrapSettings | None = None) -> Interval:
     """Return the mean with its block-bootstrap interval.
 
@@ -236,6 +267,47 @@ def sharpe_interval(
     tail = (1.0 - settings.level) / 2.0
     low, high = (np.quantile(drawn, [tail, 1.0 - tail]) - centre) * _small_sample_factor(n, block, tail)
     return Interval(float(centre * annual), float((centre + low) * annual), float((centre + high) * annual))
+
+
+def statistic_interval(
+    values: ArrayLike, statistic: Callable[[FloatArray], FloatArray], settings: BootstrapSettings | None = None
+) -> Interval:
+    """Return any statistic of a series with its interval by the stationary bootstrap.
+
+    Parameters
+    ----------
+    values : (T,), finite, in time order
+    statistic : takes (draws, T), gives (draws,): one number for each resampled series, for example
+        ``lambda s: np.median(s, axis=1)``
+
+    Raises
+    ------
+    DataError
+        If a value is not finite, there are fewer than two, or the statistic is not finite or of another shape.
+
+    Notes
+    -----
+    The percentiles are those of the draws around the statistic of the sample, widened for short records.
+    """
+    settings = settings or BootstrapSettings()
+    series = finite_series(values, name="values", minimum=2)
+    block = settings.block_length
+    block = max(optimal_block_length(series)[0] if block is None else block, float(settings.minimum_block))
+    random = generator(settings.seed, "statistic-interval")
+    drawn = []
+    for first in range(0, settings.draws, _CHUNK):
+        size = min(_CHUNK, settings.draws - first)
+        drawn.append(statistic(series[stationary_indices(len(series), block=block, draws=size, random=random)]))
+    centre, spread = np.asarray(statistic(series[None, :])), np.concatenate(drawn)
+    if spread.shape != (settings.draws,) or not (np.isfinite(spread).all() and np.isfinite(centre).all()):
+        raise DataError(
+            f"expected one finite number for each of {settings.draws} resampled series, received {spread.shape}",
+            hint="a statistic takes (draws, T) and gives (draws,)",
+        )
+    tail = (1.0 - settings.level) / 2.0
+    width = _small_sample_factor(len(series), int(np.ceil(block)), tail)
+    low, high = (np.quantile(spread, [tail, 1.0 - tail]) - centre[0]) * width
+    return Interval(float(centre[0]), float(centre[0] + low), float(centre[0] + high))
 
 
 def _block(columns: list[FloatArray], settings: BootstrapSettings) -> int:

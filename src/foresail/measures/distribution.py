@@ -1,24 +1,38 @@
 """Tests of whole distributions and of their tails: PIT, and value at risk with expected shortfall.
 
-Value at risk and expected shortfall are given as positive losses; a breach is a return below ``-value_at_risk``.
+The tests of uniformity hold for forecasts made without the outcomes they are tested on; parameters that were fitted
+to the same outcomes make them pass too often. Value at risk and expected shortfall are given as positive losses; a breach is a return below ``-value_at_risk``.
 
-References: [DieboldGuntherTay1998] (PIT), [AcerbiSzekely2014] (Z1, Z2), [PattonZiegelChen2019] (FZ0) in
-docs/REFERENCES.md.
+References: [DieboldGuntherTay1998] (PIT), [MarsagliaMarsaglia2004] (Anderson-Darling), [AcerbiSzekely2014] (Z1, Z2),
+[PattonZiegelChen2019] (FZ0) in docs/REFERENCES.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import DataError
+from foresail.core.seeds import generator
 from foresail.measures._checks import finite_series, same_length
 from foresail.measures.comparisons import TestResult
 
-__all__ = ["acerbi_szekely_z1", "acerbi_szekely_z2", "fz0_loss", "pit_from_quantiles", "uniformity_test"]
+__all__ = [
+    "ShortfallTest",
+    "acerbi_szekely_z1",
+    "acerbi_szekely_z2",
+    "anderson_darling_test",
+    "fz0_loss",
+    "pit_from_quantiles",
+    "shortfall_test",
+    "uniformity_test",
+]
+
+_FEWEST = 8  # probabilities below which the law of the Anderson-Darling statistic is not known well
 
 
 def pit_from_quantiles(actual: ArrayLike, quantiles: ArrayLike, levels: Sequence[float]) -> FloatArray:
@@ -68,6 +82,58 @@ def uniformity_test(probabilities: ArrayLike) -> TestResult:
     steps = np.arange(1, n + 1) / n
     distance = float(max(np.max(steps - series), np.max(series - steps + 1.0 / n)))
     return TestResult(distance, float(kstwo.sf(distance, n)))
+
+
+def anderson_darling_test(probabilities: ArrayLike) -> TestResult:
+    """Return the Anderson-Darling test of uniformity, which looks at the tails harder than Kolmogorov-Smirnov does.
+
+    Parameters
+    ----------
+    probabilities : (M,) strictly inside (0, 1), independent
+
+    Raises
+    ------
+    DataError
+        If there are fewer than eight, a value is not finite, or one lies at 0 or 1 or outside.
+
+    Notes
+    -----
+    ``A2 = -n - 1/n sum (2i - 1) (ln u_i + ln(1 - u_(n+1-i)))``; the p-value is that of [MarsagliaMarsaglia2004] for
+    known parameters, right to about 1e-5 in the middle and 1e-4 in the tail.
+    """
+    series = np.sort(finite_series(probabilities, name="probabilities", minimum=_FEWEST))
+    if not (series[0] > 0.0 and series[-1] < 1.0):
+        raise DataError(
+            f"expected probabilities strictly inside (0, 1), received {series[0]:g} to {series[-1]:g}",
+            hint="a forecast that gave no probability to what came fails without a test",
+        )
+    n = len(series)
+    odd = 2.0 * np.arange(1, n + 1) - 1.0
+    statistic = float(-n - np.mean(odd * (np.log(series) + np.log1p(-series[::-1]))))
+    return TestResult(statistic, 1.0 - _anderson_darling_law(n, statistic))
+
+
+def _anderson_darling_law(n: int, z: float) -> float:
+    """Return P(A2 < z): the limit law with its correction for n values."""
+    if z < 2.0:
+        slope = _polynomial(z, (2.00012, 0.247105, -0.0649821, 0.0347962, -0.0116720, 0.00168691))
+        limit = float(np.exp(-1.2337141 / z) / np.sqrt(z) * slope)
+    else:
+        limit = float(np.exp(-np.exp(_polynomial(z, (1.0776, -2.30695, 0.43424, -0.082433, 0.008056, -0.0003146)))))
+    if limit > 0.8:
+        error = _polynomial(limit, (-130.2137, 745.2337, -1705.091, 1950.646, -1116.360, 255.7844)) / n
+        return min(1.0, limit + error)
+    knee = 0.01265 + 0.1757 / n
+    if limit < knee:
+        t = limit / knee
+        return limit + float(np.sqrt(t)) * (1.0 - t) * (49.0 * t - 102.0) * (0.0037 / n**2 + 0.00078 / n + 0.00006) / n
+    t = (limit - knee) / (0.8 - knee)
+    bend = _polynomial(t, (-0.00022633, 6.54034, -14.6538, 14.458, -8.259, 1.91864))
+    return limit + bend * (0.04213 + 0.01365 / n) / n
+
+
+def _polynomial(x: float, coefficients: tuple[float, ...]) -> float:
+    return float(np.polynomial.polynomial.polyval(x, np.array(coefficients)))
 
 
 def _tail_inputs(
@@ -129,3 +195,83 @@ def fz0_loss(returns: ArrayLike, value_at_risk: ArrayLike, shortfall: ArrayLike,
     series, var, tail = _tail_inputs(returns, value_at_risk, shortfall)
     excess = np.where(series <= -var, -var - series, 0.0)
     return float(np.mean(excess / (level * tail) + var / tail + np.log(tail) - 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ShortfallTest:
+    """The second statistic of Acerbi and Szekely with its simulated law.
+
+    Attributes
+    ----------
+    statistic : Z2; 0 is expected of a right forecast, less than 0 of one that is too small
+    p_value : share of right forecasts, simulated, with a statistic as low
+    critical_value : the statistic below which 5 % of right forecasts fall
+    """
+
+    statistic: float
+    p_value: float
+    critical_value: float
+
+
+def shortfall_test(
+    returns: ArrayLike,
+    value_at_risk: ArrayLike,
+    shortfall: ArrayLike,
+    *,
+    level: float,
+    degrees_of_freedom: float | None,
+    draws: int = 5000,
+) -> ShortfallTest:
+    """Return the one-sided test that expected shortfall is not forecast too small (Acerbi and Szekely's Z2).
+
+    Parameters
+    ----------
+    returns : (T,), fraction
+    value_at_risk, shortfall : (T,) or one number, positive losses
+    level : share of outcomes in the tail, 0.025 for ES 97.5 %
+    degrees_of_freedom : of the Student law that the forecasts assumed; None = normal. There is no default, since the
+        law decides the p-value
+    draws : records simulated
+
+    Raises
+    ------
+    DataError
+        If the inputs do not fit, the level is out of range or the law has no expected shortfall.
+
+    Notes
+    -----
+    Under a law that is scaled from day to day, Z2 depends on the standardised law alone: the number of breaches is
+    binomial and their depth is drawn from the tail. The same draws on every machine.
+    """
+    observed = acerbi_szekely_z2(returns, value_at_risk, shortfall, level=level)
+    length = len(np.asarray(returns))
+    simulated = _simulated_z2(length, level, degrees_of_freedom, draws)
+    p_value = (1.0 + float(np.sum(simulated <= observed))) / (draws + 1.0)
+    return ShortfallTest(observed, p_value, float(np.quantile(simulated, 0.05)))
+
+
+def _simulated_z2(length: int, level: float, freedom: float | None, draws: int) -> FloatArray:
+    from scipy.special import ndtri, stdtrit
+
+    if freedom is not None and not freedom > 1.0:
+        raise DataError(f"expected more than 1 degree of freedom, received {freedom}: no expected shortfall exists")
+    if not 0.0 < level < 0.5 or draws < 100:
+        raise DataError(f"expected a level in (0, 0.5) and at least 100 draws, received {level} and {draws}")
+    random = generator(0, "shortfall-test")
+
+    def quantile(share: FloatArray) -> FloatArray:
+        return np.asarray(ndtri(share) if freedom is None else stdtrit(freedom, share), dtype=np.float64)
+
+    if freedom is None:
+        tail = float(np.exp(-0.5 * ndtri(level) ** 2) / np.sqrt(2.0 * np.pi) / level)
+    else:
+        from scipy.stats import t
+
+        point = float(stdtrit(freedom, level))
+        tail = float(t.pdf(point, freedom) / level * (freedom + point * point) / (freedom - 1.0))
+    breaches = random.binomial(length, level, size=draws)
+    depth = quantile(level * (1.0 - random.random(int(breaches.sum())))) / tail
+    record = np.repeat(np.arange(draws), breaches)
+    sums = np.bincount(record, weights=depth, minlength=draws)
+    result: FloatArray = 1.0 + sums / (length * level)
+    return result

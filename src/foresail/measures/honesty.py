@@ -30,7 +30,6 @@ __all__ = [
     "probabilistic_sharpe_ratio",
     "probability_of_overfitting",
     "sharpe_sample",
-    "smallest_detectable_sharpe",
 ]
 
 MINIMUM_VARIANTS = 10  # PBO of fewer is a coin toss: the rank of the winner has too few places to fall to
@@ -172,27 +171,6 @@ def minimum_track_record(sample: SharpeSample, *, benchmark: float = 0.0, level:
     if sample.sharpe <= benchmark:
         return float("inf")
     return float(1.0 + _variance_term(sample) * (ndtri(level) / (sample.sharpe - benchmark)) ** 2)
-
-
-def smallest_detectable_sharpe(
-    observations: int, *, bars_per_year: float, level: float = 0.95, power: float = 0.80
-) -> float:
-    """Return the annualised Sharpe ratio that a record of this length would show to be above 0 most of the time.
-
-    Parameters
-    ----------
-    observations : T >= 2
-    level : confidence of the one-sided test
-    power : how often a strategy of the answer's Sharpe ratio passes it
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two observations.
-    """
-    if observations < 2:
-        raise DataError(f"expected at least 2 observations, received {observations}", hint="give a longer record")
-    return float((ndtri(level) + ndtri(power)) * math.sqrt(bars_per_year / (observations - 1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,11 +22,9 @@ from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import DataError
 from foresail.core.seeds import generator
 from foresail.measures._checks import finite_series
-from foresail.measures.bootstrap import BootstrapSettings, optimal_block_length, stationary_indices
+from foresail.measures.bootstrap import BootstrapSettings, optimal_block_length, stationary_means
 
 __all__ = ["SuperiorityTest", "reality_check", "superior_models", "superior_predictive_ability"]
-
-_CHUNK = 500  # draws whose rows are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +140,12 @@ def _differences(benchmark_loss: ArrayLike, losses: ArrayLike) -> FloatArray:
 
 def _drawn_means(difference: FloatArray, settings: BootstrapSettings) -> FloatArray:
     """Return (draws, M) means over resampled dates, the same dates for every model."""
-    length = len(difference)
     block = settings.block_length
     if block is None:
         block = float(np.median([optimal_block_length(column)[0] for column in difference.T]))
     block = max(block, float(settings.minimum_block))
     random = generator(settings.seed, "superiority")
-    result = np.empty((settings.draws, difference.shape[1]))
-    for first in range(0, settings.draws, _CHUNK):
-        size = min(_CHUNK, settings.draws - first)
-        rows = stationary_indices(length, block=block, draws=size, random=random)
-        flat = (rows + np.arange(size)[:, None] * length).ravel()
-        counts = np.bincount(flat, minlength=size * length).reshape(size, length).astype(np.float64)
-        result[first : first + size] = counts @ difference / length
-    return result
+    return stationary_means(difference, block=block, draws=settings.draws, random=random)
 
 
 def _spread(drawn: FloatArray, length: int) -> FloatArray:

@@ -14,6 +14,8 @@ from foresail.measures.bootstrap import (
     optimal_block_length,
     sharpe_interval,
     stationary_indices,
+    stationary_means,
+    statistic_interval,
 )
 
 
@@ -129,3 +131,23 @@ def test_interval_covers_the_true_mean(phi):
         found = mean_interval(_autocorrelated(seed, 400, phi))
         covered += found.low <= 0.0 <= found.high
     assert 0.89 <= covered / 200 <= 0.99  # nominal .95, binomial error .015
+
+
+def test_stationary_means_equal_the_means_of_the_rows_drawn():
+    values = np.random.default_rng(0).normal(size=(30, 2))
+    found = stationary_means(values, block=4.0, draws=7, random=np.random.default_rng(1))
+    rows = stationary_indices(30, block=4.0, draws=7, random=np.random.default_rng(1))
+    np.testing.assert_allclose(found, values[rows].mean(axis=1), rtol=1e-12)
+
+
+def test_interval_of_any_statistic():
+    series = _autocorrelated(4, 500, 0.5)
+    settings = BootstrapSettings(draws=1000)
+    found = statistic_interval(series, lambda drawn: drawn.mean(axis=1), settings)
+    plain = mean_interval(series, settings)
+    assert found.value == pytest.approx(plain.value)
+    assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.15)
+    middle = statistic_interval(series, lambda drawn: np.median(drawn, axis=1), settings)
+    assert middle.low < np.median(series) < middle.high
+    with pytest.raises(DataError, match="takes"):
+        statistic_interval(series, lambda drawn: drawn, settings)

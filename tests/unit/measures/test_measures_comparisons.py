@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from foresail.core.errors import DataError
-from foresail.measures.comparisons import diebold_mariano, independence_test, kupiec_test
+from foresail.core.errors import DataError, UnknownNameError
+from foresail.measures.comparisons import diebold_mariano
 
 
 def test_diebold_mariano_at_one_step_is_the_paired_t_test():
@@ -43,13 +43,18 @@ def test_horizon_must_fit():
         diebold_mariano(np.arange(10.0), np.zeros(10), horizon=10)
 
 
-def test_exactly_as_many_breaches_as_promised_is_no_evidence():
-    assert kupiec_test(1000, 10, level=0.01).statistic == pytest.approx(0.0, abs=1e-9)
-    assert kupiec_test(250, 0, level=0.01).p_value < 0.05  # none in 250 is too few
+def test_cosine_variance_keeps_its_size_where_losses_come_in_spells():
+    plain, cosine = [], []
+    for seed in range(400):
+        shock = np.random.default_rng([9, seed]).normal(size=300)
+        for t in range(1, 300):
+            shock[t] += 0.6 * shock[t - 1]
+        plain.append(diebold_mariano(shock, np.zeros(300)).p_value < 0.05)
+        cosine.append(diebold_mariano(shock, np.zeros(300), variance="cosine").p_value < 0.05)
+    assert np.mean(plain) > 0.20  # the loss of autocorrelation is not seen at horizon 1
+    assert np.mean(cosine) < 0.09  # nominal .05; binomial error .011
 
 
-def test_no_breach_and_only_breaches_are_independent():
-    assert independence_test(np.zeros(50)).p_value == 1.0
-    assert independence_test(np.ones(50)).p_value == 1.0
-    with pytest.raises(DataError, match="0 and 1"):
-        independence_test([0.0, 2.0])
+def test_unknown_variance_is_refused():
+    with pytest.raises(UnknownNameError, match="truncated"):
+        diebold_mariano([1.0, 2.0], [0.0, 0.0], variance="white")

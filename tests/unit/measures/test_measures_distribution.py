@@ -6,8 +6,10 @@ from foresail.core.errors import DataError
 from foresail.measures.distribution import (
     acerbi_szekely_z1,
     acerbi_szekely_z2,
+    anderson_darling_test,
     fz0_loss,
     pit_from_quantiles,
+    shortfall_test,
     uniformity_test,
 )
 
@@ -65,3 +67,40 @@ def test_bad_inputs_are_refused():
         acerbi_szekely_z1([0.1], 2.0, 1.0)
     with pytest.raises(DataError, match=r"in \[0, 1\]"):
         uniformity_test([0.5, 1.5])
+
+
+@pytest.mark.parametrize(("critical", "share"), [(1.933, 0.10), (2.492, 0.05), (3.878, 0.01)])
+def test_anderson_darling_law_has_the_printed_critical_values(critical, share):
+    from foresail.measures.distribution import _anderson_darling_law
+
+    assert 1.0 - _anderson_darling_law(10**6, critical) == pytest.approx(share, abs=1e-4)
+
+
+def test_anderson_darling_p_values_are_uniform_on_short_samples():
+    random = np.random.default_rng(3)
+    p_values = [anderson_darling_test(random.random(10)).p_value for _ in range(4000)]
+    assert kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_anderson_darling_sees_the_tails_and_refuses_certainty():
+    fat = np.random.default_rng(4).standard_t(6, 1000) / np.sqrt(1.5)
+    sample = norm.cdf(fat)
+    assert anderson_darling_test(sample).p_value < uniformity_test(sample).p_value
+    with pytest.raises(DataError, match="strictly inside"):
+        anderson_darling_test([0.0] + [0.5] * 9)
+    with pytest.raises(DataError, match="at least 8 values, received 7"):
+        anderson_darling_test([0.5] * 7)
+
+
+def test_shortfall_test_has_the_printed_critical_value_and_finds_losses_half_as_large_again():
+    returns = np.random.default_rng(5).normal(size=250)
+    found = shortfall_test(returns, VAR, SHORTFALL, level=LEVEL, degrees_of_freedom=None)
+    assert found.critical_value == pytest.approx(-0.70, abs=0.03)
+    assert found.p_value > 0.05
+    assert shortfall_test(returns * 1.6, VAR, SHORTFALL, level=LEVEL, degrees_of_freedom=None).p_value < 0.01
+    again = shortfall_test(returns, VAR, SHORTFALL, level=LEVEL, degrees_of_freedom=None)
+    assert again == found
+    fat = shortfall_test(returns, VAR, SHORTFALL, level=LEVEL, degrees_of_freedom=3.0)
+    assert fat.critical_value == pytest.approx(-0.82, abs=0.04)
+    with pytest.raises(DataError, match="degree of freedom"):
+        shortfall_test(returns, VAR, SHORTFALL, level=LEVEL, degrees_of_freedom=1.0)

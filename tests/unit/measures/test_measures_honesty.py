@@ -13,8 +13,8 @@ from foresail.measures.honesty import (
     probabilistic_sharpe_ratio,
     probability_of_overfitting,
     sharpe_sample,
-    smallest_detectable_sharpe,
 )
+from foresail.measures.power import smallest_detectable_sharpe
 
 
 def test_sample_moments_equal_scipy():

@@ -101,3 +101,30 @@ def test_barrier_distances_must_be_positive(stop):
 def test_nan_is_refused():
     with pytest.raises(DataError, match="finite"):
         performance_figures([0.1, np.nan], bars_per_year=252)
+
+
+def test_adjusted_sharpe_of_autoregressive_returns_is_the_closed_form():
+    # Lo (2002): the ratio falls by sqrt((1 - phi) / (1 + phi)) when aggregated over many bars
+    random = np.random.default_rng(6)
+    series = random.normal(size=60_000)
+    for t in range(1, len(series)):
+        series[t] += 0.3 * series[t - 1]
+    series += 0.05
+    ratio = adjusted_sharpe_ratio(series, bars_per_year=252, lags=60) / sharpe_ratio(series, bars_per_year=252)
+    assert ratio == pytest.approx(math.sqrt(0.7 / 1.3), rel=0.03)
+
+
+@pytest.mark.parametrize("stop", [1.22, 2.57, 3.55, 9.0])
+def test_no_skill_win_rate_is_that_of_a_driftless_walk(stop):
+    random = np.random.default_rng([7, int(100 * stop)])
+    step, trades = 0.05, 4000  # the walk oversteps a barrier by 0.58 steps on average: distances grow by that
+    place, alive, wins = np.zeros(trades), np.ones(trades, dtype=bool), 0
+    while alive.any():
+        place[alive] += step * random.normal(size=int(alive.sum()))
+        won, lost = alive & (place >= 1.0), alive & (place <= -stop)
+        wins += int(won.sum())
+        alive &= ~(won | lost)
+    past = 0.5826 * step
+    expected = no_skill_win_rate(stop_distance=stop + past, target_distance=1.0 + past)
+    assert wins / trades == pytest.approx(expected, abs=0.025)  # binomial error .008
+    assert expected == pytest.approx(no_skill_win_rate(stop_distance=stop, target_distance=1.0), abs=0.01)

@@ -15,12 +15,14 @@ from foresail.measures.points import (
     root_mean_square_error,
 )
 from foresail.measures.quantiles import (
+    band_by_horizon,
     coverage,
     crps_from_quantiles,
     interval_width,
     mean_quantile_loss,
     pinball_loss,
     q_risk,
+    q_risk_by_horizon,
 )
 from foresail.measures.ranks import rank_correlation
 from foresail.measures.variances import qlike
@@ -142,3 +144,31 @@ def test_qlike_is_zero_only_when_right():
     assert qlike(variance, variance * 2) == pytest.approx(0.5 - math.log(0.5) - 1)
     with pytest.raises(DataError, match="above 0"):
         qlike([0.0], [1.0])
+
+
+def test_infinite_forecasts_are_refused_not_dropped():
+    with pytest.raises(DataError, match="infinite"):
+        mean_absolute_error([1.0, 2.0], [1.0, np.inf])
+
+
+def test_q_risk_by_horizon_differs_from_the_pooled_form():
+    actual = np.array([[1.0, 100.0], [2.0, 300.0]])
+    forecast = actual * [0.5, 0.9]
+    by_horizon = q_risk_by_horizon(actual, forecast, level=0.5)
+    np.testing.assert_allclose(by_horizon, [0.5, 0.1])
+    assert by_horizon.mean() == pytest.approx(0.3)
+    assert q_risk(actual, forecast, level=0.5) == pytest.approx((1.5 + 40.0) / 403.0)
+    with pytest.raises(DataError, match="horizons"):
+        q_risk_by_horizon(actual, forecast[:1], level=0.5)
+    assert np.isnan(q_risk_by_horizon(actual * np.nan, forecast, level=0.5)).all()
+
+
+def test_range_is_told_by_horizon():
+    actual = np.array([[0.0, 5.0], [2.0, np.nan], [9.0, 1.0]])
+    found = band_by_horizon(actual, np.zeros((3, 2)), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    assert found.count.tolist() == [3, 2]
+    np.testing.assert_allclose(found.coverage, [2 / 3, 0.5])
+    np.testing.assert_allclose(found.width, [3.0, 4.0])
+    assert np.isnan(band_by_horizon(actual * np.nan, actual, actual).coverage).all()
+    with pytest.raises(DataError, match="crossed"):
+        band_by_horizon([[1.0]], [[2.0]], [[1.0]])
