@@ -7,30 +7,26 @@
 4. Candidates that were compared inside a trial count as well.
 5. What is lost is said: a torn last line is cut and noted, a missing file beside existing runs is noted, and both
    notes stay in the file.
+6. Sealed hold-outs and the looks at them (``evaluation.holdout``) are lines of the same file. Every look after the
+   first counts as a trial of all data that share the hold-out's names, whatever the window: it was chosen after
+   seeing it.
 
 Sharpe ratios stored here are those of the judged series: the net difference to 1/N of the same names, per bar.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from foresail.core.canonical import hash_value, plain
-from foresail.core.errors import DataError
+from foresail.core.canonical import hash_value
+from foresail.evaluation.registry_file import RecordFile
 from foresail.measures.honesty import SharpeSample
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock: there, two runs that end in the same instant may both be counted
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Lineage", "Trial", "TrialCount", "TrialRegistry"]
 
@@ -58,9 +54,11 @@ class Lineage:
 
     def overlaps(self, other: Lineage) -> bool:
         """Return whether both stand on the same data: frame and target equal, windows and universes overlap."""
+        return self.start < other.end and other.start < self.end and self.shares_data(other)
+
+    def shares_data(self, other: Lineage) -> bool:
+        """Return whether frame and target are equal and universes overlap, whatever the windows."""
         if (self.frame, self.target) != (other.frame, other.target):
-            return False
-        if not (self.start < other.end and other.start < self.end):
             return False
         mine, theirs = set(self.universe), set(other.universe)
         return len(mine & theirs) >= _SAME_UNIVERSE * min(len(mine), len(theirs))
@@ -105,7 +103,7 @@ class TrialCount:
 
     Attributes
     ----------
-    n : trials and inner candidates, at least 1
+    n : trials, inner candidates and looks at hold-outs after the first, at least 1
     variance_of_sharpes : of the per-bar Sharpe ratios on record; None below two
     sharpes : per-bar Sharpe ratios on record, oldest first
     is_complete : false when trials are known to be lost, so that ``n`` is a lower bound
@@ -117,6 +115,16 @@ class TrialCount:
     sharpes: tuple[float, ...] = ()
     is_complete: bool = True
     notes: tuple[str, ...] = ()
+
+
+class _Row(NamedTuple):
+    """One trial as counted."""
+
+    order: int
+    key: tuple[str, str]
+    lineage: Lineage
+    sharpe: float
+    inner: int
 
 
 class TrialRegistry:
@@ -131,11 +139,19 @@ class TrialRegistry:
     def __init__(self, path: Path, *, runs: Path | None = None) -> None:
         self._path = path
         self._runs = runs
-        self._stamp: tuple[int, int] | None = None
-        self._trials: list[Trial] = []
+        self._file = RecordFile(path)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._groups: dict[tuple[str, str, str], list[_Row]] = {}
+        self._known: set[tuple[str | int, ...]] = set()
+        self._lineages: dict[tuple[str, str, str, int, int], Lineage] = {}
         self._universes: dict[str, tuple[str, ...]] = {}
         self._notes: list[str] = []
+        self._torn: list[str] = []
         self._lost = 0
+        self._rows = 0
+        self._holdout: list[dict[str, Any]] = []
 
     def register(self, trial: Trial) -> int:
         """Write a trial unless it is on record, and return the number of trials of its lineage, itself included.
@@ -145,46 +161,85 @@ class TrialRegistry:
         DataError
             If the file holds a line that is no record (the last one excepted: it is cut).
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            self._read()
-            records = self._repair()
-            if not any(_is_identical(trial, known) for known in self._trials):
-                records += self._records(trial)
-            if records:
-                self._append(records)
-                self._read()
+        with self.writing() as append:
+            if _identity(trial) not in self._known:
+                append(*self._records(trial))
         return self.count(trial.lineage).n
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[..., None]]:
+        """Hold the file for one change: what the registry says is up to date, and records can be appended.
+
+        Yields
+        ------
+        function that appends records; they are read back when the change is over
+        """
+        with self._file.locked():
+            notes = self._repair()
+            if notes:
+                self._file.append(notes)
+            self._read()
+
+            def append(*records: dict[str, Any]) -> None:
+                if records:
+                    self._file.append(records)
+
+            yield append
+            self._read()
 
     def count(self, lineage: Lineage) -> TrialCount:
         """Return the trials on data that overlaps ``lineage``; 1 when there are none yet (the one being judged)."""
         self._read()
-        distinct: list[Trial] = []
-        for trial in self._trials:
-            if not trial.lineage.overlaps(lineage):
-                continue
-            position = next((i for i, known in enumerate(distinct) if known.same_as(trial)), None)
-            if position is None:
-                distinct.append(trial)
-            else:
-                distinct[position] = trial
-        sharpes = tuple(t.sample.sharpe for t in distinct if np.isfinite(t.sample.sharpe))
-        n = sum(1 + trial.inner_candidates for trial in distinct) + self._lost
+        distinct = self._distinct(lineage)
+        sharpes = tuple(row.sharpe for row in distinct if np.isfinite(row.sharpe))
+        again, told = self._looks_again(lineage)
         return TrialCount(
-            n=max(1, n),
+            n=max(1, sum(1 + row.inner for row in distinct) + self._lost) + again,
             variance_of_sharpes=float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else None,
             sharpes=sharpes,
             is_complete=not self._lost,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._torn, *told),
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = self._path.with_name(self._path.name + ".lock")
-        with lock.open("a") as stream:
-            if fcntl is not None:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+    def holdout_records(self) -> tuple[dict[str, Any], ...]:
+        """Return the records of seals, looks and their scores, oldest first."""
+        self._read()
+        return tuple(self._holdout)
+
+    def _distinct(self, lineage: Lineage) -> list[_Row]:
+        """Return the newest row of each trial whose data overlap, in the order in which the trials came."""
+        matching: list[_Row] = []
+        for rows in self._groups.values():
+            if rows[0].lineage.shares_data(lineage):  # one universe, frame and target a group
+                matching += [r for r in rows if r.lineage.start < lineage.end and lineage.start < r.lineage.end]
+        distinct: list[_Row] = []
+        places: dict[tuple[str, str], list[int]] = {}
+        for row in sorted(matching, key=lambda one: one.order):
+            known = places.setdefault(row.key, [])
+            place = next((i for i in known if distinct[i].lineage.overlaps(row.lineage)), None)
+            if place is None:
+                known.append(len(distinct))
+                distinct.append(row)
+            else:
+                distinct[place] = row
+        return distinct
+
+    def _looks_again(self, lineage: Lineage) -> tuple[int, list[str]]:
+        """Return how many looks after the first the hold-outs of these data have seen, with a sentence on each."""
+        total, told = 0, []
+        for seal in self._holdout:
+            if seal["kind"] != "seal" or not self._seal_lineage(seal).shares_data(lineage):
+                continue
+            looks = sum(one["kind"] == "look" and one["seal"] == seal["name"] for one in self._holdout)
+            if looks > 1:
+                total += looks - 1
+                told.append(
+                    f"the hold-out {seal['name']} has been looked at {looks} times: {looks - 1} of them count as trials"
+                )
+        return total, told
+
+    def _seal_lineage(self, seal: dict[str, Any]) -> Lineage:
+        return Lineage(tuple(seal["universe"]), seal["frame"], seal["target"], int(seal["start"]), int(seal["end"]))
 
     def _runs_found(self) -> int:
         if self._runs is None or not self._runs.is_dir():
@@ -192,69 +247,60 @@ class TrialRegistry:
         return sum(1 for folder in self._runs.iterdir() if (folder / "complete").is_file())
 
     def _read(self) -> None:
-        """Load the file where it changed since the last look."""
+        """Take in what the file holds since the last look."""
+        fresh = self._file.read()
+        if fresh is None:
+            return
+        if fresh.from_start:
+            self._reset()
+        self._torn = [_torn_note(self._path, fresh.torn)] if fresh.torn else []
+        for number, record in fresh.records:
+            try:
+                self._take(record)
+            except (ValueError, KeyError, TypeError) as e:
+                raise self._file.error(number, str(record)) from e
         if not self._path.exists():
-            self._trials, self._universes, self._notes, self._lost = [], {}, [], self._runs_found()
-            self._stamp = None
-            if self._lost:
-                self._notes.append(_lost_note(self._path, self._lost))
-            return
-        status = self._path.stat()
-        stamp = (status.st_size, status.st_mtime_ns)
-        if stamp == self._stamp:
-            return
-        self._trials, self._universes, self._notes, self._lost = [], {}, [], 0
-        whole, torn = _split(self._path.read_bytes())
-        for number, line in enumerate(whole, start=1):
-            self._take(number, line)
-        if torn:
-            self._notes.append(_torn_note(self._path, len(torn)))
-        self._stamp = stamp
+            self._lost = self._runs_found()
+            self._notes = [_lost_note(self._path, self._lost)] if self._lost else []
 
-    def _take(self, number: int, line: bytes) -> None:
-        try:
-            record = json.loads(line)
-            kind = record["kind"]
-            if kind == "universe":
-                self._universes[record["id"]] = tuple(record["instruments"])
-            elif kind == "trial":
-                self._trials.append(_trial(record, self._universes))
-            elif kind == "note":
-                self._notes.append(record["text"])
-                self._lost += int(record.get("lost_runs", 0))
-        except (ValueError, KeyError, TypeError) as e:
-            raise DataError(
-                f"{self._path}: expected a trial record in line {number}, received {line[:60]!r}",
-                file=str(self._path),
-                row=number,
-                hint="restore the file from a copy; deleting it does not reset the count while runs exist",
-            ) from e
+    def _take(self, record: dict[str, Any]) -> None:
+        kind = record["kind"]
+        if kind == "universe":
+            self._universes[record["id"]] = tuple(record["instruments"])
+        elif kind == "trial":
+            group = (record["universe"], record["frame"], record["target"])
+            start, end = int(record["start"]), int(record["end"])
+            window = (*group, start, end)
+            lineage = self._lineages.get(window)
+            if lineage is None:
+                lineage = self._lineages[window] = Lineage(self._universes[group[0]], *group[1:], start, end)
+            key = (record["settings"], record["code"])
+            row = _Row(self._rows, key, lineage, _number(record["sharpe"]), int(record["inner_candidates"]))
+            self._groups.setdefault(group, []).append(row)
+            self._known.add((*key, *window))
+            self._rows += 1
+        elif kind == "note":
+            self._notes.append(record["text"])
+            self._lost += int(record.get("lost_runs", 0))
+        elif kind in {"seal", "look", "score"}:
+            if kind == "seal":
+                self._seal_lineage(record)
+            self._holdout.append(record)
 
     def _repair(self) -> list[dict[str, Any]]:
         """Cut a torn last line, and return the notes that must stay in the file."""
         if not self._path.exists():
             lost = self._runs_found()
             return [{"kind": "note", "text": _lost_note(self._path, lost), "lost_runs": lost}] if lost else []
-        data = self._path.read_bytes()
-        whole, torn = _split(data)
-        if not torn:
-            if data and not data.endswith(b"\n"):  # whole record, only its newline is missing
-                self._write(b"\n")
-            return []
-        keep = sum(len(line) + 1 for line in whole)
-        with self._path.open("r+b") as stream:
-            stream.truncate(keep)
-            stream.flush()
-            os.fsync(stream.fileno())
-        return [{"kind": "note", "text": _torn_note(self._path, len(torn))}]
+        cut = self._file.cut_torn()
+        return [{"kind": "note", "text": _torn_note(self._path, cut)}] if cut else []
 
     def _records(self, trial: Trial) -> list[dict[str, Any]]:
-        names = tuple(sorted(set(trial.lineage.universe)))
-        universe = hash_value(names)[:_ID_LENGTH]
+        sample, lineage = trial.sample, trial.lineage
+        universe = _universe_id(lineage)
         records: list[dict[str, Any]] = []
         if universe not in self._universes:
-            records.append({"kind": "universe", "id": universe, "instruments": names})
-        sample, lineage = trial.sample, trial.lineage
+            records.append({"kind": "universe", "id": universe, "instruments": sorted(set(lineage.universe))})
         records.append(
             {
                 "kind": "trial",
@@ -278,61 +324,20 @@ class TrialRegistry:
         )
         return records
 
-    def _append(self, records: Sequence[dict[str, Any]]) -> None:
-        lines = [json.dumps(plain(record), sort_keys=True, allow_nan=False) + "\n" for record in records]
-        self._write("".join(lines).encode())
 
-    def _write(self, data: bytes) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(handle, data[written:])
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _universe_id(lineage: Lineage) -> str:
+    return hash_value(tuple(sorted(set(lineage.universe))))[:_ID_LENGTH]
 
 
-def _is_identical(trial: Trial, known: Trial) -> bool:
-    """Return whether nothing new would be written: one trial on one window."""
-    windows = [(t.lineage.start, t.lineage.end, sorted(set(t.lineage.universe))) for t in (trial, known)]
-    return windows[0] == windows[1] and trial.same_as(known)
-
-
-def _split(data: bytes) -> tuple[list[bytes], bytes]:
-    """Return the whole lines and what a crash left of the last one (empty where it is whole)."""
-    lines = data.split(b"\n")
-    last = lines.pop()
-    if last:
-        try:
-            json.loads(last)
-        except ValueError:
-            return lines, last
-        lines.append(last)
-    return lines, b""
+def _identity(trial: Trial) -> tuple[str | int, ...]:
+    """Return what makes two registrations one line: one trial on one window of one universe."""
+    line = trial.lineage
+    window = (_universe_id(line), line.frame, line.target, line.start, line.end)
+    return (trial.settings_hash, trial.code_hash, *window)
 
 
 def _number(value: Any) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _trial(record: dict[str, Any], universes: dict[str, tuple[str, ...]]) -> Trial:
-    lineage = Lineage(
-        universes[record["universe"]], record["frame"], record["target"], int(record["start"]), int(record["end"])
-    )
-    sample = SharpeSample(
-        _number(record["sharpe"]), int(record["observations"]), _number(record["skew"]), _number(record["kurtosis"])
-    )
-    return Trial(
-        settings_hash=record["settings"],
-        code_hash=record["code"],
-        lineage=lineage,
-        sample=sample,
-        bars_per_year=float(record["bars_per_year"]),
-        inner_candidates=int(record["inner_candidates"]),
-        run_id=record["run"],
-        registered_at=record["registered_at"],
-    )
 
 
 def _lost_note(path: Path, runs: int) -> str:

@@ -1,0 +1,58 @@
+"""``foresail bench``: benchmarks with a fixed protocol, a table, and the hash of every forecast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foresail.cli.contract import Progress, execute
+
+__all__ = ["bench_app"]
+
+bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks with a fixed protocol.", rich_markup_mode=None)
+
+
+@bench_app.callback()
+def _group() -> None:
+    """Benchmarks with a fixed protocol."""
+
+
+@bench_app.command("volatility")
+def _volatility(
+    *,
+    data: Annotated[Path, typer.Option("--data", help="Parquet or CSV with ts, symbol, r (percent), rv (percent²).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results.json, table.csv, report.html, forecasts.")],
+    entrants: Annotated[
+        str | None, typer.Option("--entrants", help="Comma-separated names; left out: all baselines.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    release: Annotated[
+        str, typer.Option("--release", help="Name under which a look at the test years is recorded.")
+    ] = "baselines",
+    another_look: Annotated[
+        bool, typer.Option("--another-look", help="Look at the test years again with other forecasts; it is counted.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing results.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")] = False,
+) -> None:
+    """Forecast the realised variance of 31 indices five days ahead, and compare the baselines."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.volatility import VolatilityRequest, bench_volatility
+
+        names = None if entrants is None else tuple(name.strip() for name in entrants.split(",") if name.strip())
+        request = VolatilityRequest(
+            data=data,
+            out=out,
+            entrants=names,
+            seed=seed,
+            release=release,
+            another_look=another_look,
+            force=force,
+        )
+        outcome = bench_volatility(request, progress=Progress())
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
