@@ -13,6 +13,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
+from foresail.domain.actions import DelistingRule
 from foresail.domain.events import BarsClosed, OrderEvent
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
@@ -28,7 +29,7 @@ from foresail.protocols import Progress, Strategy
 
 __all__ = ["Backtest", "run_backtest"]
 
-_ENDED_HAIRCUT = 0.30  # of the last print, in the repeated result
+_SEVERE = DelistingRule(-0.30)  # in the repeated result
 _BARS_PER_NEWS = 50
 
 
@@ -46,7 +47,7 @@ class Backtest:
     exposure : (T,) gross share of equity invested
     weights : (decided_at, instrument) -> target weight after caps
     totals : running sums of the account's currency at the end
-    ended : (instrument, position, value) of listings closed at their last print
+    ended : (instrument, position, value at the last print) of listings that ended while held
     left : (instrument, position, money) of names left before an unexplained jump, with what it would have made
     notes : (decided_at, instrument, text) on what was cut or left out
     total_cost : fees, slippage and holding costs booked, other currencies at their last rate, account currency
@@ -99,7 +100,7 @@ def run_backtest(
         net=driver.net,
         gross=_repriced(driver, inputs.settings.currency, first, Decimal(0)),
         net_2x=_repriced(driver, inputs.settings.currency, first, Decimal(2)),
-        net_haircut=_with_haircut(driver),
+        net_haircut=_with_haircut(driver, inputs.settings.delisting_return),
         net_jump=_with_jumps(driver),
         cash=driver.cash,
         exposure=driver.exposure,
@@ -143,11 +144,11 @@ def _repriced(driver: Driver, currency: str, first: int, factor: Decimal) -> Flo
     return curve
 
 
-def _with_haircut(driver: Driver) -> FloatArray:
-    """Return equity with every ended listing booked 30 % below its last print from then on, (T,)."""
+def _with_haircut(driver: Driver, booked: float) -> FloatArray:
+    """Return equity with every ended listing booked 30 % below its last print from then on, or as it was if lower."""
     curve = driver.net.copy()
     for _, position, value in driver.ended:
-        curve[position:] -= value * _ENDED_HAIRCUT
+        curve[position:] -= value * max(0.0, booked - _SEVERE.delisting_return)
     return curve
 
 

@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.clock import from_ns
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId, order_id
+from foresail.core.numbers import round_tick
 from foresail.domain.accounts import Account
+from foresail.domain.actions import DelistingRule
 from foresail.domain.events import BarsClosed, Event, Fact, OrderEvent, Timer
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind, Ruling
 from foresail.domain.panel import Panel
@@ -101,7 +104,7 @@ class Driver:
     rates : time position -> account currency per unit of other currencies, as marked there
     last : (N,) last print of each instrument, NaN before the first
     weights : (decided_at, instrument) -> target weight after caps
-    ended : (instrument, position, value) of listings closed at their last print
+    ended : (instrument, position, value at the last print) of listings that ended while held
     left : (instrument, position, money) of names closed before an unexplained jump, with what the jump would have made
     notes : (decided_at, instrument, text) on what was cut or left out
     """
@@ -110,6 +113,7 @@ class Driver:
         settings, self._bars = inputs.settings, inputs.data.bars
         n, t, _ = self._bars.shape
         self._inputs, self._parts = inputs, parts
+        self._rule = DelistingRule(settings.delisting_return)
         self._names = self._bars.instruments
         self._row = {name: i for i, name in enumerate(self._names)}
         self._column = {name: self._bars.index(name) for name in _PRICES}
@@ -212,11 +216,13 @@ class Driver:
                 units = float(fill.quantity) * (1.0 if fill.side is Side.SELL else -1.0)
                 self.left.append((self._names[i], now, units * (after - float(before))))
 
-    def _close_out(self, name: InstrumentId, reason: FillReason, at: int) -> Fill | None:
-        """Close a position at the last print; None where nothing is held."""
+    def _close_out(
+        self, name: InstrumentId, reason: FillReason, at: int, *, price: Decimal | None = None
+    ) -> Fill | None:
+        """Close a position at a price, by default at the last print; None where nothing is held."""
         if self.books.quantity(name) == 0 or not math.isfinite(self.last[self._row[name]]):
             return None
-        fill = self._parts.venue.close_out(name, self._price(name), reason, at_ns=at)
+        fill = self._parts.venue.close_out(name, self._price(name) if price is None else price, reason, at_ns=at)
         if fill is not None:
             self._fill(fill)
         return fill
@@ -245,12 +251,26 @@ class Driver:
                 self._book(HoldingCharged(at, len(self.journal), amount, kind, name, one.currency))
 
     def _end_listings(self, now: int, end: int) -> None:
-        """Close what is held of names that have been silent for ten bars, at their last print."""
-        for i in np.flatnonzero(self._silent == _ENDED_AFTER_BARS):
-            name = self._names[i]
-            fill = self._close_out(name, FillReason.DELISTED, end)
+        """Close what is held of names that have been silent for ten bars and are not listed any more, by the rule."""
+        silent = [
+            p.instrument for p in self.books.positions() if self._silent[self._row[p.instrument]] >= _ENDED_AFTER_BARS
+        ]
+        universe = self._inputs.data.universe
+        listed = frozenset() if universe is None or not silent else frozenset(universe(from_ns(end).date()))
+        for name in silent:
+            if name in listed:
+                continue  # bars are missing, nothing has ended
+            last = self._price(name)
+            fill = self._close_out(name, FillReason.DELISTED, end, price=self._delisted_price(name, last))
             if fill is not None:
-                self.ended.append((name, now, float(fill.quantity * fill.price)))
+                self.ended.append((name, now, float(fill.quantity * last)))
+
+    def _delisted_price(self, name: InstrumentId, last: Decimal) -> Decimal:
+        """Return what a unit pays: a long position by the rule, a short one pays the last print and gains nothing."""
+        if self.books.quantity(name) < 0:
+            return last
+        tick = self._parts.by_id[name].tick
+        return max(tick, round_tick(Decimal(repr(self._rule.price(float(last)))), tick))
 
     def _mark(self, now: int, end: int) -> None:
         held = self.books.positions()

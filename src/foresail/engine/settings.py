@@ -10,6 +10,7 @@ __all__ = ["MarketData", "PipelineSettings", "WalkForwardSettings"]
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.bars import BarSet
 from foresail.domain.panel import Panel
+from foresail.domain.universe import Universe
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class PipelineSettings:
     capital : money at the first decision, in ``currency``
     top_k : names held; 0 means max(3, min(20, a fifth of the names))
     cost_gate : whether an expected move must exceed the round-trip cost
+    delisting_return : simple return from the last print to what a holder gets when a listing ends, fraction
     """
 
     horizons: tuple[int, ...] = (1, 5)
@@ -61,6 +63,7 @@ class PipelineSettings:
     currency: str = "USD"
     top_k: int = 0
     cost_gate: bool = True
+    delisting_return: float = 0.0
     seed: int = 7
 
 
@@ -73,9 +76,12 @@ class MarketData:
     bars : (N, T, F) panel as the store gave it
     reference : name -> (available_at ns, value), each ascending in time; joined as-of
     blocked_from : (N,) time position from which an instrument may not be traded; T where never
+    universe : who was listed when; what falls silent while listed is a gap and stays held. None = not known: ten bars
+        of silence end a listing
     """
 
     bars: Panel
     bar_set: BarSet
     reference: dict[str, tuple[TimeArray, FloatArray]]
     blocked_from: TimeArray
+    universe: Universe | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from foresail.domain.actions import DelistingRule
 from foresail.domain.bars import BarSet
 from foresail.domain.instruments import AssetClass
 from foresail.domain.tiers import tier_unavailable
@@ -165,14 +166,14 @@ def _basis(bar_set: BarSet) -> list[str]:
 
 
 def _ended(finished: Finished) -> list[str]:
-    book = finished.result.backtest
+    book, rule = finished.result.backtest, DelistingRule(finished.result.settings.delisting_return)
     if not book.ended:
-        return ["No held listing ended within the record."]
+        return [f"No held listing ended within the record; {rule.text}."]
     net = book.net[-1] / float(finished.result.settings.capital) - 1.0
     cut = book.net_haircut[-1] / float(finished.result.settings.capital) - 1.0
     names = "One listing" if len(book.ended) == 1 else f"{len(book.ended)} listings"
     return [
-        f"{names} ended while held and closed at the last print: {percent(float(net), signed=True)} in all. Booked "
+        f"{names} ended while held ({rule.text}): {percent(float(net), signed=True)} in all. Booked "
         f"30 % below that print, the result would be {percent(float(cut), signed=True)}."
     ]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
+from foresail.domain.actions import DelistingRule
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 
 __all__ = ["RUN_KEYS", "WALK_KEYS", "WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
@@ -31,6 +32,10 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     "capital": ("money", 'for example "100000 USD"'),
     "top_k": ("integer", "names held; 0 = a fifth of the names, at least 3, at most 20"),
     "cost_gate": ("boolean", "trade only when the expected move exceeds the round-trip cost"),
+    "delisting_return": (
+        "fraction",
+        "what a listing pays that ends while held, on its last print: 0, or -0.3 to lose 30 %",
+    ),
     "seed": ("integer", "seed of everything random"),
 }
 WALK_KEYS: dict[str, tuple[str, str]] = {
@@ -92,6 +97,10 @@ def _typed(where: str, key: str, value: Any, kind: str) -> Any:
         raise wrong
     if kind == "boolean" and not isinstance(value, bool):
         raise wrong
+    if kind == "fraction":
+        if not is_integer and not isinstance(value, float):
+            raise wrong
+        return float(value)
     if kind == "name" and not isinstance(value, str):
         raise wrong
     if kind == "integers":
@@ -168,6 +177,7 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
         )
     if settings.capital <= Decimal(0):
         raise ConfigError(f"capital must be positive, received {settings.capital}")
+    DelistingRule(settings.delisting_return)
     if settings.top_k < 0 or settings.seed < 0:
         raise ConfigError("top_k and seed must not be negative")
     if settings.walk_forward.minimum_train_bars > settings.walk_forward.train_bars:
@@ -187,6 +197,7 @@ def template() -> str:
         "capital": f"{base.capital} {base.currency}",
         "top_k": base.top_k,
         "cost_gate": base.cost_gate,
+        "delisting_return": base.delisting_return,
         "seed": base.seed,
         "train": f"{base.walk_forward.train_bars} sessions",
         "minimum_train": f"{base.walk_forward.minimum_train_bars} sessions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foresail.core.clock import from_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.events import BarsClosed, Fact, Timer
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.orders import FillReason
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, OrderIntent, Side, Weights
+from foresail.domain.universe import Listing, Universe
 from foresail.engine.backtest import Backtest, run_backtest
 from foresail.engine.driver import BacktestInputs
 from foresail.engine.history import history_events
@@ -54,10 +57,23 @@ def panel(closes: Sequence[float], **fields: Mapping[str, Sequence[float]]) -> P
     return bar_panel({A: closes, B: [50.0] * len(closes)}, fields=fields)
 
 
-def backtest(bars: Panel, *, blocked: int | None = None, strategy: Buyer | None = None) -> Backtest:
+def backtest(
+    bars: Panel,
+    *,
+    blocked: int | None = None,
+    strategy: Buyer | None = None,
+    universe: Universe | None = None,
+    delisting_return: float = 0.0,
+) -> Backtest:
     n, t, _ = bars.shape
     out = np.array([t if blocked is None else blocked, t])
-    settings = PipelineSettings(capital=Decimal(10_000), horizons=(1,), decision_horizon=1, targets=("close",))
+    settings = PipelineSettings(
+        capital=Decimal(10_000),
+        horizons=(1,),
+        decision_horizon=1,
+        targets=("close",),
+        delisting_return=delisting_return,
+    )
     positions = np.arange(1, t)
     block = ForecastBlock(
         values=np.full((n, len(positions), 1, 1, 1), np.nan),
@@ -69,7 +85,7 @@ def backtest(bars: Panel, *, blocked: int | None = None, strategy: Buyer | None 
         levels=(0.5,),
         model=("",) * len(positions),
     )
-    data = MarketData(bars, simulated_bar_set(bars), {}, out)
+    data = MarketData(bars, simulated_bar_set(bars), {}, out, universe)
     inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
     return run_backtest(inputs, strategy=Buyer() if strategy is None else strategy)
 
@@ -233,3 +249,28 @@ def test_who_is_stopped_out_inside_a_bar_has_paid_for_holding_until_then() -> No
     charged = sum(one.amount for one in book.journal if isinstance(one, HoldingCharged))
     assert charged == Decimal("0.3")  # three fundings of 0.01 % on 1,000 within the day
     assert book.net[-1] == pytest.approx(book.gross[-1] - float(book.total_cost))
+
+
+def test_what_an_ended_listing_pays_follows_the_rule() -> None:
+    nan = float("nan")
+    bars = panel([100.0, 100.0, 101.0, 100.0, *[nan] * 12])
+    plain, lost = backtest(bars), backtest(bars, delisting_return=-0.4)
+    assert (plain.fills[-1].price, lost.fills[-1].price) == (Decimal(100), Decimal(60))
+    assert lost.net[-1] - plain.net[-1] == pytest.approx(-0.4 * 10 * 100, abs=0.02)  # the fee is a cent less
+    assert lost.gross[-1] - plain.gross[-1] == pytest.approx(-0.4 * 10 * 100)  # a loss, not a cost
+    assert plain.net_haircut[-1] - plain.net[-1] == pytest.approx(-0.3 * 10 * 100)
+    assert lost.net_haircut[-1] == lost.net[-1]
+
+
+def test_a_gap_of_a_name_that_is_still_listed_ends_nothing() -> None:
+    nan = float("nan")
+    bars = panel([100.0, 100.0, 101.0, 102.0, *[nan] * 12, 110.0, 110.0])
+    still = Universe.fixed(bars.instruments, survivorship_biased=True)
+    book = backtest(bars, universe=still)
+    assert [one.reason for one in book.fills] == [FillReason.ENTRY]
+    assert book.net[-1] - book.net[3] == pytest.approx(10 * (110 - 102))
+    day = from_ns(int(bars.end[14])).date()
+    gone = Universe.point_in_time([Listing(A, date(1990, 1, 1), day)], source="test")
+    closed = backtest(bars, universe=gone)
+    assert [one.reason for one in closed.fills] == [FillReason.ENTRY, FillReason.DELISTED]
+    assert closed.fills[-1].filled_at == bars.end[15]  # ten bars of silence were over, the listing ended the day before
