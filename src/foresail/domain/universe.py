@@ -37,10 +37,15 @@ class UniverseBasis(StrEnum):
         """The basis in words, for reports."""
         return _TEXTS[self]
 
+    @classmethod
+    def told(cls, value: str) -> str:
+        """Return the words of a basis as settings and records name it."""
+        return cls(value).text if value in {basis.value for basis in cls} else value
+
 
 _TEXTS = {
-    UniverseBasis.POINT_IN_TIME: "as they were listed at the time, ended listings included",
-    UniverseBasis.HINDSIGHT: "afterwards: survivors are in, failures may be missing (survivorship biased)",
+    UniverseBasis.POINT_IN_TIME: "as they were known at the time",
+    UniverseBasis.HINDSIGHT: "afterwards (hindsight, survivorship biased): survivors are in, failures are not",
     UniverseBasis.UNKNOWN: "unknown",
 }
 

@@ -20,6 +20,7 @@ from foresail.core.canonical import hash_file, plain
 from foresail.core.errors import ConfigError, DataError
 from foresail.domain.instruments import PriceBasis
 from foresail.domain.runs import Verdict
+from foresail.domain.universe import UniverseBasis
 from foresail.evaluation.foreign import ForeignResult, read_foreign
 from foresail.evaluation.record import RecordFigures, TradeView, record_figures, trade_view
 from foresail.evaluation.registry import TrialCount
@@ -30,7 +31,7 @@ from foresail.measures.performance import PerformanceFigures, TradeStatistics, p
 __all__ = ["JudgeReport", "JudgeSettings", "judge_file"]
 
 _COSTS = ("included", "none", "unknown")
-_UNIVERSE_BASES = ("point_in_time", "hindsight", "unknown")
+_UNIVERSE_BASES = tuple(basis.value for basis in UniverseBasis)
 _ROUND_YEARS = (252.0, 365.0, 52.0, 12.0)  # bars a year of the usual calendars
 _YEAR = timedelta(days=365.25)
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from foresail.core.clock import format_ns
 from foresail.domain.runs import Interval, VerdictWord
+from foresail.domain.universe import UniverseBasis
 from foresail.reporting import charts, figures
 from foresail.reporting.blocks import Block, Notes, Table
 from foresail.reporting.caveats import caveats_for
@@ -175,19 +176,12 @@ def _facts(report: ReportInput) -> list[tuple[str, str]]:
             f"{figures.day(s.judged_from)} to {figures.day(s.last_end)}, {figures.count(s.decisions)} decisions",
         ),
         ("Prices", s.price_basis.replace("_", " ")),
-        ("Names chosen", _UNIVERSE.get(s.universe_basis, s.universe_basis)),
+        ("Names chosen", UniverseBasis.told(s.universe_basis)),
         ("Strategy", s.strategy),
         ("Forecaster", f"{s.forecaster}, {s.folds} refits, horizons {horizons} bars, decides on {s.decision_horizon}"),
         ("Capital", figures.money(s.capital, s.currency)),
         *s.facts,
     ]
-
-
-_UNIVERSE = {
-    "point_in_time": "as they were known at the time",
-    "hindsight": "afterwards (hindsight): survivors are in, failures are not",
-    "unknown": "unknown",
-}
 
 
 def _instruments(report: ReportInput) -> list[InstrumentRow | None]:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 import foresail
 from foresail.core.clock import to_ns
 from foresail.domain.runs import Interval, VerdictWord
+from foresail.domain.universe import UniverseBasis
 from foresail.evaluation.forecast_judge import ForecastReport
 from foresail.evaluation.judge import JudgeReport
 from foresail.evaluation.record import RecordSlice
@@ -36,7 +37,6 @@ FORECAST_MEANINGS = {
 }
 _TONES = {"better": "evidence", "mixed": "cannot-tell", "cannot tell": "cannot-tell", "worse": "invalid"}
 _CANNOT_JUDGE = "The figures look good, but what they rest on is unknown or was chosen with hindsight."
-_UNIVERSE = {"point_in_time": "as they were known at the time", "hindsight": "afterwards (hindsight)"}
 _COSTS = {"included": "the returns hold them", "none": "the returns hold none", "unknown": "unknown"}
 
 
@@ -97,7 +97,7 @@ def forecast_page(report: ForecastReport) -> Page:
             ("Issue times", f"{report.issue_times:,}, {report.first[:10]} to {report.last[:10]}"),
             ("Rows without an outcome", f"{report.open_rows:,}"),
             ("Compared with", ", ".join((*report.baselines, *report.others))),
-            ("Names chosen", _UNIVERSE.get(report.universe_basis, "unknown")),
+            ("Names chosen", UniverseBasis.told(report.universe_basis)),
             ("Prices", report.price_basis.replace("_", " ")),
         ),
         sections=tuple(sections),
@@ -140,7 +140,7 @@ def returns_page(report: JudgeReport) -> Page:
             ("Trials", f"{report.trials:,}"),
             ("Costs", _COSTS[report.costs]),
             ("Compared with", "1/N of the same names" if report.comparator is not None else "zero"),
-            ("Names chosen", _UNIVERSE.get(report.universe_basis, "unknown")),
+            ("Names chosen", UniverseBasis.told(report.universe_basis)),
             ("Prices", report.price_basis.replace("_", " ")),
         ),
         sections=tuple(sections),

@@ -9,6 +9,7 @@ import math
 import textwrap
 
 from foresail.domain.runs import Interval
+from foresail.domain.universe import UniverseBasis
 from foresail.reporting import figures
 from foresail.reporting.html import VERDICT_MEANINGS
 from foresail.reporting.model import Absent, ReportInput, SignalRow
@@ -29,6 +30,7 @@ def text_summary(report: ReportInput) -> list[str]:
         *(line for reason in report.verdict.reasons[:_REASONS] for line in _wrapped(reason, "  - ")),
         "",
         *_result(report),
+        *_basis(report),
         *_trials(report),
         "",
         *_signals(report),
@@ -50,6 +52,15 @@ def _result(report: ReportInput) -> list[str]:
     lines.append(f"Net against 1/N: {_between(equity.excess)} a year")
     lines.append(f"At twice cost:   {_between(equity.excess_2x)} a year")
     return lines
+
+
+def _basis(report: ReportInput) -> list[str]:
+    """Return how the names were chosen and what the prices are: no result is shown without either."""
+    subject = report.subject
+    return [
+        f"Names chosen:    {UniverseBasis.told(subject.universe_basis)}",
+        f"Prices:          {subject.price_basis.replace('_', ' ')}",
+    ]
 
 
 def _between(value: Interval) -> str:

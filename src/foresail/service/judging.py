@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from foresail.core.canonical import write_atomic
 from foresail.core.clock import format_ns
 from foresail.core.errors import ConfigError, UnknownNameError, UserError
+from foresail.domain.universe import UniverseBasis
 from foresail.evaluation.forecast_judge import ForecastJudgeSettings, ForecastReport, judge_forecast_table
 from foresail.evaluation.forecast_table import FORECAST_KINDS, TableOptions, looks_like_forecasts
 from foresail.evaluation.foreign import KINDS
@@ -141,6 +142,7 @@ def _result_lines(report: JudgeReport) -> list[str]:
         f"Sharpe ratio {_shown(performance.sharpe_ratio)} a year "
         f"[{_shown(record.sharpe.low)}, {_shown(record.sharpe.high)}], adjusted for autocorrelation "
         f"{_shown(record.adjusted_sharpe)}; smallest that this record shows {_shown(record.detectable_sharpe)}",
+        f"names chosen {UniverseBasis.told(report.universe_basis)}; prices {report.price_basis.replace('_', ' ')}",
         f"deepest drawdown {_shown(performance.max_drawdown.depth * 100, 1)} %{between}",
     ]
     view = report.trade_view

@@ -19,6 +19,7 @@ from foresail.core.errors import ConfigError, DataError, UnknownNameError
 from foresail.core.numbers import parse_number
 from foresail.domain.calendars import check_calendar, frame_ns, is_daily
 from foresail.domain.instruments import AssetClass, PriceBasis
+from foresail.domain.universe import UniverseBasis
 
 __all__ = [
     "DESCRIPTION_FILE",
@@ -45,7 +46,7 @@ QUIRK_KEYS = (
     "delimiter", "encoding", "epoch", "from", "price_scale", "skip_after_header", "skip_before_header", "time_format",
 )  # fmt: skip
 _TIMES = ("session", "start", "end")
-_UNIVERSES = ("point_in_time", "hindsight", "unknown")
+_UNIVERSES = tuple(basis.value for basis in UniverseBasis)
 _KINDS = ("spot", "etf", "perp")
 _EPOCHS = ("s", "ms", "us", "ns", "mixed")
 _DEFAULT_CALENDAR = {AssetClass.STOCK: "XNYS", AssetClass.CRYPTO: "24/7", AssetClass.FOREX: "24/5"}
