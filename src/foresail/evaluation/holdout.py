@@ -192,7 +192,9 @@ def refuse_sealed(registry: TrialRegistry, lineage: Lineage) -> tuple[str, ...]:
     UserError
         If a hold-out of these names that nobody has looked at begins before the window ends.
     """
-    told = []
+    told: list[str] = []
+    if not registry.holds_seals():
+        return ()
     for one in seals_of(registry):
         there = Lineage(one.lineage.universe, one.lineage.frame, lineage.target, one.lineage.start, one.lineage.end)
         if not there.shares_data(lineage) or lineage.end <= there.start:

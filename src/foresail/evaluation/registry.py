@@ -206,6 +206,10 @@ class TrialRegistry:
         self._read()
         return tuple(self._holdout)
 
+    def holds_seals(self) -> bool:
+        """Return whether anything was ever sealed, without reading every trial."""
+        return self._path.is_file() and b'"kind": "seal"' in self._path.read_bytes()
+
     def _distinct(self, lineage: Lineage) -> list[_Row]:
         """Return the newest row of each trial whose data overlap, in the order in which the trials came."""
         matching: list[_Row] = []

@@ -23,6 +23,8 @@ from foresail.domain.bars import BarSet, BarTable
 from foresail.domain.panel import Panel
 from foresail.domain.quality import QualityReport
 from foresail.engine.settings import MarketData
+from foresail.evaluation.holdout import refuse_sealed
+from foresail.evaluation.registry import Lineage, TrialRegistry
 from foresail.store.embedded import EmbeddedStore
 from foresail.store.gate import check
 from foresail.store.hashing import content_hash
@@ -92,10 +94,28 @@ def load_bars(
     Raises
     ------
     UserError
-        If there is neither such a path nor such a set in the store.
+        If there is neither such a path nor such a set in the store, or the bars reach into a hold-out that nobody has
+        opened (``evaluation.holdout``).
     DataError
         If nothing of it can be used.
     """
+    loaded = _load(bars, workspace=workspace, until_ns=until_ns, timezone=timezone, names=names, clock=clock)
+    panel = loaded.data.bars
+    window = int(panel.end[0]), int(panel.available_at[-1]) + 1
+    lineage = Lineage(tuple(panel.instruments), panel.frame, "close", *window)
+    told = refuse_sealed(TrialRegistry(workspace / "trials.jsonl"), lineage)
+    return replace(loaded, notes=(*loaded.notes, *told)) if told else loaded
+
+
+def _load(
+    bars: str,
+    *,
+    workspace: Path,
+    until_ns: int | None,
+    timezone: str | None,
+    names: int | None,
+    clock: Clock | None,
+) -> Loaded:
     if bars == EMBEDDED:
         return _embedded(until_ns, names)
     path = Path(bars)

@@ -12,9 +12,9 @@ __all__ = ["table_lines", "volatility_page"]
 
 _ORDER = ("test_whole", "test", "validation_whole", "validation")
 _LEDE = (
-    "q-risk: twice the quantile loss over the sum of absolute log variances; lower is better. Brackets: 95 % intervals by "
-    "blocks of 10 days. p: Diebold-Mariano on daily means over the indices, against HAR-log-X. Set: may be the best of "
-    "the table at 90 %."
+    "q-risk: twice the quantile loss over the sum of absolute log variances; low is good. Brackets: 95 % intervals, "
+    "blocks of 10 days. p: Diebold-Mariano on daily means over the indices, against HAR-log-X. Set: may be the best "
+    "of the table at 90 %."
 )
 _FULL = (
     "P10 to P90 should hold 80 % of the outcomes. The full test is the headline; the reference window is half a year."

@@ -264,7 +264,7 @@ def _table(series: VolatilitySeries) -> _Table:
     )
     stamp = pd.DatetimeIndex(day.astype("datetime64[D]").astype("datetime64[ns]"))
     week = stamp.isocalendar().week.to_numpy(dtype=np.int64)
-    calendar = np.stack([day - _days(FIRST_DAY), stamp.dayofweek, stamp.day, week, stamp.month], axis=1)
+    calendar = np.stack([day - _days(FIRST_DAY), stamp.day_of_week, stamp.day, week, stamp.month], axis=1)
     regions = sorted({one.index.reference_region for one in series.series})
     region = np.array([regions.index(one.index.reference_region) for one in series.series], dtype=np.int64)
     return _Table(begin, day, past, calendar.astype(np.int64), region)
