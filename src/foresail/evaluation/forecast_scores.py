@@ -6,7 +6,6 @@ Brier score, points the absolute error, variances QLIKE. Shares come with interv
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,12 +15,14 @@ from scipy.special import stdtrit
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.runs import Interval
-from foresail.evaluation.forecast_table import CLASSES, OWN, ForecastTable
+from foresail.evaluation.forecast_table import OWN, ForecastTable
 from foresail.measures.bootstrap import day_clustered_standard_error
+from foresail.measures.classes import class_report, probability_scores
 from foresail.measures.exceedances import conditional_coverage, kupiec_test
 from foresail.measures.points import directional_accuracy, mean_absolute_error, price_errors, root_mean_square_error
 from foresail.measures.quantiles import MINIMUM_LEVELS, crps_from_quantiles
 from foresail.measures.ranks import rank_correlation
+from foresail.measures.reliability import reliability_curve
 
 __all__ = [
     "LOSS_NAMES",
@@ -229,41 +230,30 @@ def class_figures(actual: IntArray, probabilities: FloatArray) -> dict[str, Any]
     actual : (M,) 0, 1, 2 for down, neutral, up
     probabilities : (M, 3); the class with the highest is the answer, the first of equals
     """
-    said = probabilities.argmax(axis=1)
-    confusion = np.zeros((3, 3), dtype=np.int64)  # rows came, columns said
-    np.add.at(confusion, (actual, said), 1)
-    total, right = int(confusion.sum()), int(np.trace(confusion))
-    came, answered = confusion.sum(axis=1), confusion.sum(axis=0)
-    report = {}
-    for i, name in enumerate(CLASSES):
-        precision = confusion[i, i] / answered[i] if answered[i] else _NAN
-        recall = confusion[i, i] / came[i] if came[i] else _NAN
-        both = precision + recall
-        f1 = 2 * precision * recall / both if both > 0 else (0.0 if came[i] else _NAN)
-        report[name] = {"precision": float(precision), "recall": float(recall), "f1": float(f1), "rows": int(came[i])}
-    recalls = [r["recall"] for r in report.values() if math.isfinite(r["recall"])]
-    chosen = np.maximum(probabilities[np.arange(total), actual], _LOWEST)
-    one_hot = (actual[:, None] == np.arange(3)).astype(np.float64)
-    return {
-        "rows": total,
-        "accuracy": right / total if total else _NAN,
-        "base_rate": float(came.max() / total) if total else _NAN,
-        "always_neutral": float(came[1] / total) if total else _NAN,
-        "balanced_accuracy": float(np.mean(recalls)) if recalls else _NAN,
-        "matthews": _matthews(confusion),
-        "log_loss": float(-np.log(chosen).mean()),
-        "brier": float(((probabilities - one_hot) ** 2).sum(axis=1).mean()),
-        "classes": report,
-        "confusion": confusion.tolist(),
+    if not len(actual):
+        return {"rows": 0}
+    found, scores = class_report(actual, probabilities.argmax(axis=1)), probability_scores(actual, probabilities)
+    report = {
+        name: {
+            "precision": float(found.precision[i]),
+            "recall": float(found.recall[i]),
+            "f1": float(found.f1[i]),
+            "rows": int(found.confusion[i].sum()),
+        }
+        for i, name in enumerate(found.names)
     }
-
-
-def _matthews(confusion: IntArray) -> float:
-    """Return the multi-class correlation of came and said; 0 where one of them never changes."""
-    total = float(confusion.sum())
-    came, said = confusion.sum(axis=1).astype(float), confusion.sum(axis=0).astype(float)
-    spread = math.sqrt((total**2 - float(came @ came)) * (total**2 - float(said @ said)))
-    return (float(np.trace(confusion)) * total - float(came @ said)) / spread if spread > 0.0 else 0.0
+    return {
+        "rows": found.count,
+        "accuracy": found.accuracy,
+        "base_rate": found.base_rate,
+        "always_neutral": found.always_neutral,
+        "balanced_accuracy": found.balanced_accuracy,
+        "matthews": found.matthews,
+        "log_loss": scores.log_loss,
+        "brier": scores.brier,
+        "classes": report,
+        "confusion": found.confusion.tolist(),
+    }
 
 
 def calibration_of(table: ForecastTable, clusters: IntArray) -> CalibrationReport | None:
@@ -306,15 +296,11 @@ def calibration_of(table: ForecastTable, clusters: IntArray) -> CalibrationRepor
 def _class_calibration(table: ForecastTable, values: FloatArray, clusters: IntArray, horizon: int) -> CalibrationReport:
     said = values.max(axis=1)
     right = values.argmax(axis=1) == table.outcome
-    place = np.minimum((said * _BINS).astype(np.int64), _BINS - 1)
+    found = reliability_curve(said, right, bins=_BINS, binning="width")
     curve = []
-    for i in np.unique(place).tolist():
-        rows = place == i
-        label = f"{100 * i // _BINS} to {100 * (i + 1) // _BINS} %"
-        curve.append(
-            ReliabilityBin(
-                label, float(said[rows].mean()), share_interval(right[rows], clusters[rows]), int(rows.sum())
-            )
-        )
-    error = sum(abs(one.seen.value - one.said) * one.rows for one in curve) / max(1, len(said))
-    return CalibrationReport(horizon, float(error), tuple(curve), (), ())
+    for i, count in enumerate(found.count.tolist()):
+        rows = found.bins == i
+        place = min(int(said[rows][0] * _BINS), _BINS - 1)
+        label = f"{100 * place // _BINS} to {100 * (place + 1) // _BINS} %"
+        curve.append(ReliabilityBin(label, float(found.said[i]), share_interval(right[rows], clusters[rows]), count))
+    return CalibrationReport(horizon, found.expected_error, tuple(curve), (), ())

@@ -18,9 +18,7 @@ from foresail.evaluation.paired import detectable
 from foresail.measures.bootstrap import (
     BootstrapSettings,
     mean_interval,
-    optimal_block_length,
     sharpe_interval,
-    stationary_indices,
 )
 from foresail.measures.performance import (
     TradeStatistics,
@@ -29,6 +27,7 @@ from foresail.measures.performance import (
     no_skill_win_rate,
 )
 from foresail.measures.power import smallest_detectable_sharpe
+from foresail.measures.resampling import optimal_block_length, stationary_indices
 
 __all__ = ["RecordFigures", "RecordSlice", "TradeView", "record_figures", "trade_view"]
 

@@ -18,6 +18,7 @@ from foresail.core.arrays import FloatArray
 from foresail.core.errors import DataError
 from foresail.domain.runs import Interval
 from foresail.measures.bootstrap import BootstrapSettings, sharpe_interval
+from foresail.measures.confidence_set import MINIMUM_DATES, model_confidence_set
 from foresail.measures.honesty import MINIMUM_VARIANTS, probability_of_overfitting
 from foresail.measures.superiority import superior_models, superior_predictive_ability
 
@@ -124,5 +125,7 @@ def judge_variants(
 
 
 def _confidence_set(losses: FloatArray, settings: BootstrapSettings) -> set[int] | None:
-    del losses, settings
-    return None
+    """Return the variants that cannot be told from the best at 10 %; None on a record too short to say."""
+    if len(losses) < MINIMUM_DATES:
+        return None
+    return set(np.flatnonzero(model_confidence_set(losses, settings=settings).included).tolist())

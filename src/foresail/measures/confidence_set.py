@@ -23,9 +23,8 @@ from numpy.typing import ArrayLike
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import DataError, UnknownNameError
-from foresail.core.seeds import generator
 from foresail.measures._checks import finite_series
-from foresail.measures.bootstrap import BootstrapSettings, optimal_block_length, stationary_means
+from foresail.measures.bootstrap import BootstrapSettings, resampled_means
 
 __all__ = ["MINIMUM_DATES", "ConfidenceSet", "model_confidence_set"]
 
@@ -86,7 +85,7 @@ def model_confidence_set(
         order, p_values = np.zeros(1, dtype=np.int64), np.ones(1)
     else:
         mean = distinct.mean(axis=0)
-        drawn = _drawn(distinct, settings) - mean
+        drawn = _drawn(distinct, settings)
         order, p_values = (_by_range if statistic == "range" else _by_maximum)(mean, drawn)
     members = tuple(int(model) for one in order for model in np.flatnonzero(group == one))
     result = p_values[group]
@@ -105,16 +104,11 @@ def _table(losses: ArrayLike, size: float) -> FloatArray:
 
 
 def _drawn(table: FloatArray, settings: BootstrapSettings) -> FloatArray:
-    """Return (draws, M) resampled means; the block is the median of what differences to the models' mean ask for."""
+    """Return (draws, M) deviations of resampled means, of each model's loss less that of all on the same date."""
     centred = table - table.mean(axis=1, keepdims=True)
-    block = settings.block_length
-    if block is None:
-        block = float(np.median([optimal_block_length(column)[0] for column in centred.T]))
-    block = max(block, float(settings.minimum_block))
-    random = generator(settings.seed, "model-confidence-set")
-    means = stationary_means(centred, block=block, draws=settings.draws, random=random)
-    drawn: FloatArray = means + table.mean()
-    return drawn
+    drawn = resampled_means(centred, settings, name="model-confidence-set")
+    deviation: FloatArray = drawn - centred.mean(axis=0)
+    return deviation
 
 
 def _by_range(mean: FloatArray, drawn: FloatArray) -> tuple[IntArray, FloatArray]:

@@ -1,7 +1,8 @@
 """Tests of whole distributions and of their tails: PIT, and value at risk with expected shortfall.
 
 The tests of uniformity hold for forecasts made without the outcomes they are tested on; parameters that were fitted
-to the same outcomes make them pass too often. Value at risk and expected shortfall are given as positive losses; a breach is a return below ``-value_at_risk``.
+to the same outcomes make them pass too often. Value at risk and expected shortfall are given as positive losses; a
+breach is a return below ``-value_at_risk``.
 
 References: [DieboldGuntherTay1998] (PIT), [MarsagliaMarsaglia2004] (Anderson-Darling), [AcerbiSzekely2014] (Z1, Z2),
 [PattonZiegelChen2019] (FZ0) in docs/REFERENCES.md.

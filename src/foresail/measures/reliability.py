@@ -59,14 +59,15 @@ def reliability_curve(
     Raises
     ------
     DataError
-        If the lengths differ, a value is out of range or not finite, or there are fewer forecasts than bins.
+        If the lengths differ, a value is out of range or not finite, or there are none, or fewer than bins of
+        equal mass.
     UnknownNameError
         If ``binning`` is neither.
     """
     if bins < 1:
         raise DataError(f"expected at least 1 bin, received {bins}")
-    said = finite_series(probability, name="probability", minimum=bins)
-    event = finite_series(came, name="came", minimum=bins)
+    fewest = bins if binning == "mass" else 1
+    said, event = finite_series(probability, name="probability", minimum=fewest), finite_series(came, name="came")
     same_length(said, event, names=("probability", "came"))
     if said.min() < 0.0 or said.max() > 1.0:
         raise DataError(f"expected probabilities in [0, 1], received {said.min():g} to {said.max():g}")

@@ -20,9 +20,8 @@ from numpy.typing import ArrayLike
 
 from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import DataError
-from foresail.core.seeds import generator
 from foresail.measures._checks import finite_series
-from foresail.measures.bootstrap import BootstrapSettings, optimal_block_length, stationary_means
+from foresail.measures.bootstrap import BootstrapSettings, resampled_means
 
 __all__ = ["SuperiorityTest", "reality_check", "superior_models", "superior_predictive_ability"]
 
@@ -61,7 +60,7 @@ def reality_check(
     difference = _differences(benchmark_loss, losses)
     mean = difference.mean(axis=0)
     root = math.sqrt(len(difference))
-    drawn = root * (_drawn_means(difference, settings or BootstrapSettings()) - mean).max(axis=1)
+    drawn = root * (resampled_means(difference, settings or BootstrapSettings(), name="superiority") - mean).max(axis=1)
     statistic = root * float(mean.max())
     return SuperiorityTest(int(mean.argmax()), statistic, float(np.mean(drawn >= statistic)))
 
@@ -82,7 +81,7 @@ def superior_predictive_ability(
         If the shapes do not fit or a value is not finite.
     """
     difference = _differences(benchmark_loss, losses)
-    drawn = _drawn_means(difference, settings or BootstrapSettings())
+    drawn = resampled_means(difference, settings or BootstrapSettings(), name="superiority")
     length, mean = len(difference), difference.mean(axis=0)
     spread = _spread(drawn, length)
     hopeless = mean < -spread * math.sqrt(2.0 * math.log(max(math.log(length), 1.0)) / length)
@@ -115,7 +114,7 @@ def superior_models(
     """
     settings = settings or BootstrapSettings()
     difference = _differences(benchmark_loss, losses)
-    drawn, mean = _drawn_means(difference, settings), difference.mean(axis=0)
+    drawn, mean = resampled_means(difference, settings, name="superiority"), difference.mean(axis=0)
     spread = _spread(drawn, len(difference))
     statistics, luck = mean / spread, (drawn - mean) / spread
     better = np.zeros(len(mean), dtype=np.bool_)
@@ -136,16 +135,6 @@ def _differences(benchmark_loss: ArrayLike, losses: ArrayLike) -> FloatArray:
     for model in range(table.shape[1]):
         finite_series(table[:, model], name=f"loss of model {model + 1}")
     return benchmark[:, None] - table
-
-
-def _drawn_means(difference: FloatArray, settings: BootstrapSettings) -> FloatArray:
-    """Return (draws, M) means over resampled dates, the same dates for every model."""
-    block = settings.block_length
-    if block is None:
-        block = float(np.median([optimal_block_length(column)[0] for column in difference.T]))
-    block = max(block, float(settings.minimum_block))
-    random = generator(settings.seed, "superiority")
-    return stationary_means(difference, block=block, draws=settings.draws, random=random)
 
 
 def _spread(drawn: FloatArray, length: int) -> FloatArray:

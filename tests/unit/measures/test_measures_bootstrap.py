@@ -7,16 +7,13 @@ from arch.bootstrap import optimal_block_length as oracle
 from foresail.core.errors import DataError
 from foresail.measures.bootstrap import (
     BootstrapSettings,
-    circular_block_sums,
     day_clustered_standard_error,
     mean_interval,
     mean_intervals,
-    optimal_block_length,
     sharpe_interval,
-    stationary_indices,
-    stationary_means,
     statistic_interval,
 )
+from foresail.measures.resampling import circular_block_sums, optimal_block_length, stationary_indices, stationary_means
 
 
 def _autocorrelated(seed, length, phi):

@@ -3,7 +3,7 @@ import pytest
 from arch.bootstrap import MCS
 
 from foresail.core.errors import DataError, UnknownNameError
-from foresail.measures.bootstrap import BootstrapSettings
+from foresail.measures.bootstrap import BootstrapSettings, resampled_means
 from foresail.measures.confidence_set import _by_maximum, _by_range, model_confidence_set
 
 QUICK = BootstrapSettings(draws=300)
@@ -15,15 +15,16 @@ def losses(seed=0, edges=(0, 0, 0.05, 0.1, 0.12, 0.15, 0.2, 0.4)):
 
 
 @pytest.mark.parametrize(("statistic", "method"), [("range", "R"), ("maximum", "max")])
-def test_p_values_and_order_equal_arch(statistic, method):
+def test_p_values_and_order_are_near_those_of_arch(statistic, method):
     table = losses()
     oracle = MCS(table, size=0.1, reps=3000, block_size=3, method=method, seed=1)
     oracle.compute()
     settings = BootstrapSettings(draws=3000, block_length=3)
     found = model_confidence_set(table, statistic=statistic, settings=settings)
-    # two independent sets of 3,000 draws: binomial errors up to .009 each, and as much from the drawn deviations
-    np.testing.assert_allclose(found.p_values, oracle.pvalues.sort_index().Pvalue, atol=0.06)
+    # two independent sets of 3,000 draws; ours are 3 % wider on purpose, the exact comparison follows
+    np.testing.assert_allclose(found.p_values, oracle.pvalues.sort_index().Pvalue, atol=0.1)
     assert found.order[0] == oracle.pvalues.index[0] == 7
+    assert set(np.flatnonzero(found.included)) == {0, 1, 2, 4, 5, 6, *({3} if statistic == "maximum" else ())}
     assert set(np.flatnonzero(found.included)) == set(oracle.included)
 
 
@@ -41,10 +42,11 @@ def test_on_the_same_draws_the_p_values_are_those_of_arch(test, method):
 def test_the_plain_elimination_gives_the_same_ranges():
     table = losses(3)
     found = model_confidence_set(table, settings=BootstrapSettings(draws=400, block_length=2.0))
-    from foresail.core.seeds import generator
-    from foresail.measures.bootstrap import stationary_means
-
-    drawn = stationary_means(table, block=2.0, draws=400, random=generator(0, "model-confidence-set"))
+    drawn = resampled_means(
+        table - table.mean(axis=1, keepdims=True),
+        BootstrapSettings(draws=400, block_length=2.0),
+        name="model-confidence-set",
+    )
     gap = drawn[:, :, None] - drawn[:, None, :]
     mean = table.mean(axis=0)[:, None] - table.mean(axis=0)[None, :]
     spread = np.sqrt(((gap - mean) ** 2).mean(axis=0)) + np.eye(8)

@@ -43,7 +43,7 @@ def test_equal_probabilities_stay_in_one_bin():
 
 def test_bad_inputs_are_refused():
     with pytest.raises(DataError, match="at least 10 values, received 2"):
-        reliability_curve([0.1, 0.2], [0, 1], binning="width")
+        reliability_curve([0.1, 0.2], [0, 1], binning="mass")
     with pytest.raises(DataError, match=r"in \[0, 1\]"):
         reliability_curve([0.1, 1.2], [0, 1], bins=2, binning="width")
     with pytest.raises(DataError, match="0 and 1 only"):

@@ -21,9 +21,9 @@ from foresail.core.seeds import derive_seed, generator
 from foresail.domain.runs import Interval
 from foresail.evaluation.volatility_task.entrants import REFERENCE
 from foresail.evaluation.volatility_task.task import HORIZON, LEVELS
-from foresail.measures.bootstrap import circular_block_sums
 from foresail.measures.comparisons import diebold_mariano
 from foresail.measures.quantiles import coverage, q_risk, q_risk_by_horizon
+from foresail.measures.resampling import circular_block_sums
 
 __all__ = ["BLOCK_DAYS", "EntrantScore", "daily_losses", "score_entrants"]
 
