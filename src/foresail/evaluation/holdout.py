@@ -27,6 +27,7 @@ from foresail.evaluation.registry import Lineage, TrialRegistry
 __all__ = ["HoldOut", "Look", "Opened", "Release", "Seal", "looks_at", "refuse_sealed", "seal", "seals_of"]
 
 _MANIFEST = "manifest.json"
+_PARQUET = b"PAR1"  # with which every Parquet file begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +286,13 @@ class HoldOut:
         """Write predictions and manifest, and read the predictions back: what is hashed is what lies there."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / "predictions"
+            path = folder / ("predictions.parquet" if predictions.startswith(_PARQUET) else "predictions")
             write_atomic(path, predictions)
             manifest = {
                 "hold_out": look.seal,
                 "labels_sha256": self.seal.labels_hash,
                 "look": look.number,
+                "predictions": path.name,
                 "predictions_bytes": len(predictions),
                 "predictions_sha256": look.predictions_hash,
                 "release": plain(look.release),

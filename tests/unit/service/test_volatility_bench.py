@@ -334,7 +334,7 @@ def test_both_test_tables_come_through_one_counted_look(long_file: Path, tmp_pat
     assert last.document["looks"] == {"number": 2, "total": 2}
     assert any("looked at 2 times" in line for line in last.lines)
     folder = tmp_path / "out" / first["forecasts"]["test"]["folder"]
-    assert hash_file(folder / "predictions") == first["forecasts"]["test"]["sha256"]
+    assert hash_file(folder / "predictions.parquet") == first["forecasts"]["test"]["sha256"]
     assert "look" in (tmp_path / "d" / "report.html").read_text()
     assert len([r for r in TrialRegistry(tmp_path / "trials.jsonl").holdout_records() if r["kind"] == "look"]) == 2
 
@@ -348,7 +348,9 @@ def test_forecasts_are_on_disk_before_labels_are_joined(
 
     def labels(self: VolatilityTask, origins):  # type: ignore[no-untyped-def]
         split = "test" if origins.day.min() >= np.datetime64("2018-01-01", "D").astype(int) else "validation"
-        written = list(out.glob("*/predictions")) if split == "test" else list(out.glob("forecasts-validation.*"))
+        written = (
+            list(out.glob("*/predictions.parquet")) if split == "test" else list(out.glob("forecasts-validation.*"))
+        )
         counted = b'"kind": "look"' in (tmp_path / "trials.jsonl").read_bytes() if split == "test" else True
         seen.append(f"{split} {len(written)} {counted}")
         return real(self, origins)

@@ -39,7 +39,7 @@ KNOWN_COUNTS = {  # windows of the reference data; "whole" borrows context from 
     "test": 3_559,
     "test_whole": 11_340,
 }
-TITLES = {
+_TITLES = {
     "validation": "validation 2016-17, reference windows",
     "validation_whole": "validation 2016-17, every day",
     "test": "reference test window",
@@ -148,7 +148,7 @@ def check_counts(task: VolatilityTask) -> tuple[str, ...]:
         )
     told = [] if known_data else ["the rows to the end of 2017 are not those of the known file"]
     told += [
-        f"{TITLES.get(name, name)}: {counts[name]:,} windows, the reference has {KNOWN_COUNTS[name]:,}: figures do not "
+        f"{_TITLES.get(name, name)}: {counts[name]:,} windows, the reference has {KNOWN_COUNTS[name]:,}: figures do not "
         "compare with it"
         for name in differ
         if counts[name] or not name.startswith("test")
@@ -178,7 +178,7 @@ def window_tables(task: VolatilityTask, forecasts: SplitForecasts, *, seed: int)
         scores = score_entrants(quantiles, labels[rows], origins.day[rows], seed=seed)
         days = origins.day[rows]
         found[name] = {
-            "title": TITLES[name],
+            "title": _TITLES[name],
             "windows": int(rows.sum()),
             "reference_windows": KNOWN_COUNTS[name],
             "days": len(np.unique(days)),

@@ -22,6 +22,7 @@ from foresail.domain.runs import Interval
 from foresail.evaluation.volatility_task.entrants import REFERENCE
 from foresail.evaluation.volatility_task.task import HORIZON, LEVELS
 from foresail.measures.comparisons import diebold_mariano
+from foresail.measures.confidence_set import model_confidence_set
 from foresail.measures.quantiles import coverage, q_risk, q_risk_by_horizon
 from foresail.measures.resampling import circular_block_sums
 
@@ -148,12 +149,9 @@ def _intervals(
 
 def _confidence_set(losses: Mapping[str, FloatArray], seed: int) -> frozenset[str]:
     """Return the entrants that are not rejected as worse than the best."""
-    from arch.bootstrap import MCS
-
     table = np.stack([one.mean(axis=1) for one in losses.values()], axis=1)
-    found = MCS(
-        table, 1.0 - _CONFIDENCE, reps=1000, block_size=BLOCK_DAYS, seed=derive_seed(seed, "volatility-confidence-set")
+    settings = BootstrapSettings(
+        draws=_DRAWS, block_length=BLOCK_DAYS, seed=derive_seed(seed, "volatility-confidence-set")
     )
-    found.compute()
-    names = list(losses)
-    return frozenset(names[int(i)] for i in found.included)
+    found = model_confidence_set(table, size=1.0 - _CONFIDENCE, settings=settings)
+    return frozenset(name for name, kept in zip(losses, found.included.tolist(), strict=True) if kept)
