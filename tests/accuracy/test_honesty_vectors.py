@@ -1,4 +1,4 @@
-"""Printed vectors of the literature: PSR, DSR, best of N, MinTRL, Kupiec, Christoffersen, Basel, win rates, ATTR-03.
+"""Printed vectors of the literature: PSR, DSR, best of N, MinTRL, Kupiec, Christoffersen, Basel, win rates, ES, PBO.
 
 Sources: Bailey and Lopez de Prado (2012, 2014), Kupiec (1995), Christoffersen (1998). Tolerance: half a unit in the
 last printed digit.
@@ -6,9 +6,13 @@ last printed digit.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from foresail.measures.distribution import acerbi_szekely_z2, fz0_loss, shortfall_test
 from foresail.measures.exceedances import basel_zone, conditional_coverage, independence_test, kupiec_test
 from foresail.measures.honesty import (
     SharpeSample,
@@ -16,6 +20,7 @@ from foresail.measures.honesty import (
     expected_best_sharpe,
     minimum_track_record,
     probabilistic_sharpe_ratio,
+    probability_of_overfitting,
 )
 from foresail.measures.performance import no_skill_win_rate, trade_statistics
 
@@ -81,3 +86,54 @@ def test_trade_figures_match_attr_03():
     assert figures.profit_factor == pytest.approx(2.81, abs=5e-3)
     assert figures.payoff_ratio == pytest.approx(2.01, abs=5e-3)
     assert figures.win_rate == pytest.approx(35 / 60)
+
+
+def test_no_skill_closed_form_is_exact():
+    # 55, 72, 78 and 90 % are rounded: the ratios that give them exactly round to the printed stops
+    for rate, printed in ((0.55, 1.22), (0.72, 2.57), (0.78, 3.55), (0.90, 9.0)):
+        assert rate / (1 - rate) == pytest.approx(printed, abs=5e-3)
+        assert no_skill_win_rate(stop_distance=rate, target_distance=1 - rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("trials", "printed"), [(10, 1.57), (45, 2.24), (100, 2.53), (1000, 3.26)])
+def test_best_of_many_is_what_simulated_strategies_show(trials, printed):
+    # the formula is the extreme-value approximation; true normal maxima lie within .05 of it
+    best = np.random.default_rng(trials).normal(size=(4000, trials)).max(axis=1).mean()
+    assert best == pytest.approx(printed, abs=0.05)
+
+
+def test_normal_shortfall_and_value_at_risk_match_print():
+    value_at_risk = -norm.ppf(0.025)
+    shortfall = norm.pdf(value_at_risk) / 0.025
+    assert f"{shortfall:.4f}" == "2.3378"
+    assert f"{-norm.ppf(0.01):.4f}" == "2.3263"
+    returns = np.random.default_rng(0).normal(size=400_000)
+    assert acerbi_szekely_z2(returns, value_at_risk, shortfall, level=0.025) == pytest.approx(0.0, abs=0.03)
+    critical = shortfall_test(
+        returns[:250], value_at_risk, shortfall, level=0.025, degrees_of_freedom=None, draws=40_000
+    )
+    assert critical.critical_value == pytest.approx(-0.70, abs=0.02)
+
+
+def test_joint_loss_ranks_the_true_law_first_among_others():
+    random = np.random.default_rng(1)
+    returns = random.standard_t(5, 100_000)
+    losses = {}
+    for name, scale in (("true", 1.0), ("low", 0.8), ("high", 1.25)):
+        value_at_risk = 2.5705818 * scale  # t(5) at 2.5 %
+        losses[name] = fz0_loss(returns, value_at_risk, 3.5214 * scale, level=0.025)
+    assert min(losses, key=losses.__getitem__) == "true"
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize(("sharpe", "low", "high"), [(0.0, 0.39, 0.73), (2.0, 0.02, 0.40)])
+def test_overfitting_of_a_hundred_strategies_matches_print(sharpe, low, high):
+    found = []
+    for seed in range(40):
+        table = np.random.default_rng([3, seed]).normal(size=(1250, 100))
+        table[:, 0] += sharpe / np.sqrt(252)
+        found.append(probability_of_overfitting(table, blocks=12).probability)
+    assert low <= np.mean(found) <= high
+    sys.stdout.write(f"\none of 100 with Sharpe ratio {sharpe}: mean PBO {np.mean(found):.3f}\n")
+    if sharpe == 0.0:
+        assert np.mean(found) == pytest.approx(0.5, abs=0.07)

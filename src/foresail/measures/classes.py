@@ -29,7 +29,7 @@ __all__ = [
 DOWN_NEUTRAL_UP = ("down", "neutral", "up")
 _NAN = float("nan")
 _LOWEST = 1e-15  # probability at which the log loss is cut, so that one certainty gone wrong stays finite
-_SUM_TOLERANCE = 1e-6
+_SUM_TOLERANCE = 1e-3  # of probabilities written with three digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,11 +5,13 @@ import pytest
 from arch.bootstrap import optimal_block_length as oracle
 
 from foresail.core.errors import DataError
+from foresail.core.seeds import generator
 from foresail.measures.bootstrap import (
     BootstrapSettings,
     day_clustered_standard_error,
     mean_interval,
     mean_intervals,
+    resampled_means,
     sharpe_interval,
     statistic_interval,
 )
@@ -148,3 +150,12 @@ def test_interval_of_any_statistic():
     assert middle.low < np.median(series) < middle.high
     with pytest.raises(DataError, match="takes"):
         statistic_interval(series, lambda drawn: drawn, settings)
+
+
+def test_draws_for_tests_are_widened_by_lost_variance_and_few_blocks():
+    values = np.random.default_rng(2).normal(size=(100, 1))
+    found = resampled_means(values, BootstrapSettings(draws=200, block_length=10.0), name="x")
+    plain = stationary_means(values, block=10.0, draws=200, random=generator(0, "x"))
+    lost, factor = 1 / math.sqrt(1 - 19 / 100), math.sqrt(10 / 9) * 1.8331 / 1.6449  # t(9) over normal at 5 %
+    assert found.std() / plain.std() == pytest.approx(lost * factor, rel=1e-4)
+    np.testing.assert_allclose(found.mean() - values.mean(), (plain.mean() - values.mean()) * lost * factor, rtol=1e-3)

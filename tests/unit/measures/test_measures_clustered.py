@@ -78,3 +78,10 @@ def test_short_and_wrong_records_are_refused():
         bartlett_variance(DAILY, lags=250)
     with pytest.raises(DataError, match="cosine terms"):
         cosine_variance(DAILY, terms=0)
+
+
+def test_cosine_terms_are_projections_of_length_one():
+    wave = np.sqrt(2 / 40) * np.cos(np.pi * 2 / 40 * (np.arange(40) + 0.5))
+    assert cosine_variance(wave, terms=1) == pytest.approx(0.0, abs=1e-12)
+    assert cosine_variance(wave + 7.0, terms=2) == pytest.approx(0.5)
+    assert cosine_variance(wave, terms=4) == pytest.approx(0.25)

@@ -50,3 +50,8 @@ def test_bad_inputs_are_refused():
         reliability_curve([0.1, 0.2], [0, 0.5], bins=2, binning="width")
     with pytest.raises(UnknownNameError, match="width"):
         reliability_curve([0.1, 0.2], [0, 1], bins=2, binning="heap")
+
+
+def test_full_bins_weigh_more_than_thin_ones():
+    found = reliability_curve([0.2, 0.2, 0.2, 0.9], [0, 0, 0, 1], bins=2, binning="width")
+    assert found.expected_error == pytest.approx(0.75 * 0.2 + 0.25 * 0.1)
