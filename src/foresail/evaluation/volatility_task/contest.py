@@ -148,8 +148,8 @@ def check_counts(task: VolatilityTask) -> tuple[str, ...]:
         )
     told = [] if known_data else ["the rows to the end of 2017 are not those of the known file"]
     told += [
-        f"{_TITLES.get(name, name)}: {counts[name]:,} windows, the reference has {KNOWN_COUNTS[name]:,}: figures do not "
-        "compare with it"
+        f"{_TITLES.get(name, name)}: {counts[name]:,} windows, the reference has {KNOWN_COUNTS[name]:,}: figures do "
+        "not compare with it"
         for name in differ
         if counts[name] or not name.startswith("test")
     ]

@@ -21,6 +21,7 @@ from foresail.core.seeds import derive_seed, generator
 from foresail.domain.runs import Interval
 from foresail.evaluation.volatility_task.entrants import REFERENCE
 from foresail.evaluation.volatility_task.task import HORIZON, LEVELS
+from foresail.measures.bootstrap import BootstrapSettings
 from foresail.measures.comparisons import diebold_mariano
 from foresail.measures.confidence_set import model_confidence_set
 from foresail.measures.quantiles import coverage, q_risk, q_risk_by_horizon
