@@ -145,7 +145,7 @@ def test_interval_of_any_statistic():
     found = statistic_interval(series, lambda drawn: drawn.mean(axis=1), settings)
     plain = mean_interval(series, settings)
     assert found.value == pytest.approx(plain.value)
-    assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.15)
+    assert 1.0 < (found.high - found.low) / (plain.high - plain.low) < 1.4  # longer blocks: less bias, more width
     middle = statistic_interval(series, lambda drawn: np.median(drawn, axis=1), settings)
     assert middle.low < np.median(series) < middle.high
     with pytest.raises(DataError, match="takes"):
