@@ -3,7 +3,8 @@
 1. Folds are anchored at the first bar: later data move no border.
 2. A model that serves positions ``[test_from, test_to)`` is fitted on labels known before ``test_from``.
 3. The training window is cut in time into train, validation (early stopping) and calibration (conformal scores); rows
-   whose label reaches into the next part are purged (VALID-08). Nothing lies after a test block, so no embargo is due.
+   whose label reaches into the next part are purged by the rule of ``measures.splits.purge`` (VALID-08). Nothing lies
+   after a test block, so no embargo is due.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from foresail.core.arrays import BoolArray, IntArray
 from foresail.engine.settings import WalkForwardSettings
+from foresail.measures.splits.purge import known_before
 
 __all__ = ["Fold", "plan_folds", "rows_between"]
 
@@ -53,5 +55,7 @@ def rows_between(usable: BoolArray, first: int, last: int, horizon: int) -> IntA
     usable : (N, T), true where features and label exist
     horizon : longest label span, bars
     """
-    time, instrument = np.nonzero(usable[:, first : max(first, last - horizon)].T)
+    stop = max(first, min(last, usable.shape[1]))
+    known = known_before(np.arange(first, stop, dtype=np.int64) + horizon, last)
+    time, instrument = np.nonzero((usable[:, first:stop] & known[None, :]).T)
     return np.column_stack([instrument, time + first]).astype(np.int64)
