@@ -122,9 +122,9 @@ class VarianceForecaster(ResidualForecaster):
         self._model = self.model()
         notes = self._model.fit(past, self._spec.horizons)
         forecast = self._model.forecast(past)[:, :-1, 0]
-        ratio = past.returns[:, 1:] ** 2 / forecast
-        known = np.isfinite(ratio)
-        mean = np.where(known, ratio, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        known = (forecast > 0) & np.isfinite(past.returns[:, 1:])  # a price that never moved has no variance to scale
+        ratio = np.divide(past.returns[:, 1:] ** 2, forecast, out=np.zeros_like(forecast), where=known)
+        mean = ratio.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         plain = self.on_returns or self.options.quantiles == "residual"
         self._factor = np.where(plain | ~(mean > 0), 1.0, np.round(mean, 12))
         return notes
