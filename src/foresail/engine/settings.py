@@ -44,6 +44,7 @@ class PipelineSettings:
     decision_horizon : the one that is traded; decisions are taken every so many bars
     targets : of close, high, low; empty means all that the data have
     features : names; empty means all of the catalogue that the data allow
+    calibration : how intervals are corrected by outcomes: "online", "adaptive" or "none"
     strategy : "rank_expected_return" or the id of a plug-in
     capital : money at the first decision, in ``currency``
     top_k : names held; 0 means max(3, min(20, a fifth of the names))
@@ -57,6 +58,7 @@ class PipelineSettings:
     walk_forward: WalkForwardSettings = field(default_factory=WalkForwardSettings)
     features: tuple[str, ...] = ()
     forecaster: str = "quantile_trees"
+    calibration: str = "online"
     strategy: str = "rank_expected_return"
     profile: str = "multi-asset"
     capital: Decimal = Decimal(100_000)

@@ -140,7 +140,12 @@ def walk_forward(
         options.progress("walk-forward", len(folds), len(folds))
     values = centre_cross_section(values, QUANTILE_LEVELS.index(0.5))
     values = calibration.calibrate_block(
-        values, targets, scale, positions, window=settings.walk_forward.conformal_window
+        values,
+        targets,
+        scale,
+        positions,
+        window=settings.walk_forward.conformal_window,
+        method=settings.calibration,
     )
     block = ForecastBlock(
         values=values,

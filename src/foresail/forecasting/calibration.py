@@ -7,9 +7,12 @@
 3. A forecast issued at position t is corrected with scores whose labels were known at t, never with later ones.
 4. Both ends move by the same amount: the interval gets its coverage, the mean of the curve and so every ranking stays.
 
+Three methods: "online" as above; "adaptive" also steers the level of each interval by what the last issue times missed;
+"none" leaves the model's own quantiles.
+
 References
 ----------
-[Romano2019] conformalised quantile regression; [Vovk2005] the finite-sample quantile.
+[Romano2019] conformalised quantile regression; [Vovk2005] the finite-sample quantile; [Gibbs2021] the adaptive level.
 """
 
 from __future__ import annotations
@@ -21,11 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import UnknownNameError
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import Targets
 from foresail.forecasting.curve import check_levels, finish
 
-__all__ = ["ConformalState", "calibrate_block", "symmetric_pairs"]
+__all__ = ["METHODS", "ConformalState", "calibrate_block", "symmetric_pairs"]
+
+METHODS = ("online", "adaptive", "none")
+_SPEED = 0.01  # of the adaptive level, per issue time: about a hundred of them undo a wrong level
 
 _GRID_LOW, _GRID_HIGH, _GRID_BINS = -4.0, 12.0, 4096  # standardised units; a bin is 0.0039 wide
 _FULL_TRUST = 40  # issue times with outcomes after which the measured correction counts in full
@@ -55,6 +62,7 @@ class ConformalState:
         self.window = window
         self.pairs = symmetric_pairs(self.levels)
         self._nominal = np.array([p[j] - p[i] for i, j in self.pairs])
+        self._level = np.broadcast_to(self._nominal, (*shape, len(self.pairs))).copy()
         self._shape = (*shape, len(self.pairs))
         self._counts = np.zeros((*self._shape, _GRID_BINS), dtype=np.int64)
         self._kept: list[list[deque[NDArray[np.int16]]]] = [[deque() for _ in range(shape[1])] for _ in range(shape[0])]
@@ -98,12 +106,30 @@ class ConformalState:
         """Return (K, H, P) standardised widening of each interval's ends; 0 while nothing has resolved."""
         below = np.cumsum(self._counts, axis=-1)
         n = below[..., -1]
-        need = np.minimum(np.ceil((n + 1) * self._nominal), n)
+        need = np.clip(np.ceil((n + 1) * self._level), 1, np.maximum(n, 1))
         position = (below < need[..., None]).sum(axis=-1)
         width = (_GRID_HIGH - _GRID_LOW) / _GRID_BINS
         shift = _GRID_LOW + (position + 0.5) * width
         trust = np.array([[min(1.0, len(q) / _FULL_TRUST) for q in row] for row in self._kept])
         return np.asarray(np.where(n > 0, shift, 0.0) * trust[..., None], dtype=np.float64)
+
+    def steer(self, values: FloatArray, labels: FloatArray, h: int) -> None:
+        """Move the level of each interval by what one issue time has missed.
+
+        Parameters
+        ----------
+        values : (R, K, H, Q) adjusted quantiles issued then
+        labels : (R, K, H) what became of them
+        h : position of the horizon
+        """
+        for k in range(self._shape[0]):
+            outcome = labels[:, k, h]
+            for p, (low, high) in enumerate(self.pairs):
+                inside = (outcome >= values[:, k, h, low]) & (outcome <= values[:, k, h, high])
+                known = np.isfinite(outcome) & np.isfinite(values[:, k, h, low]) & np.isfinite(values[:, k, h, high])
+                if known.any():
+                    held = float(inside[known].mean())
+                    self._level[k, h, p] += _SPEED * (self._nominal[p] - held)
 
     def adjust(self, values: FloatArray, unit: FloatArray) -> FloatArray:
         """Return (R, K, H, Q) raw quantiles with every interval moved out (or in) by what the window says."""
@@ -140,7 +166,7 @@ def calibrate_block(
     positions: IntArray,
     window: int = 250,
     *,
-    levels: Sequence[float] = QUANTILE_LEVELS,
+    method: str = "online",
 ) -> FloatArray:
     """Return raw walk-forward quantiles with their intervals calibrated by outcomes known at each issue time.
 
@@ -152,14 +178,23 @@ def calibrate_block(
     scale : (N, T) volatility of the one-bar log return
     positions : (P,) ascending time positions
     window : issue times that count
-    levels : Q
+    method : one of ``METHODS``
 
     Returns
     -------
     (N, P, K, H, Q), rounded to 1e-6, sorted, low <= close <= high
+
+    Raises
+    ------
+    UnknownNameError
+        If the method is not known.
     """
+    if method not in METHODS:
+        raise UnknownNameError("calibration", method, METHODS)
+    if method == "none":
+        return finish(raw.copy(), targets.names)
     k, h = raw.shape[2], raw.shape[3]
-    state = ConformalState((k, h), levels, window=window)
+    state = ConformalState((k, h), window=window)
     root = np.sqrt(np.asarray(targets.horizons, dtype=np.float64))
     unit = scale[:, positions, None] * root  # (N, P, H)
     labels = targets.values[:, positions]
@@ -170,6 +205,8 @@ def calibrate_block(
             while waiting[j] < i and targets.label_end[positions[waiting[j]], j] <= t:
                 u = waiting[j]
                 state.update(raw[:, u], labels[:, u], unit[:, u, None, :, None], j)
+                if method == "adaptive":
+                    state.steer(out[:, u], labels[:, u], j)
                 waiting[j] += 1
         out[:, i] = state.adjust(raw[:, i], unit[:, i, None, :, None])
     return finish(out, targets.names)

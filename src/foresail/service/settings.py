@@ -17,6 +17,7 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
+from foresail.forecasting.calibration import METHODS
 
 __all__ = ["RUN_KEYS", "WALK_KEYS", "WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
 
@@ -27,7 +28,8 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
     "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
     "features": ("names", "feature names; leave out for all that the data allow"),
-    "forecaster": ("name", "quantile_trees or ridge"),
+    "forecaster": ("name", "how returns are forecast; the known ones are listed below"),
+    "calibration": ("name", "how intervals are corrected by outcomes: online, adaptive or none"),
     "profile": ("name", "risk profile (RISK-01)"),
     "capital": ("money", 'for example "100000 USD"'),
     "top_k": ("integer", "names held; 0 = a fifth of the names, at least 3, at most 20"),
@@ -177,6 +179,8 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
         )
     if settings.capital <= Decimal(0):
         raise ConfigError(f"capital must be positive, received {settings.capital}")
+    if settings.calibration not in METHODS:
+        raise UnknownNameError("calibration", settings.calibration, METHODS)
     DelistingRule(settings.delisting_return)
     if settings.top_k < 0 or settings.seed < 0:
         raise ConfigError("top_k and seed must not be negative")
@@ -193,6 +197,7 @@ def template() -> str:
         "decision_horizon": base.decision_horizon,
         "features": ["log_return_5", "volatility_20"],
         "forecaster": base.forecaster,
+        "calibration": base.calibration,
         "profile": base.profile,
         "capital": f"{base.capital} {base.currency}",
         "top_k": base.top_k,

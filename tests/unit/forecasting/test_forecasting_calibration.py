@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from foresail.core.errors import UnknownNameError
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.forecasting.calibration import ConformalState, calibrate_block, symmetric_pairs
 from foresail.forecasting.confidence import expected_return
@@ -100,3 +101,24 @@ def test_starting_from_calibration_rows_equals_updating_by_issue_time():
         two.update(curve[times == t], labels[times == t], unit[times == t], 0)
     assert np.array_equal(one.shifts(), two.shifts())
     assert one.shifts().any()
+
+
+def test_the_adaptive_method_repairs_what_a_wrong_start_left_and_none_changes_nothing():
+    narrow = raw(0.3)
+    fixed = calibrate_block(narrow, MARKET.targets, MARKET.scale, POSITIONS)
+    steered = calibrate_block(narrow, MARKET.targets, MARKET.scale, POSITIONS, method="adaptive")
+    assert not np.array_equal(steered, fixed, equal_nan=True)
+    assert np.abs(coverage(steered, 60) - 0.8).max() < 0.06
+    untouched = calibrate_block(narrow, MARKET.targets, MARKET.scale, POSITIONS, method="none")
+    assert np.abs(coverage(untouched, 60) - 0.8).min() > 0.2
+
+
+def test_the_adaptive_level_uses_only_outcomes_known_at_issue():
+    short = calibrate_block(raw(1.0)[:, :50], MARKET.targets, MARKET.scale, POSITIONS[:50], method="adaptive")
+    whole = calibrate_block(raw(1.0), MARKET.targets, MARKET.scale, POSITIONS, method="adaptive")
+    assert np.array_equal(short, whole[:, :50], equal_nan=True)
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownNameError, match="online"):
+        calibrate_block(raw(1.0), MARKET.targets, MARKET.scale, POSITIONS, method="magic")

@@ -1,0 +1,1 @@
+"""Prediction intervals with a promised coverage, from any point or quantile forecast."""
