@@ -6,6 +6,7 @@ import numpy as np
 
 from foresail.domain.signals import Signal
 from foresail.engine.pipeline import PipelineResult
+from foresail.evaluation.monitoring import MonitoringRules, Resolved, monitor_forecasts
 from foresail.reporting.figures import bars, percent
 from foresail.reporting.model import Absent, BaselineRow, Calibration, CoverageRow, Fan
 from foresail.service.finished import Finished
@@ -16,6 +17,7 @@ from foresail.service.report_scores import Score, outcomes
 __all__ = ["calibration_block"]
 
 _HISTORY = 120  # closes before the forecast that the fan shows
+_WATCHED = 20  # newest issue times with outcomes that are compared with all before them
 
 
 def calibration_block(finished: Finished, shown: Figures) -> Calibration | Absent:
@@ -31,7 +33,7 @@ def calibration_block(finished: Finished, shown: Figures) -> Calibration | Absen
         coverage=_coverage(shown),
         baselines=tuple(rows),
         fan=_fan(finished),
-        notes=_notes(close, refit_every(finished.result)),
+        notes=(*_notes(close, refit_every(finished.result)), *_monitored(finished.result)),
     )
 
 
@@ -68,6 +70,34 @@ def _notes(close: list[Score], every: int) -> tuple[str, ...]:
         for one in close
     ]
     return tuple(said)
+
+
+def _monitored(result: PipelineResult) -> tuple[str, ...]:
+    """Return what the rules for retraining say about the newest resolved forecasts of the traded horizon."""
+    block = result.walk.block
+    h = block.horizons.index(result.settings.decision_horizon)
+    low, high = block.levels.index(0.10), block.levels.index(0.90)
+    forecast, outcome = block.values[:, :, 0, h], outcomes(result)[:, :, 0, h]
+    known = np.isfinite(outcome) & np.isfinite(forecast).all(axis=2)
+    times = np.flatnonzero(known.any(axis=0))
+    if len(times) < 2 * _WATCHED:
+        return ()
+    position, name = np.nonzero(known.T)
+    rows, came = forecast[name, position], outcome[name, position]
+    apart = came[:, None] - rows
+    levels = np.asarray(block.levels)
+    loss = np.maximum(levels * apart, (levels - 1.0) * apart).mean(axis=1)
+    recent = int(np.count_nonzero(position >= times[-_WATCHED]))
+    report = monitor_forecasts(
+        Resolved(block.issued_at[position], rows[:, low], rows[:, high], came, loss),
+        float(loss[:-recent].mean()),
+        rules=MonitoringRules(recent=recent),
+    )
+    said = "; ".join(one.text for one in report.rulings) or "none of the rules asks for a new model"
+    return (
+        f"Over the last {_WATCHED} issue times ({recent:,} forecasts) P10 to P90 held "
+        f"{percent(report.coverage[-1])}, and the loss was {report.loss_ratio[-1]:.2f} times that of all before: {said}.",
+    )
 
 
 def _fan(finished: Finished) -> Fan | Absent:
