@@ -96,7 +96,8 @@ def _monitored(result: PipelineResult) -> tuple[str, ...]:
     said = "; ".join(one.text for one in report.rulings) or "none of the rules asks for a new model"
     return (
         f"Over the last {_WATCHED} issue times ({recent:,} forecasts) P10 to P90 held "
-        f"{percent(report.coverage[-1])}, and the loss was {report.loss_ratio[-1]:.2f} times that of all before: {said}.",
+        f"{percent(report.coverage[-1])}, and the loss was {report.loss_ratio[-1]:.2f} times that of all before: "
+        f"{said}.",
     )
 
 
