@@ -20,6 +20,7 @@ __all__ = ["FORECASTERS", "forecaster", "forecaster_class"]
 FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "always_neutral": ("baselines", "AlwaysNeutral"),
+        "calendar": ("calendar_mean", "CalendarMean"),
         "drift": ("baselines", "Drift"),
         "ewma": ("econometric.forecasters", "EwmaForecaster"),
         "ewma_volatility": ("econometric.forecasters", "EwmaForecaster"),  # the name of the first release

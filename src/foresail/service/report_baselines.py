@@ -29,6 +29,7 @@ _MOST_FOLDS = 8
 BASELINES: tuple[tuple[str, str], ...] = (
     ("no_change", "no change"),
     ("drift", "drift"),
+    ("calendar", "calendar only"),
     ("last_direction", "last direction"),
     ("ewma_volatility", "exponential volatility"),
     ("har_volatility", "HAR volatility"),
