@@ -26,7 +26,8 @@ def judge_command(
         str,
         typer.Option(
             "--kind",
-            help="auto, returns, equity, variants, backtesting, vectorbt or freqtrade; quantiles, classes, variance or point.",
+            help="auto; returns, equity, variants, backtesting, vectorbt or freqtrade; quantiles, classes, variance or "
+            "point.",
         ),
     ] = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="Folder for report.html and metrics.json.")] = None,
