@@ -449,7 +449,8 @@ def _empty(column: Any) -> BoolArray:
     if column.dtype.kind not in "OUT":  # numbers and times say it by their missing value alone
         return absent
     text = column.astype(str).str.strip().str.lower()
-    return absent | text.isin(["", "nan", "nat", "none", "<na>", "null"]).to_numpy(dtype=np.bool_)
+    blank: BoolArray = text.isin(["", "nan", "nat", "none", "<na>", "null"]).to_numpy(dtype=np.bool_)
+    return np.logical_or(absent, blank)
 
 
 def _level(text: str) -> float:
