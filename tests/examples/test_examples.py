@@ -73,3 +73,11 @@ def test_importing_the_package_is_light() -> None:
     loaded = set(_start(Path(os.curdir), "-c", code).stdout.split())
     assert "foresail" in loaded
     assert not {"numpy", "pandas", "numba", "sklearn", "lightgbm", "pyarrow"} & loaded
+
+
+def test_purged_folds_select_the_useful_feature_in_every_fold(tmp_path: Path) -> None:
+    done = _start(tmp_path, str(EXAMPLES / "purged_folds.py"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 15
+    assert all("'f2'" in line for line in lines)
