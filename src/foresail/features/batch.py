@@ -48,6 +48,7 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     context = context.complete(panel)
     specs = resolve(None, panel, context.reference_names, context.given_names)[0] if names is None else expand(names)
     plan = make_plan([spec.expression for spec in specs])
+    context = context.complete(panel, [s.name for s in plan.series if s.kind == "calendar"])
     values = np.ascontiguousarray(panel.values, dtype=np.float64)
     present = np.ascontiguousarray(panel.present, dtype=np.bool_)
     out = run(plan, (field_positions(panel.fields), values, present), context, threads=threads)

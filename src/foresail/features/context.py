@@ -11,42 +11,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray, TimeArray
-from foresail.core.clock import NS_PER_DAY
 from foresail.domain.panel import Panel
+from foresail.features.session_flags import NUMBERS, calendar_numbers
 
 __all__ = ["CALENDAR_NAMES", "ContextRow", "FeatureContext", "calendar_flags"]
 
 CALENDAR_NAMES = ("day_sin", "day_cos", "hour_sin", "hour_cos")
-_ZONES = {"24/7": "UTC", "24/5": "UTC"}  # FEAT-24: New York for stocks, UTC for crypto and forex
-_NS_PER_HOUR = 3_600_000_000_000
 
 
-def calendar_flags(start: TimeArray, end: TimeArray, calendar: str) -> FloatArray:
-    """Return weekday and hour of bars on circles, (C, T) in the order of ``CALENDAR_NAMES``.
+def calendar_flags(
+    start: TimeArray, end: TimeArray, calendar: str, names: Sequence[str] = CALENDAR_NAMES
+) -> FloatArray:
+    """Return numbers of the calendar for bars, (C, T) in the order of the names; see ``session_flags``.
 
-    The weekday is that of the middle of the bar, so that a session belongs to the day it is named after; the hour is
-    that of its start. Known in advance.
+    By default weekday and hour on circles: the weekday is that of the middle of the bar, so that a session belongs to
+    the day it is named after; the hour is that of its start. Known in advance.
     """
-    middle = start + (end - start) // 2
-    zone = _ZONES.get(calendar, "America/New_York")
-    if zone != "UTC":
-        middle, start = _local(middle, zone), _local(start, zone)
-    weekday = ((middle // NS_PER_DAY) + 3) % 7  # 1970-01-01 was a Thursday, Monday is 0
-    hour = (start % NS_PER_DAY) / _NS_PER_HOUR
-    day_angle = 2.0 * np.pi * weekday / 7.0
-    hour_angle = 2.0 * np.pi * hour / 24.0
-    return np.ascontiguousarray(
-        np.stack([np.sin(day_angle), np.cos(day_angle), np.sin(hour_angle), np.cos(hour_angle)]).astype(np.float64)
-    )
-
-
-def _local(times: TimeArray, zone: str) -> TimeArray:
-    """Return wall-clock nanoseconds of a zone, daylight saving included."""
-    import pandas as pd
-
-    stamps = pd.DatetimeIndex(times.view("datetime64[ns]")).tz_localize("UTC").tz_convert(zone)
-    wall: TimeArray = stamps.tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
-    return wall
+    return calendar_numbers(start, end, calendar, names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +37,7 @@ class ContextRow:
     Attributes
     ----------
     reference : (R,), NaN where unknown
-    calendar : (C,), in the order of ``CALENDAR_NAMES``
+    calendar : (C,), in the order of the context's ``calendar_names``
     given : (N, G), NaN where unknown
     """
 
@@ -75,6 +56,7 @@ class FeatureContext:
     reference_names : R names, lower case: vix, sp500, nasdaq, oil
     reference : (R, T) float64, joined as-of; NaN before a series begins
     calendar : (C, T) float64, ``calendar_flags`` of the panel
+    calendar_names : C names of ``session_flags.NUMBERS``
     given_names : G names of numbers per instrument (funding rate, earnings yield ...)
     given : (N, T, G) float64, joined as-of; NaN where unknown
     """
@@ -85,6 +67,7 @@ class FeatureContext:
     calendar: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     given_names: tuple[str, ...] = ()
     given: FloatArray = field(default_factory=lambda: np.empty((0, 0, 0)))
+    calendar_names: tuple[str, ...] = CALENDAR_NAMES
 
     @classmethod
     def of(
@@ -94,6 +77,7 @@ class FeatureContext:
         sectors: Sequence[str] | None = None,
         reference_names: Sequence[str] = (),
         reference: FloatArray | None = None,
+        calendar_names: Sequence[str] | None = None,
     ) -> FeatureContext:
         """Return the context of a panel from sector names in the order of its instruments.
 
@@ -101,6 +85,7 @@ class FeatureContext:
         ----------
         sectors : N names; None = no sectors
         reference : (R, T)
+        calendar_names : which numbers of the calendar to work out; None = all, so that ``row`` serves any feature
         """
         n, t, _ = panel.shape
         if sectors is None:
@@ -109,10 +94,16 @@ class FeatureContext:
             order = {name: i for i, name in enumerate(sorted({*sectors}))}
             codes = np.array([order[name] for name in sectors], dtype=np.int64)
         values = np.full((len(reference_names), t), np.nan) if reference is None else reference
-        return cls(codes, tuple(name.lower() for name in reference_names), values).complete(panel)
+        numbers = tuple(NUMBERS) if calendar_names is None else tuple(calendar_names)
+        names = tuple(name.lower() for name in reference_names)
+        return cls(codes, names, values, calendar_names=numbers).complete(panel)
 
-    def complete(self, panel: Panel) -> FeatureContext:
+    def complete(self, panel: Panel, needed: Sequence[str] = ()) -> FeatureContext:
         """Return the context with the calendar of a panel filled in, shapes checked.
+
+        Parameters
+        ----------
+        needed : names of calendar numbers that must be there; what is lacking is worked out
 
         Raises
         ------
@@ -121,8 +112,12 @@ class FeatureContext:
         """
         n, t, _ = panel.shape
         calendar = self.calendar
-        if calendar.shape != (len(CALENDAR_NAMES), t):
-            calendar = calendar_flags(panel.start, panel.end, panel.calendar)
+        if calendar.shape != (len(self.calendar_names), t):
+            calendar = calendar_flags(panel.start, panel.end, panel.calendar, self.calendar_names)
+        lacking = tuple(name for name in dict.fromkeys(needed) if name not in self.calendar_names)
+        if lacking:
+            more = calendar_flags(panel.start, panel.end, panel.calendar, lacking)
+            calendar = np.concatenate([calendar, more])
         reference = self.reference if self.reference_names else np.empty((0, t))
         given = self.given if self.given_names else np.empty((n, t, 0))
         shapes = (self.sector_codes.shape, reference.shape, given.shape)
@@ -136,7 +131,8 @@ class FeatureContext:
             self,
             sector_codes=np.ascontiguousarray(self.sector_codes, dtype=np.int64),
             reference=np.ascontiguousarray(reference, dtype=np.float64),
-            calendar=calendar,
+            calendar=np.ascontiguousarray(calendar, dtype=np.float64),
+            calendar_names=(*self.calendar_names, *lacking),
             given=np.ascontiguousarray(given, dtype=np.float64),
         )
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import CapabilityError
-from foresail.features.context import CALENDAR_NAMES, FeatureContext
+from foresail.features.context import FeatureContext
 from foresail.features.kernels._layout import CHUNK, LANES
 from foresail.features.kernels.build import loops
 from foresail.features.plan import LaneProgram, Plan
@@ -214,8 +214,17 @@ def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory
     Raises
     ------
     CapabilityError
-        If a reference series that a feature needs was not given.
+        If a reference series or calendar number that a feature needs was not given.
     """
+    for column, item in enumerate(plan.series):
+        if item.kind == "calendar":
+            if item.name not in context.calendar_names:
+                raise CapabilityError(
+                    f"features of the calendar number {item.name!r} were asked for, the context has "
+                    f"{', '.join(context.calendar_names) or 'none'}",
+                    hint="build the context with FeatureContext.of, which has all of them",
+                )
+            series[:, column] = context.calendar[context.calendar_names.index(item.name)]
     for i, (name, program) in enumerate(plan.reference):
         if name not in context.reference_names:
             raise CapabilityError(
@@ -230,6 +239,3 @@ def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory
         _run_lanes(program, arrays, (0, 1), LaneMemory.empty(program, 1) if memory is None else memory.reference[i])
         for _, column in program.outputs:
             series[:, column] = out[0, :, column]
-    for column, item in enumerate(plan.series):
-        if item.kind == "calendar":
-            series[:, column] = context.calendar[CALENDAR_NAMES.index(item.name)]
