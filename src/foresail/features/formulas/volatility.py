@@ -40,4 +40,4 @@ def downside_volatility(window: int) -> Ref:
 
 def max_drawdown(window: int) -> Ref:
     """Deepest fall from a peak of closes within the window, <= 0."""
-    return rolling("rolling_drawdown", CLOSE, window, outputs=4).out
+    return rolling("rolling_drawdown", CLOSE, window, states=5).out

@@ -37,6 +37,8 @@ __all__ = [
     "A",
     "B",
     "C",
+    "fetch",
+    "level",
     "step",
 ]
 
@@ -60,5 +62,32 @@ ARGS = 13
 
 
 def step(function: Any) -> Any:
-    """Return a function as a compiled step: no fast-math, NumPy division, compiled only as part of the loop."""
-    return numba.njit(error_model="numpy", fastmath=False, nogil=True)(function)
+    """Return a function as a compiled step: no fast-math, NumPy division, compiled only as part of the loop.
+
+    A step is inlined where it is called, so that its rows need no reference counts and its loops over lanes become
+    vector instructions. For those, a step reads ``args`` before its loop, reads what it selects from before it selects,
+    and joins conditions with ``&``.
+    """
+    return numba.njit(error_model="numpy", fastmath=False, nogil=True, forceinline=True)(function)
+
+
+@step
+def level(n: Any) -> bool:
+    """Return whether all lanes have counted the same number of bars: then a slot of a ring is one row."""
+    first = n[0]
+    apart = first ^ first
+    for lane in range(LANES):
+        apart |= n[lane] ^ first
+    return apart == 0
+
+
+@step
+def fetch(ring: Any, base: Any, mask: Any, n: Any, back: Any, into: Any) -> None:
+    """Set ``into`` to what each lane's ring held at count n - back (1 = the newest pushed)."""
+    if level(n):
+        row = base + ((n[0] - back) & mask)
+        for lane in range(LANES):
+            into[lane] = ring[row, lane]
+    else:
+        for lane in range(LANES):
+            into[lane] = ring[base + ((n[lane] - back) & mask), lane]

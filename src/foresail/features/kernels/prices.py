@@ -11,7 +11,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from foresail.features.kernels._layout import CLOCK, DELAY, LANES, MASK, OUT, RING, STATE, WINDOW, A, B, C, step
+from foresail.features.kernels._layout import (
+    CLOCK,
+    DELAY,
+    LANES,
+    MASK,
+    OUT,
+    RING,
+    STATE,
+    WINDOW,
+    A,
+    B,
+    C,
+    fetch,
+    level,
+    step,
+)
 
 __all__ = ["adjust", "flow_up_down", "join", "lag", "log_change", "push", "signed_volume", "true_range", "up_down"]
 
@@ -80,8 +95,11 @@ def join(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ri
     mine = fresh[args[OUT]]
     n = count[args[OUT]]
     for lane in range(LANES):
-        mine[lane] = 1 if base[lane] == 1 and a[lane] == a[lane] and b[lane] == b[lane] else 0
-        n[lane] += mine[lane]
+        x = a[lane]
+        y = b[lane]
+        here = (base[lane] == 1) & (x == x) & (y == y)  # noqa: PLR0124 numbers, not NaN
+        mine[lane] = 1 if here else 0
+        n[lane] += 1 if here else 0
 
 
 @step
@@ -92,9 +110,19 @@ def push(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ri
     n = count[args[CLOCK]]
     base = args[RING]
     mask = args[MASK]
-    for lane in range(LANES):
-        if on[lane] == 1 and n[lane] > args[DELAY]:
-            ring[base + ((n[lane] - 1) & mask), lane] = a[lane]
+    delay = args[DELAY]
+    if level(n):
+        row = base + ((n[0] - 1) & mask)
+        for lane in range(LANES):
+            old = ring[row, lane]
+            x = a[lane]
+            ring[row, lane] = x if (on[lane] == 1) & (n[lane] > delay) else old
+    else:
+        for lane in range(LANES):
+            row = base + ((n[lane] - 1) & mask)
+            old = ring[row, lane]
+            x = a[lane]
+            ring[row, lane] = x if (on[lane] == 1) & (n[lane] > delay) else old
 
 
 @step
@@ -108,12 +136,17 @@ def log_change(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: A
     mask = args[MASK]
     lag = args[WINDOW]
     skip = args[C]
+    delay = args[DELAY]
+    fetch(ring, base, mask, n, 1 + lag, out)
+    if skip >= 0:
+        for lane in range(LANES):
+            newer = ring[base + ((n[lane] - 1 - skip) & mask), lane]
+            out[lane] = newer / out[lane]
+    else:
+        for lane in range(LANES):
+            out[lane] = a[lane] / out[lane]
     for lane in range(LANES):
-        value = math.nan
-        if on[lane] == 1 and n[lane] - args[DELAY] > lag:
-            newer = ring[base + ((n[lane] - 1 - skip) & mask), lane] if skip >= 0 else a[lane]
-            value = math.log(newer / ring[base + ((n[lane] - 1 - lag) & mask), lane])
-        out[lane] = value
+        out[lane] = math.log(out[lane]) if on[lane] == 1 and n[lane] - delay > lag else math.nan
 
 
 @step
@@ -122,11 +155,12 @@ def lag(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, rin
     out = work[args[OUT]]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
-    base = args[RING]
-    mask = args[MASK]
+    delay = args[DELAY]
+    window = args[WINDOW]
+    fetch(ring, args[RING], args[MASK], n, 1 + window, out)
     for lane in range(LANES):
-        ready = on[lane] == 1 and n[lane] - args[DELAY] > args[WINDOW]
-        out[lane] = ring[base + ((n[lane] - 1 - args[WINDOW]) & mask), lane] if ready else math.nan
+        x = out[lane]
+        out[lane] = x if (on[lane] == 1) & (n[lane] - delay > window) else math.nan
 
 
 @step
@@ -140,9 +174,18 @@ def true_range(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: A
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     for lane in range(LANES):
-        widest = max(high[lane] - low[lane], abs(high[lane] - before[lane]), abs(low[lane] - before[lane]))
-        out[lane] = widest if on[lane] == 1 and n[lane] > 1 else math.nan
-        before[lane] = close[lane] if on[lane] == 1 else before[lane]
+        here = on[lane] == 1
+        top = high[lane]
+        bottom = low[lane]
+        last = close[lane]
+        was = before[lane]
+        span = top - bottom
+        up = abs(top - was)
+        down = abs(bottom - was)
+        widest = up if up > span else span
+        widest = down if down > widest else widest
+        out[lane] = widest if here & (n[lane] > 1) else math.nan
+        before[lane] = last if here else was
 
 
 @step
@@ -155,11 +198,16 @@ def up_down(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any,
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     for lane in range(LANES):
-        move = a[lane] - before[lane]
-        ready = on[lane] == 1 and n[lane] > 1
-        up[lane] = (move if move > 0.0 else 0.0) if ready else math.nan
-        down[lane] = (-move if move < 0.0 else 0.0) if ready else math.nan
-        before[lane] = a[lane] if on[lane] == 1 else before[lane]
+        here = on[lane] == 1
+        x = a[lane]
+        was = before[lane]
+        move = x - was
+        ready = here & (n[lane] > 1)
+        rise = move if move > 0.0 else 0.0
+        fall = -move if move < 0.0 else 0.0
+        up[lane] = rise if ready else math.nan
+        down[lane] = fall if ready else math.nan
+        before[lane] = x if here else was
 
 
 @step
@@ -173,11 +221,16 @@ def flow_up_down(args: Any, real: Any, work: Any, fresh: Any, count: Any, state:
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     for lane in range(LANES):
-        ready = on[lane] == 1 and n[lane] > 1
-        flow = a[lane] * b[lane]
-        up[lane] = (flow if a[lane] > before[lane] else 0.0) if ready else math.nan
-        down[lane] = (flow if a[lane] < before[lane] else 0.0) if ready else math.nan
-        before[lane] = a[lane] if on[lane] == 1 else before[lane]
+        here = on[lane] == 1
+        x = a[lane]
+        was = before[lane]
+        flow = x * b[lane]
+        ready = here & (n[lane] > 1)
+        rise = flow if x > was else 0.0
+        fall = flow if x < was else 0.0
+        up[lane] = rise if ready else math.nan
+        down[lane] = fall if ready else math.nan
+        before[lane] = x if here else was
 
 
 @step
@@ -190,6 +243,11 @@ def signed_volume(args: Any, real: Any, work: Any, fresh: Any, count: Any, state
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     for lane in range(LANES):
-        signed = b[lane] if a[lane] > before[lane] else (-b[lane] if a[lane] < before[lane] else 0.0)
-        out[lane] = signed if on[lane] == 1 and n[lane] > 1 else math.nan
-        before[lane] = a[lane] if on[lane] == 1 else before[lane]
+        here = on[lane] == 1
+        x = a[lane]
+        y = b[lane]
+        was = before[lane]
+        opposite = -y if x < was else 0.0
+        signed = y if x > was else opposite
+        out[lane] = signed if here & (n[lane] > 1) else math.nan
+        before[lane] = x if here else was

@@ -25,14 +25,21 @@ def ema(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, rin
     n = count[args[CLOCK]]
     window = args[WINDOW]
     delay = args[DELAY]
+    width = float(window)
     weight = 2.0 / (window + 1.0)
     for lane in range(LANES):
         k = n[lane] - delay
-        grown = (value[lane] if k > 1 else 0.0) + a[lane]
-        seeded = grown / window if k == window else grown
-        moved = value[lane] + weight * (a[lane] - value[lane]) if k > window else seeded
-        value[lane] = moved if on[lane] == 1 and k > 0 else value[lane]
-        out[lane] = value[lane] if on[lane] == 1 and k >= window else math.nan
+        here = on[lane] == 1
+        x = a[lane]
+        before = value[lane]
+        grown = (before if k > 1 else 0.0) + x
+        share = grown / width
+        seeded = share if k == window else grown
+        slid = before + weight * (x - before)
+        moved = slid if k > window else seeded
+        now = moved if here & (k > 0) else before
+        value[lane] = now
+        out[lane] = now if here & (k >= window) else math.nan
 
 
 @step
@@ -45,10 +52,17 @@ def wilder(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, 
     n = count[args[CLOCK]]
     window = args[WINDOW]
     delay = args[DELAY]
+    width = float(window)
     for lane in range(LANES):
         k = n[lane] - delay
-        grown = (value[lane] if k > 1 else 0.0) + a[lane]
-        seeded = grown / window if k == window else grown
-        moved = (value[lane] * (window - 1.0) + a[lane]) / window if k > window else seeded
-        value[lane] = moved if on[lane] == 1 and k > 0 else value[lane]
-        out[lane] = value[lane] if on[lane] == 1 and k >= window else math.nan
+        here = on[lane] == 1
+        x = a[lane]
+        before = value[lane]
+        grown = (before if k > 1 else 0.0) + x
+        share = grown / width
+        seeded = share if k == window else grown
+        slid = (before * (width - 1.0) + x) / width
+        moved = slid if k > window else seeded
+        now = moved if here & (k > 0) else before
+        value[lane] = now
+        out[lane] = now if here & (k >= window) else math.nan
