@@ -19,7 +19,8 @@ DAY = 86_400_000_000_000
 FIELDS = ("open", "high", "low", "close", "volume", "dividend", "split", "total_factor", "spread")
 NAMES = list(CATALOGUE)
 LANE = [name for name in NAMES if CATALOGUE[name].scope == "lane"]
-REFERENCES = ("vix", "sp500", "nasdaq", "oil")
+REFERENCES = tuple(sorted({i[10:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("reference:")}))
+GIVENS = tuple(sorted({i[6:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("given:")}))
 
 
 def gappy(n: int, t: int, seed: int) -> Panel:
@@ -49,14 +50,31 @@ def gappy(n: int, t: int, seed: int) -> Panel:
 
 def context_of(panel: Panel, seed: int = 5) -> FeatureContext:
     t = panel.shape[1]
-    reference = 20.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.03, (4, t)), axis=1))
+    moves = np.random.default_rng(seed).normal(0, 0.03, (len(REFERENCES), t))
+    reference = 20.0 * np.exp(np.cumsum(moves, axis=1))
     reference[1, : t // 3] = np.nan
     sectors = [f"s{int(name[-1]) % 4}" for name in panel.instruments]
-    return FeatureContext.of(panel, sectors=sectors, reference_names=REFERENCES, reference=reference)
+    context = FeatureContext.of(panel, sectors=sectors, reference_names=REFERENCES, reference=reference)
+    given_ = np.stack([_given_of(name, t, seed) for name in panel.instruments])
+    return replace(context, given_names=GIVENS, given=given_)
+
+
+def _given_of(name: str, t: int, seed: int) -> np.ndarray:
+    """Return (t, G) numbers of one instrument, in steps, with holes; the same whichever others are there."""
+    rng = np.random.default_rng([seed, int(name[-4:])])
+    values = np.repeat(rng.normal(1.0, 0.8, (t // 3 + 1, len(GIVENS))), 3, axis=0)[:t]
+    values[rng.random(values.shape) < 0.05] = np.nan
+    values[: t // 10] = np.nan
+    return values
 
 
 def cut_context(context: FeatureContext, t: int) -> FeatureContext:
-    return replace(context, reference=context.reference[:, :t], calendar=context.calendar[:, :t])
+    return replace(
+        context,
+        reference=context.reference[:, :t],
+        calendar=context.calendar[:, :t],
+        given=context.given[:, :t],
+    )
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -177,7 +195,8 @@ def test_prices_times_a_constant_change_only_float_noise(constant):
 def test_a_gappy_name_equals_its_bars_closed_up():
     """Windows count bars that exist: holes are as if they were not there."""
     panel = gappy(5, 400, 9)
-    whole = compute(panel, LANE, context_of(panel)).values
+    context = context_of(panel)
+    whole = compute(panel, LANE, context).values
     for i in range(5):
         rows = np.flatnonzero(panel.present[i])
         start = np.arange(len(rows), dtype=np.int64) * DAY
@@ -192,7 +211,8 @@ def test_a_gappy_name_equals_its_bars_closed_up():
             "1d",
             "24/7",
         )
-        alone = compute(closed, LANE, FeatureContext.of(closed)).values
+        own = replace(FeatureContext.of(closed), given_names=GIVENS, given=context.given[i : i + 1, rows])
+        alone = compute(closed, LANE, own).values
         assert same_bits(alone, np.ascontiguousarray(whole[i : i + 1, rows]))
 
 

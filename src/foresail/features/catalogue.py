@@ -12,9 +12,25 @@ from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
-from foresail.features.declared import cross_section, market, momentum, price, trend, volatility, volume
+from foresail.features.declared import (
+    cross_asset,
+    cross_section,
+    crypto,
+    forex,
+    fundamental,
+    market,
+    model_outputs,
+    momentum,
+    price,
+    sentiment,
+    static,
+    trend,
+    volatility,
+    volume,
+)
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
+from foresail.features.givens import absence
 
 __all__ = [
     "CATALOGUE",
@@ -40,7 +56,10 @@ CRITICAL: Mapping[AssetClass, tuple[str, ...]] = MappingProxyType(
 )
 
 # Schema order: the order of the groups, then that of the rows.
-_GROUPS = (price, trend, momentum, volatility, volume, cross_section, market)
+_GROUPS = (
+    price, trend, momentum, volatility, volume, cross_section, market, cross_asset, fundamental, crypto, forex,
+    sentiment, model_outputs, static,
+)  # fmt: skip
 
 
 def _declared() -> Mapping[str, FeatureSpec]:
@@ -134,7 +153,7 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
         words = [
             s.replace("reference:", "the reference series ").replace("given:", "the series ") for s in lacking_series
         ]
-        return f"needs {', '.join(words)}, which was not given"
+        return f"needs {', '.join(words)}, {absence(lacking_series[0].removeprefix('given:'))}"
     asset_class = _asset_class(panel)
     if asset_class is not None and asset_class not in spec.asset_classes:
         return f"not defined for {asset_class.value} (see {spec.source})"

@@ -286,6 +286,10 @@ class _Layout:
 
     def _series(self, series: Series) -> None:
         if series not in self.series:
+            if series.kind == "reference" and series.source is not None:
+                for n in nodes_of(series.source):
+                    if n.series is not None and n.series is not series:
+                        self._series(n.series)  # what it is compared with comes first
             self.series[series] = len(self.series)
             if series.kind.startswith("market") and series.source is not None:
                 self.need(series.source)
@@ -312,11 +316,25 @@ def make_plan(expressions: Sequence[Expression]) -> Plan:
         ]
         rows = _row_lines(layout, level)
         stages.append(Stage(lane_program(lanes, series, givens), np.array(rows, dtype=np.int64).reshape(-1, 4)))
-    reference = []
-    for name in dict.fromkeys(s.name for s in series if s.kind == "reference"):
-        pairs = [(s.source, i) for i, s in enumerate(series) if s.name == name and s.source is not None]
-        reference.append((name, lane_program(pairs, series)))
-    return Plan(tuple(stages), len(expressions), layout.count, series, givens, tuple(reference))
+    return Plan(tuple(stages), len(expressions), layout.count, series, givens, _reference_programs(series))
+
+
+def _reference_programs(series: Sequence[Series]) -> tuple[tuple[str, LaneProgram], ...]:
+    """Return a program per reference series and depth: one that reads other reference series runs after theirs."""
+    groups: dict[tuple[int, str], list[tuple[Ref, int]]] = {}
+    for i, s in enumerate(series):
+        if s.kind == "reference" and s.source is not None:
+            groups.setdefault((_series_depth(s), s.name), []).append((s.source, i))
+    ordered = sorted(groups, key=lambda key: key[0])  # stable: within a depth the order of first need
+    return tuple((key[1], lane_program(groups[key], series)) for key in ordered)
+
+
+def _series_depth(series: Series) -> int:
+    """Return how many reference series stand one below the other under this one."""
+    if series.kind != "reference" or series.source is None:
+        return 0
+    below = [n.series for n in nodes_of(series.source) if n.series is not None]
+    return max((1 + _series_depth(s) for s in below), default=0)
 
 
 def _row_lines(layout: _Layout, level: int) -> list[tuple[int, int, int, int]]:

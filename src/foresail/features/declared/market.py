@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import FeatureSpec, declare
+from foresail.features.expressions import CLOSE, given
 from foresail.features.formulas.cross import calendar, reference
+from foresail.features.formulas.cross_asset import level_change
+from foresail.features.formulas.given import change, growth, known
+from foresail.features.formulas.market import (
+    correlation_with,
+    relative_strength,
+    relative_strength_ratio,
+    sector_strength,
+    simple_return,
+)
 from foresail.features.formulas.price import log_return
 from foresail.features.formulas.statistical import zscore
 
 __all__ = ["declared"]
+
+_STOCK = (AssetClass.STOCK,)
 
 
 def declared() -> Iterable[FeatureSpec]:
@@ -24,3 +37,35 @@ def declared() -> Iterable[FeatureSpec]:
     for name in ("day_sin", "day_cos", "hour_sin", "hour_cos"):
         what = "weekday" if name.startswith("day") else "hour of the day"
         yield declare(name, calendar(name), f"{what} on a circle", "FEAT-24", group="temporal", type_="cyclic")
+    yield from _levels()
+    yield from _strength()
+
+
+def _levels() -> Iterable[FeatureSpec]:
+    yield declare("vix_level", reference("vix", CLOSE), "VIX, low = calm", "FEAT-271", group="market", type_="index",
+                   aliases=("VIX", "vix"), model=reference("vix", zscore(250)))  # fmt: skip
+    yield declare("vix_change", reference("vix", level_change(1)), "VIX today minus yesterday, points", "FEAT-272",
+                   group="market", type_="index")  # fmt: skip
+    yield declare("market_correlation", correlation_with("sp500", 60),
+                   "correlation of log returns with the S&P 500, 60 bars", "FEAT-274", group="market",
+                   type_="percentage", aliases=("market_correlation_60",), parameters=(60,))  # fmt: skip
+    yield declare("spy_return", reference("sp500", simple_return(1)), "one-bar return of the S&P 500", "FEAT-275",
+                   group="market", type_="percentage")  # fmt: skip
+    yield declare("market_trend", reference("sp500", simple_return(20)), "20-bar return of the S&P 500", "FEAT-278",
+                   group="market", type_="percentage", parameters=(20,), classes=_STOCK)  # fmt: skip
+
+
+def _strength() -> Iterable[FeatureSpec]:
+    yield declare("sector_performance", growth(given("sector_close"), 1), "one-bar return of the sector's fund",
+                   "FEAT-273", group="market", type_="percentage", display_factor=100.0, classes=_STOCK)  # fmt: skip
+    yield declare("relative_strength_spy", relative_strength("sp500", 20), "20-bar return minus that of the S&P 500",
+                   "FEAT-276", group="market", type_="percentage", parameters=(20,), classes=_STOCK)  # fmt: skip
+    yield declare("relative_strength_spy_ratio", relative_strength_ratio("sp500", 20),
+                   "20-bar return over that of the S&P 500; explodes near zero (FC-10)", "FEAT-276", group="market",
+                   parameters=(20,), classes=_STOCK)  # fmt: skip
+    yield declare("relative_strength_sector", sector_strength(20), "20-bar return minus that of the sector's fund",
+                   "FEAT-277", group="market", type_="percentage", parameters=(20,), classes=_STOCK)  # fmt: skip
+    yield declare("sector_rank", known("sector_rank"), "rank of the sector's 20-bar return among the sectors, 0 to 1",
+                   "FEAT-278", group="market", type_="percentage", parameters=(20,), classes=_STOCK)  # fmt: skip
+    yield declare("sector_rotation", change(given("sector_rank"), 20), "change of the sector's rank in 20 bars",
+                   "FEAT-278", group="market", type_="percentage", parameters=(20, 20), classes=_STOCK)  # fmt: skip

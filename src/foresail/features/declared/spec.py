@@ -81,31 +81,31 @@ class FeatureSpec:
 
 
 def _inputs(expression: Expression) -> tuple[str, ...]:
-    """Return what an expression reads, from the clocks and bar rows it uses."""
-    fields: set[str] = set()
-    outside: set[str] = set()
-
-    def add_series(series: Series) -> None:
-        if series.kind in {"reference", "calendar"}:
-            outside.add(f"{series.kind}:{series.name}")
-        elif series.source is not None:
-            fields.update(_inputs(series.source))
-
+    """Return what an expression reads, from the clocks and bar rows it uses: bar fields first, then the rest."""
+    found: set[str] = set()
     if isinstance(expression, Cross):
-        if isinstance(expression.source, Series):
-            add_series(expression.source)
-        else:
-            fields.update(_inputs(expression.source))
-        return (*sorted(fields), *sorted(outside))
-    for n in nodes_of(expression):
+        source = expression.source
+        found.update(_series_inputs(source) if isinstance(source, Series) else _inputs(source))
+    for n in () if isinstance(expression, Cross) else nodes_of(expression):
         if n is not BAR and isinstance(n.clock, int) and n.op != "series":
-            fields.update(_CLOCK_FIELDS[n.clock])
-        fields.update(BAR_FIELDS[ref.index] for ref in n.inputs if ref.node == BAR)
+            found.update(_CLOCK_FIELDS[n.clock])
+        found.update(BAR_FIELDS[ref.index] for ref in n.inputs if ref.node == BAR)
         if n.series is not None:
-            add_series(n.series)
+            found.update(_series_inputs(n.series))
         if n.op == "given":
-            outside.add(f"given:{n.name}")
-    return (*sorted(fields), *sorted(outside))
+            found.add(f"given:{n.name}")
+    return tuple(sorted(found, key=lambda name: (":" in name, name)))
+
+
+def _series_inputs(series: Series) -> set[str]:
+    """Return what a series reads; the fields of a reference are those of its own bars, so they do not count."""
+    if series.kind not in {"reference", "calendar"}:
+        return set() if series.source is None else set(_inputs(series.source))
+    found = {f"{series.kind}:{series.name}"}
+    for n in () if series.source is None else nodes_of(series.source):
+        if n.series is not None:
+            found |= _series_inputs(n.series)
+    return found
 
 
 def _model_form(expression: Expression, scale: str) -> Expression:
@@ -135,8 +135,14 @@ def declare(
     critical: bool = False,
     scale: str = "free",
     display_factor: float = 1.0,
+    model: Expression | None = None,
 ) -> FeatureSpec:
     """Return one row of the catalogue; everything else about it follows from the formula.
+
+    Parameters
+    ----------
+    model : what a model sees instead of a level that is no price of the instrument (an index, a supply); None = the
+        form that follows from the scale
 
     Raises
     ------
@@ -163,7 +169,7 @@ def declare(
         memory_of(expression),
         source,
         expression,
-        _model_form(expression, scale),
+        _model_form(expression, scale) if model is None else model,
         scale=scale,
         display_factor=display_factor,
         normaliser="none" if type_ in {"cyclic", "flag", "category"} else "standard",

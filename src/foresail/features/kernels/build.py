@@ -41,6 +41,10 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "rolling",
         ("rolling_mean", "rolling_std", "rolling_skew", "rolling_extreme", "rolling_drawdown", "rolling_beta"),
     ),
+    (
+        "pairs",
+        ("above", "at_least", "exceeds", "on_bar", "rolling_correlation", "scaled", "share_below"),
+    ),
     ("recursive", ("ema", "wilder")),
     (
         "arithmetic",
@@ -66,6 +70,7 @@ _SOURCES = (
     "_layout.py",
     "prices.py",
     "rolling.py",
+    "pairs.py",
     "recursive.py",
     "arithmetic.py",
     "cross_section.py",
