@@ -20,7 +20,8 @@ from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
 from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
 from foresail.ledger.books import Books
-from foresail.ledger.journal import Deposited, FillBooked, Journal
+from foresail.ledger.entries import Deposited, FillBooked
+from foresail.ledger.journal import Journal
 from foresail.ledger.trades import trades
 
 with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from foresail.core.ids import OrderId, instrument_id
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books, replay
-from foresail.ledger.journal import (
+from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     FillBooked,
@@ -19,9 +19,8 @@ from foresail.ledger.journal import (
     ListingEnded,
     Marked,
     SplitApplied,
-    read_journal,
-    write_journal,
 )
+from foresail.ledger.journal import read_journal, write_journal
 from foresail.ledger.repricing import reprice
 from foresail.ledger.trades import trades
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.signals import Side
 
-__all__ = ["Fill", "FillReason", "Order", "OrderKind", "Ruling"]
+__all__ = ["Fill", "FillReason", "Order", "OrderKind", "Ruling", "TimeInForce"]
 
 
 class OrderKind(StrEnum):
@@ -18,6 +18,18 @@ class OrderKind(StrEnum):
     MARKET = "market"
     LIMIT = "limit"
     STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING = "trailing"
+
+
+class TimeInForce(StrEnum):
+    """How long an order lives."""
+
+    GTC = "gtc"  # until it is cancelled
+    DAY = "day"  # to the end of the session
+    GTD = "gtd"  # until ``expires_at``
+    IOC = "ioc"  # what does not fill at once is cancelled
+    FOK = "fok"  # all at once or nothing
 
 
 class FillReason(StrEnum):
@@ -34,7 +46,22 @@ class FillReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order, decided at a nominal instant (ns UTC)."""
+    """One order, decided at a nominal instant (ns UTC).
+
+    Attributes
+    ----------
+    limit_price : of limit and stop-limit orders
+    stop_price : of a stop order its trigger; on others the stop that hangs on the position once they fill
+    target_price : the target that hangs on the position once the order fills
+    trigger_price : of a stop-limit order; of a stop order that also carries an attached stop
+    trail : of a trailing order, the distance kept from the best price since it was accepted, quote currency
+    expires_at : of good-till-date orders, ns UTC
+    reduce_only : never opens or turns a position
+    parent : the order whose fill brings this one to life
+    group : orders of one group cancel one another: the first that fills takes the others with it
+    strategy : who asked for it
+    revision : 0 for the first order of a decision's leg, then counted
+    """
 
     id: OrderId
     instrument: InstrumentId
@@ -46,6 +73,15 @@ class Order:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: int = 0
+    reduce_only: bool = False
+    parent: OrderId | None = None
+    group: str = ""
+    strategy: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +95,7 @@ class Fill:
     reference_price : price before slippage and spread (open, close or stop level)
     fee : commission and regulatory fees, quote currency, >= 0
     slippage : money lost to slippage and half-spread, >= 0 (already in ``price``)
+    execution : the venue's id of this execution, unique with it; empty in a backtest of bars
     """
 
     order_id: OrderId
@@ -71,6 +108,7 @@ class Fill:
     slippage: Decimal
     filled_at: int
     reason: FillReason
+    execution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

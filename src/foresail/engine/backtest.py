@@ -22,7 +22,7 @@ from foresail.engine.driver import BacktestInputs, Driver, ReviewedOrder
 from foresail.engine.history import history_events
 from foresail.engine.parts import Parts, build_parts
 from foresail.ledger.books import Books, Totals
-from foresail.ledger.journal import Entry, Marked
+from foresail.ledger.entries import Entry, Marked
 from foresail.ledger.repricing import reprice
 from foresail.ledger.trades import Trade, trades
 from foresail.protocols import Progress, Strategy

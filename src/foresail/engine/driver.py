@@ -34,17 +34,17 @@ from foresail.engine.walkforward import WalkForward
 from foresail.execution.planner import PlanRequest, plan_weights
 from foresail.execution.simulated.venue import VenueBar
 from foresail.ledger.books import Books
-from foresail.ledger.journal import (
+from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     Entry,
     FillBooked,
     HoldingCharged,
     HoldingKind,
-    Journal,
     Marked,
     SplitApplied,
 )
+from foresail.ledger.journal import Journal
 
 __all__ = ["BacktestInputs", "Driver", "ReviewedOrder"]
 

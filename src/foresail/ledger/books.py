@@ -22,7 +22,7 @@ from foresail.core.ids import InstrumentId
 from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.accounts import Account, Position
 from foresail.domain.signals import Side
-from foresail.ledger.journal import (
+from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     Entry,

@@ -13,7 +13,7 @@ from decimal import Decimal
 from foresail.core.errors import ConfigError
 from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.orders import Fill
-from foresail.ledger.journal import Entry, FillBooked, HoldingCharged
+from foresail.ledger.entries import Entry, FillBooked, HoldingCharged
 
 __all__ = ["reprice", "reprice_fill"]
 

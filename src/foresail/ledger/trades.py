@@ -15,15 +15,7 @@ from functools import singledispatchmethod
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side
-from foresail.ledger.journal import (
-    DividendPaid,
-    Entry,
-    FillBooked,
-    HoldingCharged,
-    ListingEnded,
-    Marked,
-    SplitApplied,
-)
+from foresail.ledger.entries import DividendPaid, Entry, FillBooked, HoldingCharged, ListingEnded, Marked, SplitApplied
 from foresail.ledger.splits import split_quantity
 
 __all__ = ["Trade", "trades"]

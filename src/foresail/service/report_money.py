@@ -18,14 +18,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.rates import account_rates
-from foresail.ledger.journal import (
-    DividendPaid,
-    FillBooked,
-    HoldingCharged,
-    HoldingKind,
-    Marked,
-    SplitApplied,
-)
+from foresail.ledger.entries import DividendPaid, FillBooked, HoldingCharged, HoldingKind, Marked, SplitApplied
 from foresail.ledger.splits import split_quantity
 
 __all__ = ["CostFigures", "CostKind", "Rates", "cost_figures", "profit_by_instrument", "trade_rates"]

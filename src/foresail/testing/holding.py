@@ -18,7 +18,7 @@ from foresail.domain.actions import CorporateAction
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books
-from foresail.ledger.journal import Deposited, DividendPaid, Entry, FillBooked, Marked, SplitApplied
+from foresail.ledger.entries import Deposited, DividendPaid, Entry, FillBooked, Marked, SplitApplied
 
 __all__ = ["hold_through_books"]
 

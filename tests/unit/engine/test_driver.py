@@ -27,7 +27,7 @@ from foresail.engine.pipeline import PipelineResult
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
-from foresail.ledger.journal import DividendPaid, HoldingCharged, SplitApplied
+from foresail.ledger.entries import DividendPaid, HoldingCharged, SplitApplied
 from foresail.protocols import MarketView
 from foresail.testing.builders import bar_panel
 

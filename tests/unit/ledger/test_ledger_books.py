@@ -1,6 +1,5 @@
 """Books and journal, case by case."""
 
-import time
 from decimal import Decimal
 
 import pytest
@@ -10,19 +9,17 @@ from foresail.core.ids import OrderId, instrument_id
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books, replay
-from foresail.ledger.journal import (
+from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     FillBooked,
     HoldingCharged,
     HoldingKind,
-    Journal,
     ListingEnded,
     Marked,
     SplitApplied,
-    read_journal,
-    write_journal,
 )
+from foresail.ledger.journal import Journal, read_journal, write_journal
 
 D = Decimal
 A, B = instrument_id("stock.US.AAA"), instrument_id("stock.US.BBB")
@@ -140,7 +137,16 @@ def test_gap_in_the_sequence_or_time_going_back_is_refused():
         Journal([Deposited(0, 1, D(1))])
 
 
-@pytest.mark.parametrize("bad", ['{"entry": "Nonsense"}', "{", '{"entry":"Deposited","at":1,"sequence":0}', "7"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "Nonsense {}",
+        "Deposited {",
+        'Deposited {"at":1,"sequence":0}',
+        "7",
+        'Deposited {"at":1,"sequence":1,"amount":"NaN"}',
+    ],
+)
 def test_damaged_journal_names_file_and_row(tmp_path, bad):
     path = tmp_path / "j.jsonl"
     write_journal(path, [Deposited(0, 0, D("1.10"))])
@@ -150,8 +156,7 @@ def test_damaged_journal_names_file_and_row(tmp_path, bad):
     assert caught.value.row == 2
 
 
-def test_25_000_fills_are_booked_in_three_seconds():
-    story = Story(allow_short=True)
+def test_25_000_fills_leave_the_sum_of_their_quantities():
     names = [instrument_id(f"stock.US.N{k}") for k in range(50)]
     entries = []
     for k in range(25_000):
@@ -159,8 +164,10 @@ def test_25_000_fills_are_booked_in_three_seconds():
         quantity, price = D(10 + k % 7), D(100 + k % 13) + D("0.25")
         one = Fill(OrderId(str(k)), names[k % 50], side, quantity, price, price, D("0.10"), D(0), k, FillReason.ENTRY)
         entries.append(FillBooked(k, k, one))
-    began = time.perf_counter()
     books = replay(entries, allow_short=True)
-    assert time.perf_counter() - began < 3.0
     assert books.entries == 25_000
-    assert story.books.cash == 0
+    for name in names:
+        signed = [
+            e.fill.quantity * (1 if e.fill.side is Side.BUY else -1) for e in entries if e.fill.instrument == name
+        ]
+        assert books.quantity(name) == sum(signed)

@@ -7,7 +7,7 @@ import pytest
 from foresail.core.ids import OrderId, instrument_id
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side
-from foresail.ledger.journal import DividendPaid, FillBooked, HoldingCharged, HoldingKind, Marked, SplitApplied
+from foresail.ledger.entries import DividendPaid, FillBooked, HoldingCharged, HoldingKind, Marked, SplitApplied
 from foresail.ledger.trades import trades
 
 D = Decimal

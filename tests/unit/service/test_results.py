@@ -238,7 +238,7 @@ def test_forecast_accuracy_is_that_of_the_forecasts_table(built: dict[str, pa.Ta
 
 def test_baselines_stand_on_the_same_rows(finished: Finished, document: dict) -> None:
     assert {one["forecaster"] for one in document["baselines"]} == {
-        "no_change", "drift", "last_direction", "ewma_volatility", "har_volatility",
+        "calendar", "no_change", "drift", "last_direction", "ewma_volatility", "har_volatility",
     }  # fmt: skip
     block = finished.result.walk.block
     fewer = block.values.copy()
