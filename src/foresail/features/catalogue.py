@@ -18,12 +18,15 @@ from foresail.features.declared import (
     crypto,
     forex,
     fundamental,
+    levels,
     market,
     model_outputs,
     momentum,
     price,
+    regime,
     sentiment,
     static,
+    statistical,
     trend,
     volatility,
     volume,
@@ -58,7 +61,7 @@ CRITICAL: Mapping[AssetClass, tuple[str, ...]] = MappingProxyType(
 # Schema order: the order of the groups, then that of the rows.
 _GROUPS = (
     price, trend, momentum, volatility, volume, cross_section, market, cross_asset, fundamental, crypto, forex,
-    sentiment, model_outputs, static,
+    sentiment, statistical, regime, levels, model_outputs, static,
 )  # fmt: skip
 
 

@@ -46,6 +46,22 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("above", "at_least", "exceeds", "on_bar", "rolling_correlation", "scaled", "share_below"),
     ),
     ("recursive", ("ema", "wilder")),
+    ("moments", ("autocorrelation", "rolling_moments")),
+    ("statistics", ("adf_price", "adf_spread", "hurst", "kalman_trend", "spread_score")),
+    (
+        "levels",
+        (
+            "candle",
+            "exponential",
+            "first_of",
+            "larger",
+            "level_tests",
+            "opening_range",
+            "pivot",
+            "reaches",
+            "trend_state",
+        ),
+    ),
     (
         "arithmetic",
         (
@@ -72,6 +88,9 @@ _SOURCES = (
     "rolling.py",
     "pairs.py",
     "recursive.py",
+    "moments.py",
+    "statistics.py",
+    "levels.py",
     "arithmetic.py",
     "cross_section.py",
     "loop_template.txt",
