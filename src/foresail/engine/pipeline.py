@@ -21,6 +21,9 @@ from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import RunOptions, WalkForward, walk_forward
 from foresail.features import batch, catalogue, targets
 from foresail.features.context import FeatureContext, calendar_flags
+from foresail.features.declared.spec import FeatureSpec
+from foresail.features.given_context import GivenSources, fill_givens, offered_givens
+from foresail.features.givens import REFERENCES
 from foresail.measures.asof import asof_series
 from foresail.protocols import Strategy
 
@@ -98,17 +101,44 @@ def _context(data: MarketData, reference: dict[str, FloatArray]) -> FeatureConte
     return FeatureContext(sector_codes=codes, reference_names=names, reference=values, calendar=flags)
 
 
+def _join_reference(data: MarketData, named: tuple[str, ...]) -> dict[str, FloatArray]:
+    """Return name -> (T,) the value known at each row, no older than the series allows (FEAT-37).
+
+    Runs that name no features keep the wider limit of ``asof_series``, with which their past results were recorded.
+    """
+    at = data.bars.available_at
+    limits = {name: row.limit_ns for name, row in REFERENCES.items()} if named else {}
+    return {
+        name: asof_series(times, values, at, stale_after_ns=limits.get(name))
+        for name, (times, values) in sorted(data.reference.items())
+    }
+
+
+def _resolved(
+    data: MarketData, settings: PipelineSettings, reference: dict[str, FloatArray]
+) -> tuple[FeatureContext, tuple[FeatureSpec, ...], dict[str, str]]:
+    """Return the context with the numbers that the wanted features read, those features, and why others are absent."""
+    sources = GivenSources(data.bars, data.bar_set, tuple(data.facts.values()), reference)
+    specs, absent = catalogue.resolve(
+        settings.features or None, data.bars, tuple(sorted(reference)), offered_givens(sources)
+    )
+    needed = sorted({i.removeprefix("given:") for s in specs for i in s.inputs if i.startswith("given:")})
+    context = _context(data, reference)
+    if needed:
+        context = replace(context, given_names=tuple(needed), given=fill_givens(needed, sources))
+    return context, specs, dict(absent)
+
+
 def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     """Return features, labels and their scale for a market."""
-    reference = {k: asof_series(t, v, data.bars.available_at) for k, (t, v) in sorted(data.reference.items())}
-    names = settings.features or None
-    specs, absent = catalogue.resolve(names, data.bars, tuple(sorted(reference)))
-    features = batch.compute(data.bars, [s.name for s in specs], _context(data, reference))
+    reference = _join_reference(data, settings.features)
+    context, specs, absent = _resolved(data, settings, reference)
+    features = batch.compute(data.bars, [s.name for s in specs], context)
     return Prepared(
         features=features,
         targets=_chosen(targets.compute_targets(data.bars, settings.horizons), settings.targets),
         scale=targets.label_scale(data.bars),
-        absent=dict(absent),
+        absent=absent,
         reference=reference,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ __all__ = ["MarketData", "PipelineSettings", "WalkForwardSettings"]
 
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.bars import BarSet
+from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
 from foresail.domain.universe import Universe
 
@@ -80,6 +82,7 @@ class MarketData:
     blocked_from : (N,) time position from which an instrument may not be traded; T where never
     universe : who was listed when; what falls silent while listed is a gap and stays held. None = not known: ten bars
         of silence end a listing
+    facts : name of a set -> its facts, every vintage; joined as-of
     """
 
     bars: Panel
@@ -87,3 +90,4 @@ class MarketData:
     reference: dict[str, tuple[TimeArray, FloatArray]]
     blocked_from: TimeArray
     universe: Universe | None = None
+    facts: Mapping[str, FactTable] = field(default_factory=dict)

@@ -45,7 +45,7 @@ class GivenSeries:
     field : column of the facts that holds it
     form : "value"; "days_until" or "days_since" of a day given in days since 1970; "yield" and "price_multiple" of a
         figure per share, and "price_gap", made with the traded price; "lagged", the value 24 hours before;
-        "panel", made from bars and instruments
+        "panel", made from bars and instruments; "funds", from the funds of sectors
     """
 
     name: str
@@ -136,14 +136,10 @@ def _stock() -> Iterable[GivenSeries]:
         "offexchange_share block_print_balance",
         _Kind("fraction", "instrument", _S, "FLOW-02", _SESSION, "no facts of off-exchange prints hold it"),
     )
-    yield from _make(
-        "sector_close",
-        _Kind("price", "instrument", _S, "SRC-41", _SESSION, "no fund of the sector is among the series"),
-    )
-    yield from _make(
-        "sector_rank",
-        _Kind("fraction", "instrument", _S, "SRC-41", _SESSION, "it compares funds of at least two sectors"),
-    )
+    fund = _Kind("price", "instrument", _S, "SRC-41", _SESSION, "no fund of the sector is among the series")
+    yield _derived("sector_close", "sector_close", "funds", fund)
+    ranked = _Kind("fraction", "instrument", _S, "SRC-41", _SESSION, "it compares funds of at least two sectors")
+    yield _derived("sector_rank", "sector_rank", "funds", ranked)
 
 
 def _crypto() -> Iterable[GivenSeries]:
@@ -231,8 +227,13 @@ def _static() -> Iterable[GivenSeries]:
         ("sector_news_per_week", "articles", _S, "no sectors of the instruments are known"),
         ("sector_avg_volume", "units a day", _S, "no sectors of the instruments are known"),
         ("bid_ask_spread", "fraction", _ALL, "the bars hold no spread"),
+        ("pip_size", "quote currency", _F, "the instruments of this set are no currency pairs"),
     ):
         yield GivenSeries(name, unit, "instrument", classes, "UNI-05", None, reason, name, "panel")
+    other = _Kind("price", "instrument", _ALL, "STRAT-21", _SESSION, "no second leg of a pair was named")
+    yield from _make("pair_close", other)
+    frames = _Kind("sign", "instrument", _ALL, "MTF-01", 1, "bars of three frames were not given")
+    yield from _make("mtf_direction_1 mtf_direction_2 mtf_direction_3", frames)
     yield from _make("industry", _Kind("code", "instrument", _S, "FUND-01", None, "no facts of industries hold it"))
 
 
@@ -294,6 +295,8 @@ REFERENCES: Mapping[str, ReferenceSeries] = MappingProxyType(
             ("vix", "implied volatility index of the S&P 500", "SRC-41"),
             ("sp500", "the S&P 500, or a fund on it (SPY)", "SRC-41"),
             ("nasdaq", "the Nasdaq 100, or a fund on it (QQQ)", "SRC-41"),
+            ("es", "future on the S&P 500 (ES)", "DATA-23"),
+            ("nq", "future on the Nasdaq 100 (NQ)", "DATA-23"),
             ("btc", "bitcoin in USD", "DATA-23"),
             ("eth", "ether in USD", "DATA-23"),
             ("gold", "gold in USD an ounce", "DATA-23"),

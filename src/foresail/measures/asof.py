@@ -99,7 +99,7 @@ def _leading(event_time: TimeArray) -> IntArray:
     return np.flatnonzero(event_time >= np.maximum.accumulate(event_time))
 
 
-def asof_series(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
+def asof_series(times: IntArray, values: FloatArray, at: IntArray, *, stale_after_ns: int | None = None) -> FloatArray:
     """Return the newest value of a plain series at each instant; NaN before the first and once stale.
 
     Parameters
@@ -107,6 +107,7 @@ def asof_series(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray
     times : (R,) ns UTC, ascending, when each value became available
     values : (R,)
     at : (T,) ns UTC
+    stale_after_ns : a value says nothing any more so long after it became available; None = the rule below
 
     Notes
     -----
@@ -116,7 +117,7 @@ def asof_series(times: IntArray, values: FloatArray, at: IntArray) -> FloatArray
     if len(times) == 0:
         return np.full(len(at), np.nan)
     pause = int(np.quantile(np.diff(times), 0.99)) if len(times) > 1 else 0
-    limit = max(_STALE_NS, 3 * pause)
+    limit = max(_STALE_NS, 3 * pause) if stale_after_ns is None else stale_after_ns
     position = np.searchsorted(times, at, side="right") - 1
     newest = np.maximum(position, 0)
     fresh = (position >= 0) & (at - times[newest] <= limit)
