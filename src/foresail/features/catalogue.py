@@ -22,11 +22,14 @@ from foresail.features.declared import (
     market,
     model_outputs,
     momentum,
+    multi_frame,
     price,
     regime,
     sentiment,
-    static,
+    session,
+    static, temporal, session, multi_frame,
     statistical,
+    temporal,
     trend,
     volatility,
     volume,
@@ -34,6 +37,7 @@ from foresail.features.declared import (
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
 from foresail.features.givens import absence
+from foresail.features.session_flags import INTRADAY
 
 __all__ = [
     "CATALOGUE",
@@ -61,7 +65,7 @@ CRITICAL: Mapping[AssetClass, tuple[str, ...]] = MappingProxyType(
 # Schema order: the order of the groups, then that of the rows.
 _GROUPS = (
     price, trend, momentum, volatility, volume, cross_section, market, cross_asset, fundamental, crypto, forex,
-    sentiment, statistical, regime, levels, model_outputs, static,
+    sentiment, statistical, regime, levels, model_outputs, static, temporal, session, multi_frame,
 )  # fmt: skip
 
 
@@ -160,10 +164,13 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     asset_class = _asset_class(panel)
     if asset_class is not None and asset_class not in spec.asset_classes:
         return f"not defined for {asset_class.value} (see {spec.source})"
-    if spec.scope == "row" and not series and not spec.known_in_advance and len(panel.instruments) < 2:
+    calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
+    if spec.scope == "row" and not series and not calendar and len(panel.instruments) < 2:
         return "compares instruments, and this set has only one"
     if spec.name.startswith("hour_") and panel.frame.endswith(("d", "w")):
         return f"the hour says nothing on bars of {panel.frame}"
+    if panel.frame.endswith(("d", "w")) and any(name in INTRADAY for name in calendar):
+        return f"needs bars within the day, and these are of {panel.frame}"
     return None
 
 

@@ -107,18 +107,16 @@ def _day(ns: int) -> date:
 
 
 def _hour(bars: _Bars) -> FloatArray:
-    hours: FloatArray = (bars.wall(bars.zone) % NS_PER_DAY) / _HOUR
-    return hours
+    hours = (bars.wall(bars.zone) % NS_PER_DAY) / _HOUR
+    return np.asarray(hours, dtype=np.float64)
 
 
 def _hour_angle(bars: _Bars) -> FloatArray:
-    angle: FloatArray = 2.0 * np.pi * _hour(bars) / 24.0
-    return angle
+    return np.asarray(2.0 * np.pi * _hour(bars) / 24.0, dtype=np.float64)
 
 
 def _day_angle(bars: _Bars) -> FloatArray:
-    angle: FloatArray = 2.0 * np.pi * bars.weekday() / 7.0
-    return angle
+    return np.asarray(2.0 * np.pi * bars.weekday() / 7.0, dtype=np.float64)
 
 
 def _between(bars: _Bars, zone: str, first: float, last: float) -> BoolArray:
@@ -185,8 +183,8 @@ def _date_part(unit: str) -> Number:
         days = bars.middle().view("datetime64[ns]")
         months = days.astype("datetime64[M]")
         if unit == "day":
-            return (days.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1
-        month = months.astype(np.int64) % 12
+            return np.asarray((days.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1)
+        month: IntArray = months.astype(np.int64) % 12
         return month + 1 if unit == "month" else month // 3 + 1
 
     return part
@@ -245,8 +243,7 @@ def _fixed(first: float, last: float) -> Number:
 
 def _band_width(bars: _Bars) -> FloatArray:
     """Return the Bollinger width of forex in deviations: 1.8 in Asia before London, else 2.2 (IND-04)."""
-    asia = np.asarray(_ASIA_OPEN(bars)) & ~np.asarray(_LONDON_OPEN(bars))
-    return np.where(asia, 1.8, 2.2)
+    return np.where(np.asarray(_ASIA_OPEN(bars)) > np.asarray(_LONDON_OPEN(bars)), 1.8, 2.2)
 
 
 NUMBERS: Mapping[str, Number] = MappingProxyType(
@@ -298,7 +295,7 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
     }
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
-          "is_weekend", "weekend_window", "session_number", "is_half_day"}  # fmt: skip
+          "is_weekend", "weekend_window", "is_half_day"}  # fmt: skip
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 
 

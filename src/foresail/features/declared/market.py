@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import FeatureSpec, declare
 from foresail.features.expressions import CLOSE, given
-from foresail.features.formulas.cross import calendar, reference
+from foresail.features.formulas.cross import reference
 from foresail.features.formulas.cross_asset import level_change
 from foresail.features.formulas.given import change, growth, known
 from foresail.features.formulas.market import (
@@ -34,9 +34,6 @@ def declared() -> Iterable[FeatureSpec]:
             yield declare(f"{name}_change_{lag}", reference(name, log_return(lag)),
                            f"log change of {name} over {lag} bars", "FEAT-272" if name == "vix" else "FEAT-275",
                            group="market", type_="index", parameters=(lag,))  # fmt: skip
-    for name in ("day_sin", "day_cos", "hour_sin", "hour_cos"):
-        what = "weekday" if name.startswith("day") else "hour of the day"
-        yield declare(name, calendar(name), f"{what} on a circle", "FEAT-24", group="temporal", type_="cyclic")
     yield from _levels()
     yield from _strength()
 

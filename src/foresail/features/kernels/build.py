@@ -46,6 +46,10 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("above", "at_least", "exceeds", "on_bar", "rolling_correlation", "scaled", "share_below"),
     ),
     ("recursive", ("ema", "wilder")),
+    (
+        "sessions",
+        ("hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"),
+    ),
     ("moments", ("autocorrelation", "rolling_moments")),
     ("statistics", ("adf_price", "adf_spread", "hurst", "kalman_trend", "spread_score")),
     (
@@ -88,6 +92,7 @@ _SOURCES = (
     "rolling.py",
     "pairs.py",
     "recursive.py",
+    "sessions.py",
     "moments.py",
     "statistics.py",
     "levels.py",
