@@ -18,6 +18,7 @@ ForesailError
 │  ├─ NotFittedError
 │  └─ NonFiniteOutputError
 └─ IntegrityError
+   └─ JournalStoppedError
 
 A text says what was expected, what was received and what to do next; facts are fields, never parsed from text.
 """
@@ -35,6 +36,7 @@ __all__ = [
     "ForesailError",
     "GapError",
     "IntegrityError",
+    "JournalStoppedError",
     "LookAheadError",
     "MalformedPayloadError",
     "ModelError",
@@ -172,3 +174,7 @@ class NonFiniteOutputError(ModelError):
 
 class IntegrityError(ForesailError):
     """An invariant of our own is broken: trading halts, positions are kept, a person is told."""
+
+
+class JournalStoppedError(IntegrityError):
+    """The journal could not be made durable: nothing is sent from now on, in this process and for good."""
