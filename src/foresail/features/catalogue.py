@@ -27,7 +27,7 @@ from foresail.features.declared import (
     regime,
     sentiment,
     session,
-    static, temporal, session, multi_frame,
+    static,
     statistical,
     temporal,
     trend,

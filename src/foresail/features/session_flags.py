@@ -89,7 +89,7 @@ class _Bars:
         return inside
 
 
-Number = Callable[[_Bars], FloatArray | IntArray | BoolArray]
+_Number = Callable[[_Bars], FloatArray | IntArray | BoolArray]
 
 
 def _local(times: TimeArray, zone: str) -> TimeArray:
@@ -126,7 +126,7 @@ def _between(bars: _Bars, zone: str, first: float, last: float) -> BoolArray:
     return inside
 
 
-def _forex(zone: str, first: float, last: float) -> Number:
+def _forex(zone: str, first: float, last: float) -> _Number:
     """Return a flag of local hours while the forex week is open."""
     return lambda bars: _between(bars, zone, first, last) & bars.is_open(FOREX_WEEK)
 
@@ -136,7 +136,7 @@ def _exchange(bars: _Bars) -> str:
     return "XNYS" if bars.calendar in (ALWAYS_OPEN, FOREX_WEEK) else bars.calendar
 
 
-def _stock_hours(first: float, last: float) -> Number:
+def _stock_hours(first: float, last: float) -> _Number:
     """Return a flag of New York hours within the regular session."""
     return lambda bars: _between(bars, _NEW_YORK, first, last) & bars.is_open(_exchange(bars))
 
@@ -178,7 +178,7 @@ def _since_open(bars: _Bars, unit: str) -> FloatArray:
     return np.where(bars.is_open(bars.calendar), passed, np.nan)
 
 
-def _date_part(unit: str) -> Number:
+def _date_part(unit: str) -> _Number:
     def part(bars: _Bars) -> IntArray:
         days = bars.middle().view("datetime64[ns]")
         months = days.astype("datetime64[M]")
@@ -237,7 +237,7 @@ _NEW_YORK_OPEN = _forex(_NEW_YORK, 8.0, 17.0)
 _ASIA_OPEN = _forex(_TOKYO, 7.0, 18.0)  # 22:00 to 09:00 UTC; Tokyo has no daylight saving
 
 
-def _fixed(first: float, last: float) -> Number:
+def _fixed(first: float, last: float) -> _Number:
     return _forex("UTC", first, last)
 
 
@@ -246,7 +246,7 @@ def _band_width(bars: _Bars) -> FloatArray:
     return np.where(np.asarray(_ASIA_OPEN(bars)) > np.asarray(_LONDON_OPEN(bars)), 1.8, 2.2)
 
 
-NUMBERS: Mapping[str, Number] = MappingProxyType(
+NUMBERS: Mapping[str, _Number] = MappingProxyType(
     {
         "day_sin": lambda b: np.sin(_day_angle(b)),
         "day_cos": lambda b: np.cos(_day_angle(b)),
