@@ -56,3 +56,27 @@ def _volatility(
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)
+
+
+@bench_app.command("features")
+def _features(
+    *,
+    instruments: Annotated[int, typer.Option("--instruments", min=1, help="Instruments of the panel.")] = 1453,
+    bars: Annotated[int, typer.Option("--bars", min=2, help="Bars of each instrument.")] = 2520,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Rounds; each draws new data.")] = 3,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the batch job.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random bars.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")] = False,
+) -> None:
+    """Time the feature engine in batch and live against TA-Lib, and its peak memory."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.bench_features import BenchFeaturesRequest, bench_features
+
+        request = BenchFeaturesRequest(
+            instruments=instruments, bars=bars, repetitions=repetitions, threads=threads, seed=seed
+        )
+        outcome = bench_features(request)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)

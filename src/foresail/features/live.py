@@ -1,12 +1,13 @@
 """Live: one bar of all instruments at a time, with the machine code and in the order that history uses.
 
 Feeding a history bar by bar gives the values of ``batch.compute`` bit for bit. Memory is bounded, so a bar costs the
-same after a year as on the first day. ``snapshot`` and ``restore`` carry the memory over a restart; corrections are
-replayed from the last snapshot.
+same after a year as on the first day. ``snapshot`` and ``restore`` carry the memory over a restart; a late or corrected
+bar is taken in by ``replay`` from the last snapshot before it; ``enlist`` takes in new instruments.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,9 +16,11 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
+from foresail.domain.panel import Panel
 from foresail.features.catalogue import expand
 from foresail.features.context import ContextRow, FeatureContext
 from foresail.features.declared.spec import SCHEMA_VERSION
+from foresail.features.kernels._layout import LANES
 from foresail.features.kernels.build import source_hash
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, fresh_memory, run
@@ -55,8 +58,9 @@ class LiveDriver:
         self._positions = field_positions(tuple(fields))
         self._width = len(fields)
         self._memory = fresh_memory(self._plan, len(self.instruments))
+        program = hashlib.sha256("\0".join(self.names).encode()).digest()
         self._identity = np.frombuffer(
-            bytes.fromhex(source_hash()) + SCHEMA_VERSION.to_bytes(4, "little"), dtype=np.uint8
+            bytes.fromhex(source_hash()) + SCHEMA_VERSION.to_bytes(4, "little") + program, dtype=np.uint8
         ).copy()
 
     def update(self, bar_row: FloatArray, present: BoolArray, context_row: ContextRow) -> FloatArray:
@@ -86,6 +90,71 @@ class LiveDriver:
         out = run(self._plan, (self._positions, values, here), context, memory=self._memory)
         return np.ascontiguousarray(out[:, 0, : self._plan.wanted])
 
+    def replay(self, arrays: Mapping[str, np.ndarray], panel: Panel, context: FeatureContext) -> FloatArray:
+        """Go back to a snapshot and take the bars since then anew, a late or corrected one among them.
+
+        Parameters
+        ----------
+        arrays : a snapshot taken before the first changed bar
+        panel : all bars after the snapshot, corrections included, with this driver's instruments and fields
+        context : of the panel
+
+        Returns
+        -------
+        (N, T, features) as of the corrected bars; the driver continues after the last one
+
+        Raises
+        ------
+        IntegrityError
+            If the snapshot belongs to another program, or the panel to other instruments or fields.
+        """
+        if tuple(panel.instruments) != self.instruments or not np.array_equal(
+            field_positions(panel.fields), self._positions
+        ):
+            raise IntegrityError(
+                f"the panel to replay has {len(panel.instruments)} instruments and fields {', '.join(panel.fields)}, "
+                f"not those of the driver ({len(self.instruments)} instruments)",
+                hint="read the panel with the driver's own instruments and fields",
+            )
+        self.restore(arrays)
+        needed = [series.name for series in self._plan.series if series.kind == "calendar"]
+        values = np.ascontiguousarray(panel.values, dtype=np.float64)
+        present = np.ascontiguousarray(panel.present, dtype=np.bool_)
+        bars = (self._positions, values, present)
+        out = run(self._plan, bars, context.complete(panel, needed), memory=self._memory)
+        return np.ascontiguousarray(out[:, :, : self._plan.wanted])
+
+    def enlist(self, instruments: Sequence[InstrumentId], context: FeatureContext) -> None:
+        """Take in new instruments; those already there keep their memory and their values.
+
+        Parameters
+        ----------
+        instruments : ascending, all that are there and the new ones
+        context : as for a new driver of these instruments
+
+        Raises
+        ------
+        IntegrityError
+            If an instrument that is there is missing: a name that no longer trades stays, absent.
+        """
+        places = {name: i for i, name in enumerate(instruments)}
+        lost = [name for name in self.instruments if name not in places]
+        if lost:
+            raise IntegrityError(
+                f"{len(lost)} instruments of the driver are missing, the first is {lost[0]}",
+                hint="a delisted instrument stays in the list and is absent",
+            )
+        target = np.array([places[name] for name in self.instruments], dtype=np.int64)
+        source = np.arange(target.shape[0])
+        memory = fresh_memory(self._plan, len(instruments))
+        for old, new in zip(self._memory.stages, memory.stages, strict=True):
+            for part in _PARTS:
+                taken = getattr(old, part)[source // LANES, :, source % LANES]
+                getattr(new, part)[target // LANES, :, target % LANES] = taken
+        self._memory = replace(memory, reference=self._memory.reference)
+        self.instruments = tuple(instruments)
+        self._context = context
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return a copy of all memory as named arrays."""
         arrays = {"identity": self._identity.copy()}
@@ -103,7 +172,8 @@ class LiveDriver:
         """
         if not np.array_equal(arrays.get("identity", np.empty(0)), self._identity):
             raise IntegrityError(
-                "the snapshot was made by other kernels than these", hint="replay the stored bars instead"
+                "the snapshot was made by other kernels or for other features than these",
+                hint="replay the stored bars instead",
             )
         parts = list(self._parts())
         for key, part in parts:

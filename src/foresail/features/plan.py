@@ -18,7 +18,19 @@ from foresail.features.expressions import BAR, Cross, Expression, Node, Ref, Ser
 from foresail.features.kernels import _layout as at
 from foresail.features.kernels.build import ROW_OPS, STEPS
 
-__all__ = ["LaneProgram", "Plan", "Stage", "lane_program", "level_of", "make_plan", "memory_of", "nodes_of", "ready_of"]
+__all__ = [
+    "DeclaredMemory",
+    "LaneProgram",
+    "Plan",
+    "Stage",
+    "declared_memory",
+    "lane_program",
+    "level_of",
+    "make_plan",
+    "memory_of",
+    "nodes_of",
+    "ready_of",
+]
 
 _RAW_ROWS = 8
 _CLOCKS = 6
@@ -124,6 +136,31 @@ def memory_of(value: Expression) -> str:
     """Return the strongest memory below an expression: finite, recursive or cumulative."""
     kinds = {n.memory for n in nodes_of(value) if n is not BAR}
     return next((k for k in ("cumulative", "recursive", "finite") if k in kinds), "finite")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredMemory:
+    """What an expression remembers of one instrument, however many bars have passed.
+
+    Attributes
+    ----------
+    ring_bars : past values kept, over all rings (each a power of two above its longest look-back)
+    states : numbers kept beside them: sums, means, extremes, the running factor and split of the bar
+    counters : clocks whose bars are counted
+    """
+
+    ring_bars: int
+    states: int
+    counters: int
+
+
+def declared_memory(value: Expression) -> DeclaredMemory:
+    """Return what a driver of this one expression keeps of one instrument."""
+    plan = make_plan([value])
+    programs = [stage.lanes for stage in plan.stages if stage.lanes.outputs.shape[0]]
+    programs += [program for _, program in plan.reference]
+    rings = sum(int((p.lines[p.lines[:, at.OP] == STEPS["push"], at.MASK] + 1).sum()) for p in programs)
+    return DeclaredMemory(rings, sum(p.states for p in programs), sum(p.clocks for p in programs))
 
 
 @dataclass(slots=True)

@@ -113,7 +113,7 @@ def run(
     """
     fields, values, present = bars
     n, t = present.shape
-    out = np.full((n, t, plan.columns), np.nan)
+    out = np.empty((n, t, plan.columns))  # every cell is written by a stage
     series = np.full((t, max(len(plan.series), 1)), np.nan)
     arrays = _Arrays(fields, values, present, series, _given(plan, context), out)
     _fill_series(plan, context, series, memory)

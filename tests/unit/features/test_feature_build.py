@@ -6,6 +6,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 from foresail.features.kernels import build
 
 SCRIPT = (
@@ -32,13 +34,24 @@ def test_every_kernel_source_is_hashed():
     assert files - {"__init__.py", "build.py"} == set(build._SOURCES)
 
 
-def test_a_changed_constant_gives_another_hash(monkeypatch, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("source", "old", "new"),
+    [
+        ("recursive.py", "2.0 / (window + 1.0)", "3.0 / (window + 1.0)"),
+        ("rolling.py", "period *= 2", "period *= 4"),
+        ("_layout.py", "(n[lane] - back) & mask", "(n[lane] - back - 1) & mask"),
+        ("loop_template.txt", "math.inf", "1e300"),
+    ],
+    ids=["kernel", "callee", "callee in another file", "loop"],
+)
+def test_a_changed_constant_gives_another_hash(monkeypatch, tmp_path: Path, source: str, old: str, new: str):
     before = build.source_hash()
-    for source in resources.files("foresail.features.kernels").iterdir():
-        if source.is_file():
-            (tmp_path / source.name).write_bytes(source.read_bytes())
-    changed = tmp_path / "recursive.py"
-    changed.write_text(changed.read_text().replace("2.0 / (window + 1.0)", "3.0 / (window + 1.0)"))
+    for file in resources.files("foresail.features.kernels").iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    changed = tmp_path / source
+    assert old in changed.read_text()
+    changed.write_text(changed.read_text().replace(old, new))
     monkeypatch.setattr(build.resources, "files", lambda package: tmp_path)
     assert build.source_hash() != before
 

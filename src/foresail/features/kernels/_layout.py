@@ -20,6 +20,8 @@ from typing import Any
 
 import numba
 
+# ruff: noqa: PLR0917 helpers take the arrays of a step one by one, so that nothing is packed inside the loop
+
 __all__ = [
     "ARGS",
     "CHUNK",

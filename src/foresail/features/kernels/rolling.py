@@ -100,6 +100,21 @@ def rolling_mean(args: Any, real: Any, work: Any, fresh: Any, count: Any, state:
 
 
 @step
+def _count_anew(ring: Any, base: Any, mask: Any, n: Any, lane: Any, window: Any, mean: Any, squares: Any) -> None:
+    """Set one lane's mean and sum of squared deviations from its full window, oldest value first."""
+    again = 0.0
+    for j in range(window):
+        again += ring[base + ((n - window + j) & mask), lane]
+    again /= window
+    spread = 0.0
+    for j in range(window):
+        apart = ring[base + ((n - window + j) & mask), lane] - again
+        spread += apart * apart
+    mean[lane] = again
+    squares[lane] = spread
+
+
+@step
 def rolling_std(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT, OUT + 1 = mean and standard deviation of A; ``real`` = 1 for the sample, 0 for the population form.
 
@@ -142,16 +157,7 @@ def rolling_std(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: 
     if _any_due(on, n, delay + window, period):
         for lane in range(LANES):
             if on[lane] == 1 and _is_due(n[lane] - delay - window, period):
-                again = 0.0
-                for j in range(window):
-                    again += ring[base + ((n[lane] - window + j) & mask), lane]
-                again /= window
-                spread = 0.0
-                for j in range(window):
-                    apart = ring[base + ((n[lane] - window + j) & mask), lane] - again
-                    spread += apart * apart
-                mean[lane] = again
-                squares[lane] = spread
+                _count_anew(ring, base, mask, n[lane], lane, window, mean, squares)
     for lane in range(LANES):
         ready = (on[lane] == 1) & (n[lane] - delay >= window)
         flat = run[lane] >= width
@@ -302,7 +308,7 @@ def rolling_drawdown(args: Any, real: Any, work: Any, fresh: Any, count: Any, st
     """OUT = deepest fall from a peak within the window, a fraction <= 0. A is positive.
 
     State: low and peak of the deepest fall, age of that peak, highest value, its age. The deepest fall stays while its
-    peak is in the window, so only the fall to the newest value is compared; once the peak leaves, the window is searched.
+    peak is in the window, so only the fall to the newest value is compared; once the peak leaves, all is searched.
     """
     a = work[args[A]]
     out = work[args[OUT]]
