@@ -123,7 +123,7 @@ def test_engulfing_equals_talib():
     ],
 )
 def test_pin_bars_by_hand(bar, expected):
-    out = values(panel_of(np.array([[10.0, 10.0, 10.0, 10.0], bar])), "pin_bar", "candle_pattern")
+    out = values(panel_of(np.array([[9.0, 11.0, 9.0, 11.0], bar])), "pin_bar", "candle_pattern")
     assert out[1].tolist() == [expected, expected]
 
 
