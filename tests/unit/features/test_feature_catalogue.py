@@ -42,7 +42,7 @@ def test_every_row_is_complete_and_of_a_known_type():
     for spec in CATALOGUE.values():
         assert spec.type in types
         assert spec.description
-        assert spec.source.startswith("FEAT-")
+        assert spec.source.startswith(("FEAT-", "IND-", "MTF-", "RGM-", "SESS-"))
         assert spec.scope in {"lane", "row"}
         assert spec.memory in {"finite", "recursive", "cumulative"}
         assert spec.inputs
