@@ -13,13 +13,14 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from foresail.core.clock import SystemClock
+from foresail.core.seeds import generator
 from foresail.features.batch import compute
 from foresail.features.catalogue import CATALOGUE, expand
 from foresail.features.context import FeatureContext
@@ -33,6 +34,7 @@ from foresail.service.outcome import Outcome
 
 __all__ = ["BenchFeaturesRequest", "bench_features"]
 
+_CLOCK = SystemClock()
 _FIELDS = ("open", "high", "low", "close", "volume")
 _TAIL = 250
 _MEMORY_LIMIT = 1.25  # peak over input + output
@@ -108,9 +110,9 @@ def _talib() -> Any:
 
 
 def _timed(action: Callable[..., object], *args: Any, **settings: Any) -> float:
-    began = time.perf_counter()
+    began = _CLOCK.monotonic_s()
     action(*args, **settings)
-    return time.perf_counter() - began
+    return _CLOCK.monotonic_s() - began
 
 
 def _median(values: Sequence[float]) -> float:
@@ -134,7 +136,7 @@ def _batch(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
         if repetition == 1:
             for kept in (ours, gappy, theirs):
                 kept.clear()  # the first round touches fresh memory
-        rng = np.random.default_rng([request.seed, repetition])
+        rng = generator(request.seed, "bench features", repetition)
         values = random_bars(rng, n, t)
         here = np.ones((n, t), dtype=np.bool_)
         ours.append(_timed(run, plan, (positions, values, here), _nothing(n, t), threads=request.threads))
@@ -166,7 +168,7 @@ def _live(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
     """Compare one new bar of all instruments with TA-Lib on tails of the shared outputs."""
     n, steps = request.instruments, 10 * request.repetitions
     plan, positions = plan_of(_hundred()), field_positions(_FIELDS)
-    values = random_bars(np.random.default_rng([request.seed, 91]), n, _TAIL + 10 + steps)
+    values = random_bars(generator(request.seed, "bench features", 91), n, _TAIL + 10 + steps)
     memory = fresh_memory(plan, n)
     start = _TAIL + 10
     here = np.ones((n, start), dtype=np.bool_)
@@ -219,7 +221,7 @@ def _context_of(panel: Any, names: Sequence[str], rng: np.random.Generator) -> F
 def _set_live(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
     """Measure the public live driver on a whole named set."""
     name, names = _chosen()
-    rng = np.random.default_rng([request.seed, 92])
+    rng = generator(request.seed, "bench features", 92)
     steps = 10 * request.repetitions
     panel = random_panel(rng, request.instruments, 20 + steps)
     context = _context_of(panel, names, rng)
@@ -237,7 +239,7 @@ def _age(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
     """Measure one bar of 64 instruments after 1,000 and after 100,000 bars."""
     plan, positions = plan_of(_hundred()), field_positions(_FIELDS)
     memory = fresh_memory(plan, 64)
-    rng = np.random.default_rng([request.seed, 93])
+    rng = generator(request.seed, "bench features", 93)
 
     def feed(times: int) -> None:
         values = random_bars(rng, 64, times)
@@ -262,7 +264,7 @@ def _frames(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
     name, names = _chosen()
     taken = []
     for repetition in range(request.repetitions + 1):
-        rng = np.random.default_rng([request.seed, 94, repetition])
+        rng = generator(request.seed, "bench features", 94, repetition)
         panels = [random_panel(rng, 50, 300) for _ in range(6)]
         contexts = [_context_of(panel, names, rng) for panel in panels]
 
