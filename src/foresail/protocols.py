@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 from foresail.core.arrays import FloatArray, IntArray
-from foresail.core.ids import InstrumentId
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
 from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.effects import ReplaceSend
+from foresail.domain.events import VenueReport
 from foresail.domain.forecast import Forecast
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.panel import Panel
@@ -24,6 +26,7 @@ from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 
 __all__ = [
     "Allocator",
+    "EntryWriter",
     "ExplainingForecaster",
     "Forecaster",
     "MarketStore",
@@ -33,6 +36,7 @@ __all__ = [
     "RiskView",
     "Strategy",
     "StrategySpec",
+    "VenueLink",
 ]
 
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
@@ -195,4 +199,46 @@ class RiskRule(Protocol):
 
     def review(self, order: Order, view: RiskView) -> Ruling:
         """Return what this rule allows."""
+        ...
+
+
+class EntryWriter(Protocol):
+    """Where the core writes what happened: a journal in memory, or the one on disk."""
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence number that the next entry must carry."""
+        ...
+
+    def append(self, entry: Any) -> None:
+        """Add an entry of the journal (``ledger.entries``)."""
+        ...
+
+
+class VenueLink(Protocol):
+    """One venue as the shell sees it. No call says what became of an order; ``take_reports`` does, maybe never."""
+
+    @property
+    def name(self) -> str:
+        """Name of the venue and environment."""
+        ...
+
+    def send(self, order: Order) -> None:
+        """Send an order under its own id; sending an id twice never makes two orders."""
+        ...
+
+    def cancel(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Ask for an order to be taken back."""
+        ...
+
+    def replace(self, change: ReplaceSend) -> None:
+        """Ask for an order to be changed."""
+        ...
+
+    def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Ask what the venue knows of an order."""
+        ...
+
+    def take_reports(self) -> Sequence[VenueReport]:
+        """Return and forget what the venue has told since the last call, in its order."""
         ...

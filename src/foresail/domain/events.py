@@ -6,9 +6,11 @@ Order: (available_at, rank, source, instrument, sequence). Decisions happen on T
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from decimal import Decimal
+from enum import IntEnum, StrEnum
 
 from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.orders import Fill
 
 __all__ = [
     "BarsClosed",
@@ -21,6 +23,8 @@ __all__ = [
     "OrderEvent",
     "Rank",
     "Timer",
+    "VenueOutcome",
+    "VenueReport",
     "event_key",
 ]
 
@@ -95,6 +99,43 @@ class OrderEvent(Event):
     outcome: str = ""
     quantity_lots: int = 0
     price_ticks: int = 0
+
+
+class VenueOutcome(StrEnum):
+    """What a venue can tell about an order."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FILLED = "filled"  # a part or all of it: ``fill`` says how much
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    CANCEL_REJECTED = "cancel_rejected"
+    REPLACED = "replaced"
+    BUSTED = "busted"  # ``execution`` was taken back
+    CORRECTED = "corrected"  # ``execution`` is replaced by ``fill``
+    ABSENT = "absent"  # proof that the venue never had it
+    NO_ANSWER = "no_answer"  # the link cannot say what happened: never a rejection
+
+
+@dataclass(frozen=True, slots=True)
+class VenueReport(Event):
+    """A venue's word on one order, as money: what a core turns into entries of the journal.
+
+    Attributes
+    ----------
+    left : units unfilled where an order ended, total units where it was replaced
+    execution : of a bust or correction, the execution that it is about
+    """
+
+    order_id: OrderId = OrderId("")
+    outcome: VenueOutcome = VenueOutcome.NO_ANSWER
+    fill: Fill | None = None
+    left: Decimal = Decimal(0)
+    limit_price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    venue_order: str = ""
+    execution: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
