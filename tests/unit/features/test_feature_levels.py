@@ -119,6 +119,8 @@ def test_engulfing_equals_talib():
         ((10.0, 10.2, 8.0, 10.1), 1.0),  # long lower shadow
         ((10.0, 12.0, 9.9, 9.9), -1.0),  # long upper shadow
         ((10.0, 10.1, 8.9, 9.1), 0.0),  # a body
+        ((10.0, 11.1, 8.0, 11.0), 1.0),  # two bodies exactly
+        ((10.0, 11.1, 8.1, 11.0), 0.0),  # a little less
         ((10.0, 11.0, 9.0, 10.0), 0.0),  # shadows of equal length
     ],
 )
