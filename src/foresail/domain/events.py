@@ -28,6 +28,8 @@ __all__ = [
     "event_key",
 ]
 
+_NO_ORDER = OrderId("")
+
 
 class Rank(IntEnum):
     """Place of an event among those of one instant."""
@@ -127,7 +129,7 @@ class VenueReport(Event):
     execution : of a bust or correction, the execution that it is about
     """
 
-    order_id: OrderId = OrderId("")
+    order_id: OrderId = _NO_ORDER
     outcome: VenueOutcome = VenueOutcome.NO_ANSWER
     fill: Fill | None = None
     left: Decimal = Decimal(0)
