@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from random import Random
 
 from foresail.core.errors import IntegrityError
+from foresail.core.seeds import generator
 
 __all__ = ["PessimisticDisk", "PowerCutError"]
 
@@ -38,7 +38,7 @@ class PessimisticDisk:
     def __init__(
         self, seed: int = 0, *, syncs: bool = True, crash_at: int = 0, fail_at: int = 0, error: int = errno.EIO
     ) -> None:
-        self._random = Random(seed)  # noqa: S311 a simulation
+        self._random = generator(seed, "disk")
         self._syncs = syncs
         self._crash_at, self._fail_at, self._error = crash_at, fail_at, error
         self._durable: dict[str, bytes] = {}
@@ -49,7 +49,7 @@ class PessimisticDisk:
 
     def image(self) -> PessimisticDisk:
         """Return the disk as a restart after loss of power finds it."""
-        found = PessimisticDisk(self._random.randrange(1 << 30), syncs=self._syncs)
+        found = PessimisticDisk(int(self._random.integers(1 << 30)), syncs=self._syncs)
         for name in sorted(set(self._durable) | set(self._now)):
             content = self._after_crash(name)
             if content is not None:
@@ -120,7 +120,7 @@ class PessimisticDisk:
         self._now[name] = self._durable[name] = bytes(content)
 
     def _write_part(self, name: str, before: bytes, content: bytes) -> None:
-        self._now[name] = before + content[: self._random.randrange(len(content) + 1)]
+        self._now[name] = before + content[: int(self._random.integers(len(content) + 1))]
 
     def _step(self, call: str, half: Callable[[], None] | None = None) -> None:
         """Count an operation; fail or lose power in it where that was asked for."""
@@ -148,7 +148,7 @@ class PessimisticDisk:
         if durable is not None and not now.startswith(durable):
             return now if self._random.random() < _KEPT else durable
         rest = bytearray(now[len(safe) :])
-        rest = rest[: self._random.randrange(len(rest) + 1)] if rest else rest
+        rest = rest[: int(self._random.integers(len(rest) + 1))] if rest else rest
         for start in range(0, len(rest), _SECTOR):
             if self._random.random() >= _KEPT:
                 stop = min(start + _SECTOR, len(rest))

@@ -55,6 +55,10 @@ def ack(k):
     return OrderAccepted(k, k, ID, "v1")
 
 
+def ask_cancel(k):
+    return CancelIntended(k, k, ID)
+
+
 def filled(quantity, execution):
     return lambda k: FillBooked(k, k, fill(quantity, execution))
 
@@ -72,7 +76,7 @@ def test_fills_and_acknowledgement_in_any_order_end_filled(events):
     assert book.reserved(A) == Reserved()
 
 
-@pytest.mark.parametrize("events", list(permutations([ack, filled(4, "x"), cancel(6), lambda k: CancelIntended(k, k, ID)])))
+@pytest.mark.parametrize("events", list(permutations([ack, filled(4, "x"), cancel(6), ask_cancel])))
 def test_a_cancel_that_races_a_fill_ends_cancelled_with_the_fill(events):
     book = told(*events)
     state = book.get(ID)

@@ -80,7 +80,7 @@ def level(n: Any) -> bool:
     apart = first ^ first
     for lane in range(LANES):
         apart |= n[lane] ^ first
-    return apart == 0
+    return bool(apart == 0)
 
 
 @step
