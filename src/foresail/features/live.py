@@ -41,6 +41,7 @@ class LiveDriver:
     names : features or a set; unlike ``compute``, none are left out by looking at data
     context : sector codes and reference names; its series are not used
     fields : the columns of every update, by default those of a panel that the store reads
+    threads : share the work of a bar; values do not depend on it
     """
 
     def __init__(
@@ -49,12 +50,15 @@ class LiveDriver:
         names: Sequence[str] | str | None,
         context: FeatureContext,
         fields: Sequence[str] = BAR_FIELDS,
+        *,
+        threads: int = 1,
     ) -> None:
         specs = expand(names)
         self.names = tuple(spec.name for spec in specs)
         self.instruments = tuple(instruments)
         self._plan = make_plan([spec.expression for spec in specs])
         self._context = context
+        self._threads = threads
         self._positions = field_positions(tuple(fields))
         self._width = len(fields)
         self._memory = fresh_memory(self._plan, len(self.instruments))
@@ -87,7 +91,8 @@ class LiveDriver:
             calendar=np.asarray(context_row.calendar, dtype=np.float64).reshape(-1, 1),
             given=np.asarray(context_row.given, dtype=np.float64).reshape(n, 1, len(self._context.given_names)),
         )
-        out = run(self._plan, (self._positions, values, here), context, memory=self._memory)
+        bars = (self._positions, values, here)
+        out = run(self._plan, bars, context, memory=self._memory, threads=self._threads)
         return np.ascontiguousarray(out[:, 0, : self._plan.wanted])
 
     def replay(self, arrays: Mapping[str, np.ndarray], panel: Panel, context: FeatureContext) -> FloatArray:
@@ -121,7 +126,7 @@ class LiveDriver:
         values = np.ascontiguousarray(panel.values, dtype=np.float64)
         present = np.ascontiguousarray(panel.present, dtype=np.bool_)
         bars = (self._positions, values, present)
-        out = run(self._plan, bars, context.complete(panel, needed), memory=self._memory)
+        out = run(self._plan, bars, context.complete(panel, needed), memory=self._memory, threads=self._threads)
         return np.ascontiguousarray(out[:, :, : self._plan.wanted])
 
     def enlist(self, instruments: Sequence[InstrumentId], context: FeatureContext) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -53,6 +54,16 @@ class LaneMemory:
             np.zeros((blocks, program.clocks, LANES), dtype=np.int64),
             np.zeros((blocks, program.states, LANES)),
             np.zeros((blocks, program.rings, LANES)),
+        )
+
+    def of_blocks(self, first: int, last: int) -> LaneMemory:
+        """Return the memory of some blocks, not copied."""
+        return LaneMemory(
+            self.work[first:last],
+            self.fresh[first:last],
+            self.count[first:last],
+            self.state[first:last],
+            self.ring[first:last],
         )
 
 
@@ -119,29 +130,47 @@ def run(
     _fill_series(plan, context, series, memory)
     for number, stage in enumerate(plan.stages):
         kept = None if memory is None else memory.stages[number]
-        _perform(_lane_jobs(stage.lanes, arrays, kept), threads)
+        _perform(_lane_jobs(stage.lanes, arrays, kept, threads), threads)
         _perform(_row_jobs(stage.rows, arrays, context.sector_codes, threads), threads)
     return out
 
 
+@cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Return the threads beside the caller's; they stay, since starting one costs as much as a live bar."""
+    return ThreadPoolExecutor(max_workers=count, thread_name_prefix="foresail-features")
+
+
 def _perform(jobs: list[Callable[[], None]], threads: int) -> None:
     """Run independent jobs; the compiled loops hold no interpreter lock, so threads run side by side."""
-    if threads <= 1 or len(jobs) <= 1:
-        for job in jobs:
+    waiting = iter(jobs)
+
+    def work() -> None:
+        for job in waiting:  # one list iterator, shared: each job is taken once
             job()
-        return
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        for done in [pool.submit(job) for job in jobs]:
-            done.result()
+
+    helpers = min(threads, len(jobs)) - 1
+    running = [_helpers(threads - 1).submit(work) for _ in range(helpers)]
+    work()
+    for one in running:
+        one.result()
 
 
-def _lane_jobs(program: LaneProgram, arrays: _Arrays, kept: LaneMemory | None) -> list[Callable[[], None]]:
-    """Return one job a block where memory is fresh, one for all blocks where it is kept."""
+def _lane_jobs(
+    program: LaneProgram, arrays: _Arrays, kept: LaneMemory | None, threads: int
+) -> list[Callable[[], None]]:
+    """Return one job a block where memory is fresh, one a thread where it is kept."""
     if program.outputs.shape[0] == 0:
         return []
     blocks = blocks_of(arrays.present.shape[0])
     if kept is not None:
-        return [lambda: _run_lanes(program, arrays, (0, blocks), kept)]
+        share = -(-blocks // max(threads, 1))
+
+        def part(first: int) -> Callable[[], None]:
+            last = min(first + share, blocks)
+            return lambda: _run_lanes(program, arrays, (first, last), kept.of_blocks(first, last))
+
+        return [part(first) for first in range(0, blocks, share)]
 
     def job(block: int) -> Callable[[], None]:
         return lambda: _run_lanes(program, arrays, (block, block + 1), LaneMemory.empty(program, 1))

@@ -48,7 +48,7 @@ class BenchFeaturesRequest:
     ----------
     instruments, bars : size of the panel
     repetitions : of the batch pair; live pairs take ten times as many bars
-    threads : of our side in batch; TA-Lib's wrapper runs on one
+    threads : of our side; TA-Lib's wrapper runs on one
     """
 
     instruments: int = 1453
@@ -178,7 +178,7 @@ def _live(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
     theirs: list[float] = []
     for i in range(start, start + steps):
         bar = np.ascontiguousarray(values[:, i : i + 1])
-        ours.append(_timed(run, plan, (positions, bar, one), context, memory=memory))
+        ours.append(_timed(run, plan, (positions, bar, one), context, memory=memory, threads=request.threads))
         if talib is not None and i % 5 == 0:
             tail = np.ascontiguousarray(values[:, i - _TAIL + 1 : i + 1])
             theirs.append(_timed(talib_matrix, talib, tail))
@@ -225,7 +225,7 @@ def _set_live(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]
     steps = 10 * request.repetitions
     panel = random_panel(rng, request.instruments, 20 + steps)
     context = _context_of(panel, names, rng)
-    driver = LiveDriver(panel.instruments, names, context, panel.fields)
+    driver = LiveDriver(panel.instruments, names, context, panel.fields, threads=request.threads)
     here = np.ones(request.instruments, dtype=np.bool_)
     taken = []
     for i in range(20 + steps):
