@@ -139,7 +139,7 @@ def test_live_refuses_a_snapshot_of_another_set_and_wrong_shapes():
     context = FeatureContext.of(panel)
     driver = LiveDriver(panel.instruments, ["rsi_14"], context, panel.fields)
     other = LiveDriver(panel.instruments, ["log_return_60"], context, panel.fields)
-    with pytest.raises(IntegrityError, match="does not fit"):
+    with pytest.raises(IntegrityError, match="for other features"):
         driver.restore(other.snapshot())
     with pytest.raises(IntegrityError, match="other kernels"):
         driver.restore({**driver.snapshot(), "identity": np.zeros(36, np.uint8)})
