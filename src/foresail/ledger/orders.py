@@ -90,6 +90,7 @@ class OrderState:
     largest : largest quantity that a replace on its way may give it
     told_left : units that the venue said were left when the order ended; None while it has not said
     at : instant of the newest entry about it, ns UTC
+    retired : ids of executions that were taken back or corrected; told again they are not booked again
     """
 
     order: Order
@@ -102,6 +103,7 @@ class OrderState:
     is_cancelling: bool = False
     replacing: ReplaceIntended | None = None
     executions: list[Execution] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
     text: str = ""
 
     @property
@@ -157,9 +159,16 @@ class OrderBook:
         return Reserved(buy, sell)
 
     def has_execution(self, order_id: OrderId, execution: str) -> bool:
-        """Return whether a fill was booked already; a repeated one is never booked again."""
+        """Return whether a fill was booked already, if only to be taken back; a repeated one is never booked again."""
         state = self._orders.get(order_id)
-        return state is not None and any(one.id == execution for one in state.executions)
+        if state is None:
+            return False
+        return execution in state.retired or any(one.id == execution for one in state.executions)
+
+    def differing(self) -> Iterator[OrderState]:
+        """Yield orders that ended with other fills than the venue says: ask for them, the rest may be on its way."""
+        for name in self._differing:
+            yield self._orders[name]
 
     def blocked(self) -> Mapping[InstrumentId, str]:
         """Return why instruments may not be traded: an unknown order, or something that cannot have happened."""
@@ -308,6 +317,7 @@ class OrderBook:
         if not any(one.id == entry.execution for one in state.executions):
             self._fault(state, f"lost execution {entry.execution}, which was never booked")
         state.executions = [one for one in state.executions if one.id != entry.execution]
+        state.retired.append(entry.execution)
         self._count(state)
 
     @_apply.register
@@ -317,6 +327,7 @@ class OrderBook:
         if len(kept) == len(state.executions):
             self._fault(state, f"has a correction of execution {entry.execution}, which was never booked")
         state.executions = [*kept, Execution(entry.fill.execution, entry.fill.quantity, entry.fill.price)]
+        state.retired.append(entry.execution)
         self._count(state)
 
     @_apply.register
