@@ -113,6 +113,15 @@ class PessimisticDisk:
         """Give up ownership."""
         self._locked = False
 
+    def arm(self, *, crash_in: int = 0, fail_in: int = 0, error: int = errno.EIO) -> None:
+        """Lose power in, or fail, the operation that is so many away from now; 0 = do not."""
+        self._crash_at = self.operations + crash_in if crash_in else 0
+        self._fail_at, self._error = (self.operations + fail_in if fail_in else 0), error
+
+    def is_durable(self, text: bytes) -> bool:
+        """Return whether a text would be found after any crash, newest file first."""
+        return any(text in self._durable[name] for name in sorted(self._durable, reverse=True))
+
     def flip(self, name: str, place: int) -> None:
         """Damage one bit of a file, as a bad sector would."""
         content = bytearray(self._now[name])

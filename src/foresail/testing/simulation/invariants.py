@@ -1,0 +1,127 @@
+"""What must hold after every step of a run, whatever went wrong (each function names the rule it stands for)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from foresail.core.ids import OrderId
+from foresail.domain.orders import Order
+from foresail.ledger.entries import Decided, Entry, OrderIntended
+from foresail.testing.disk import PessimisticDisk
+from foresail.testing.simulation.oracle import naive_ledger
+from foresail.testing.simulation.process import Core
+from foresail.testing.simulation.trace import ViolationError
+from foresail.testing.simulation.venue import FakeVenue
+
+__all__ = [
+    "check_decisions",
+    "check_intents",
+    "check_limit",
+    "check_money",
+    "check_order",
+    "check_replay",
+    "check_send",
+    "differences",
+]
+
+
+def check_send(order: Order, core: Core, disk: PessimisticDisk, sent: dict[OrderId, Order]) -> None:
+    """Check what leaves: its intent is durable, its id means one order only, and its instrument is not blocked."""
+    if not disk.is_durable(order.id.encode()):
+        raise ViolationError(f"1: order {order.id} left before its intent was durable")
+    before = sent.get(order.id)
+    if before is not None and before != order:
+        raise ViolationError(f"1: id {order.id} was sent as {before} and as {order}")
+    state = core.orders.get(order.id)
+    if state is None or not state.is_open:
+        raise ViolationError(f"1: order {order.id} left, but is not open in the order book")
+    if state.order != order:
+        raise ViolationError(f"1: order {order.id} left as {order}, its intent is {state.order}")
+    if before is None and not order.reduce_only and order.instrument in core.orders.blocked():
+        raise ViolationError(f"3: {order.instrument} is blocked ({core.orders.blocked()[order.instrument]}), yet sent")
+
+
+def check_order(order_id: OrderId, core: Core, venue: FakeVenue) -> None:
+    """Check that what the venue may still do is reserved, or that the instrument is blocked."""
+    there, here = venue.orders[order_id], core.orders.get(order_id)
+    if here is None:
+        raise ViolationError(f"1: the venue has order {order_id}, which was never intended")
+    if there.is_odd:
+        return  # the venue broke its word: nobody can have reserved for that
+    most = here.filled + here.reserved
+    if most < there.live + there.left and here.order.instrument not in core.orders.blocked():
+        raise ViolationError(
+            f"3: order {order_id} ({here.status}) counts {here.filled} filled and {here.reserved} reserved, the venue "
+            f"has {there.live} filled and {there.left} left"
+        )
+
+
+def check_limit(venue: FakeVenue, most: int) -> None:
+    """Check that position and open orders at the venue stay within the limit in the worst case."""
+    if any(one.is_odd or any(not x.is_live for x in one.executions) for one in venue.orders.values()):
+        return
+    for sign in (1, -1):
+        reach: dict[str, int] = {name: sign * units for name, units in venue.positions.items()}
+        for one in venue.working.values():
+            if one.sign == sign:
+                reach[one.instrument] = reach.get(one.instrument, 0) + one.left
+        for name, units in reach.items():
+            if units > most:
+                raise ViolationError(f"3: {name} may reach {sign * units} units, the limit is {most}")
+
+
+def check_intents(entries: tuple[Entry, ...], venue: FakeVenue) -> None:
+    """Check that every order at the venue has exactly one intent, and that it says the same."""
+    intents: dict[OrderId, Order] = {}
+    for entry in entries:
+        if isinstance(entry, OrderIntended):
+            if entry.order.id in intents:
+                raise ViolationError(f"1: order {entry.order.id} was intended twice")
+            intents[entry.order.id] = entry.order
+    for name, one in venue.orders.items():
+        intent = intents.get(name)
+        if intent is None:
+            raise ViolationError(f"1: the venue has order {name} without a durable intent")
+        if (intent.instrument, int(intent.quantity)) != (one.instrument, one.quantity) and not one.is_replaced:
+            raise ViolationError(f"1: order {name} was intended as {intent}, the venue has {one}")
+
+
+def check_decisions(entries: tuple[Entry, ...]) -> None:
+    """Check that no strategy decided twice for one instant."""
+    seen = [(one.strategy, one.decided_at) for one in entries if isinstance(one, Decided)]
+    if len(seen) != len(set(seen)):
+        raise ViolationError("1: a decision was taken twice")
+
+
+def check_money(entries: tuple[Entry, ...], core: Core) -> None:
+    """Check cash and positions against the ledger that adds everything up from scratch."""
+    cash, held = naive_ledger(entries)
+    if Fraction(core.books.cash) != cash:
+        raise ViolationError(f"2: the books say {core.books.cash} cash, the executions add up to {float(cash)}")
+    booked = {one.instrument: Fraction(one.quantity) for one in core.books.positions() if one.quantity}
+    if booked != held:
+        raise ViolationError(f"2: the books hold {booked}, the executions add up to {held}")
+
+
+def check_replay(entries: tuple[Entry, ...], core: Core, replayed: Core) -> None:
+    """Check that all entries from the first lead to the state at hand, snapshots or not."""
+    replayed.recover(None, entries)
+    if replayed.to_plain() != core.to_plain():
+        raise ViolationError("4: the state that the whole journal leads to is not the state at hand")
+
+
+def differences(core: Core, venue: FakeVenue, deposit: Decimal) -> str:
+    """Return what is not settled between the books and the venue's own, empty where they agree to the cent."""
+    open_ones = [f"order {one.order.id} is {one.status}, {one.left} left ({one.text})" for one in core.orders.open()]
+    there, cash = venue.statement(), core.books.cash - deposit
+    held = {one.instrument: one.quantity for one in core.books.positions() if one.quantity}
+    found = {
+        "open": open_ones,
+        "working at the venue": [name for name, one in venue.working.items() if one.left],
+        "unknown here": [name for name in venue.orders if core.orders.get(name) is None],
+        "positions": [] if held == dict(there.positions) else [held, dict(there.positions)],
+        "cash flow": [] if cash * 100 == there.cash else [cash, there.cash],
+        "blocked": dict(core.orders.blocked()),
+    }
+    return "; ".join(f"{name}: {what}" for name, what in found.items() if what)

@@ -1,0 +1,200 @@
+"""One life of the application inside a run: it recovers, steps, commits, and only then lets anything out.
+
+The link is the application's side of the wire. It says "no answer" after a while, and it takes "absent" for a proof
+only where no earlier request of ours can still arrive: requests carry their validity, and the venue honours it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.effects import Ask, CancelSend, Effect, ReplaceSend, Send
+from foresail.domain.events import Event, Rank, VenueOutcome, VenueReport
+from foresail.domain.orders import Order
+from foresail.ledger.books import Books
+from foresail.ledger.entries import Entry, SessionStarted
+from foresail.ledger.log import EntryLog
+from foresail.ledger.orders import OrderBook
+from foresail.ledger.recovery import Session
+from foresail.protocols import EntryWriter
+from foresail.testing.disk import PessimisticDisk
+from foresail.testing.simulation.loop import SECOND, VirtualLoop
+from foresail.testing.simulation.script import ACCOUNT, ENVIRONMENT
+
+__all__ = ["SESSION", "Core", "CoreFactory", "Link", "Process", "Wire"]
+
+SESSION = Session(ENVIRONMENT, ACCOUNT, "build", "settings")
+_PATIENCE = 2 * SECOND  # without a word for so long, nobody knows
+_VALIDITY = 5 * SECOND  # of a request at the venue
+
+
+class Core(Protocol):
+    """What is under test."""
+
+    @property
+    def books(self) -> Books:
+        """Money and positions."""
+        ...
+
+    @property
+    def orders(self) -> OrderBook:
+        """Orders and what became of them."""
+        ...
+
+    def recover(self, state: Mapping[str, Any] | None, entries: Iterable[Entry]) -> tuple[Effect, ...]:
+        """Fold a snapshot and the tail."""
+        ...
+
+    def step(self, event: Event) -> tuple[Effect, ...]:
+        """Take in an event."""
+        ...
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the state."""
+        ...
+
+
+CoreFactory = Callable[[EntryWriter], Core]
+
+
+class Wire(Protocol):
+    """What carries requests to the venue, or loses them."""
+
+    def send(self, order: Order, valid_until: int) -> None:
+        """Carry an order."""
+        ...
+
+    def cancel(self, order_id: OrderId) -> None:
+        """Carry a cancel."""
+        ...
+
+    def replace(self, change: ReplaceSend) -> None:
+        """Carry a change."""
+        ...
+
+    def ask(self, order_id: OrderId, answer: Callable[[], None]) -> None:
+        """Carry a question; ``answer`` is called when word arrives that the venue has no such order."""
+        ...
+
+
+class Link:
+    """A ``VenueLink`` on a wire of the simulation."""
+
+    def __init__(self, loop: VirtualLoop, wire: Wire, wake: Callable[[], None]) -> None:
+        self._loop, self._wire, self._wake = loop, wire, wake
+        self._inbox: list[VenueReport] = []
+        self._waiting: dict[OrderId, int] = {}
+        self._fences: dict[OrderId, int] = {}
+        self._first_fence = loop.now + _VALIDITY  # an earlier process may have sent just before it died
+        self._requests = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the venue and environment."""
+        return "fake/simulation"
+
+    def send(self, order: Order) -> None:
+        """Send an order under its own id."""
+        self._fences[order.id] = self._loop.now + _VALIDITY
+        self._await(order.id, order.instrument)
+        self._wire.send(order, self._loop.now + _VALIDITY)
+
+    def cancel(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Ask for an order to be taken back."""
+        self._await(order_id, instrument)
+        self._wire.cancel(order_id)
+
+    def replace(self, change: ReplaceSend) -> None:
+        """Ask for an order to be changed."""
+        self._await(change.order_id, change.instrument)
+        self._wire.replace(change)
+
+    def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Ask what the venue knows of an order."""
+        self._await(order_id, instrument)
+        is_proof = self._is_proof(order_id)
+        self._wire.ask(order_id, lambda: self._absent(order_id, instrument, is_proof=is_proof))
+
+    def take_reports(self) -> Sequence[VenueReport]:
+        """Return and forget what came in."""
+        found, self._inbox = self._inbox, []
+        return found
+
+    def receive(self, report: VenueReport) -> None:
+        """Take a report off the wire."""
+        self._waiting.pop(report.order_id, None)
+        self._inbox.append(report)
+        self._wake()
+
+    def _is_proof(self, order_id: OrderId) -> bool:
+        """Return whether nothing that we sent under an id can still arrive at the venue."""
+        return self._loop.now > self._fences.get(order_id, self._first_fence)
+
+    def _absent(self, order_id: OrderId, instrument: InstrumentId, *, is_proof: bool) -> None:
+        outcome = VenueOutcome.ABSENT if is_proof else VenueOutcome.NO_ANSWER
+        self.receive(self._report(order_id, instrument, outcome, "the venue has no such order"))
+
+    def _await(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        self._requests += 1
+        if order_id not in self._waiting:
+            self._waiting[order_id] = self._requests
+            self._loop.plan(_PATIENCE, self._give_up, order_id, instrument, self._requests)
+
+    def _give_up(self, order_id: OrderId, instrument: InstrumentId, request: int) -> None:
+        if self._waiting.get(order_id) == request:
+            self.receive(self._report(order_id, instrument, VenueOutcome.NO_ANSWER, "no answer"))
+
+    def _report(self, order_id: OrderId, instrument: InstrumentId, outcome: VenueOutcome, text: str) -> VenueReport:
+        now = self._loop.now
+        return VenueReport(
+            now, now, Rank.VENUE_FILL, "link", instrument, self._requests, order_id, outcome, text=text
+        )  # fmt: skip
+
+
+class Process:
+    """A running application: journal, core and link.
+
+    Parameters
+    ----------
+    at : what its clock says, ns UTC
+    """
+
+    def __init__(self, disk: PessimisticDisk, make_core: CoreFactory, link: Link, at: int) -> None:
+        self.link = link
+        self.log = EntryLog.open(disk, SESSION, at=at)
+        self.core = make_core(self.log)
+        found = self.log.recovery
+        begun = SessionStarted(
+            self.log.last_at, self.log.next_sequence - 1, found.epoch, ENVIRONMENT, ACCOUNT, SESSION.build,
+            SESSION.settings,
+        )  # fmt: skip
+        self._first = self.core.recover(found.state, (*found.entries, begun))
+
+    def begin(self) -> None:
+        """Perform what recovery asks for."""
+        self._finish(self._first)
+
+    def handle(self, event: Event) -> None:
+        """Take in an event; everything that it leads to is durable before anything leaves."""
+        self._finish(self.core.step(event))
+
+    def snapshot(self) -> None:
+        """Store the state, so that the next start reads less."""
+        self.log.snapshot(self.core.to_plain())
+
+    def _finish(self, effects: tuple[Effect, ...]) -> None:
+        self.log.commit()
+        for effect in effects:
+            self._perform(effect)
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self.link.send(effect.order)
+        elif isinstance(effect, CancelSend):
+            self.link.cancel(effect.order_id, effect.instrument)
+        elif isinstance(effect, ReplaceSend):
+            self.link.replace(effect)
+        elif isinstance(effect, Ask):
+            self.link.ask(effect.order_id, effect.instrument)
