@@ -271,6 +271,7 @@ class OrderBook:
     def _cancel_rejected(self, entry: CancelRejected) -> None:
         state = self._known(entry.order_id, entry.at)
         state.is_cancelling, state.replacing, state.largest = False, None, _ZERO
+        self._count(state)
 
     @_apply.register
     def _replace_intended(self, entry: ReplaceIntended) -> None:
@@ -352,9 +353,10 @@ class OrderBook:
     def _count(self, state: OrderState) -> None:
         """Bring filled units and status in line with the executions that count."""
         state.filled = sum((one.quantity for one in state.executions), _ZERO)
-        if state.filled > max(state.order.quantity, state.largest):
-            self._fault(state, f"was filled for {state.filled} of {state.order.quantity}")
-        if state.filled >= state.order.quantity and state.status is not OrderStatus.REJECTED:
+        wanted = max(state.order.quantity, state.largest)  # a replace on its way may have been there before this fill
+        if state.filled > wanted:
+            self._fault(state, f"was filled for {state.filled} of {wanted}")
+        if state.filled >= wanted and state.status is not OrderStatus.REJECTED:
             self._end(state, OrderStatus.FILLED, "")
         elif state.status is OrderStatus.FILLED:
             state.status, state.text = OrderStatus.CANCELLED, "an execution was taken back"

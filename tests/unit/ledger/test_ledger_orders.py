@@ -193,3 +193,11 @@ def test_an_order_that_ended_with_other_fills_than_told_is_listed():
     book = told(ack, lambda k: OrderCancelled(k, k, ID, D(1)))
     assert [one.order.id for one in book.differing()] == [ID]
     assert not list(told(ack, lambda k: OrderCancelled(k, k, ID, D(10))).differing())
+
+
+def test_a_fill_of_the_old_quantity_does_not_end_an_order_whose_change_may_have_been_there_before():
+    change = lambda k: ReplaceIntended(k, k, ID, D(20))  # noqa: E731
+    book = told(ack, change, filled(10, "x"))
+    assert (book.get(ID).is_open, book.reserved(A)) == (True, Reserved(D(10)))
+    book.apply(CancelRejected(9, 9, ID, "it was filled"))
+    assert (book.get(ID).status, book.reserved(A)) == (OrderStatus.FILLED, Reserved())
