@@ -186,7 +186,8 @@ def test_prices_times_a_constant_change_only_float_noise(constant):
     context = context_of(panel)
     scaled = panel.values.copy()
     scaled[3, :, :4] *= constant
-    names = [name for name in FREE if not name.startswith("rank_")]
+    # rsi_divergence asks whether two computed indices are equal, so a unit in the last place decides it.
+    names = [name for name in FREE if not name.startswith("rank_") and name != "rsi_divergence"]
     before = compute(panel, names, context).values
     after = compute(replace(panel, values=scaled), names, context).values
     assert np.array_equal(np.isnan(before), np.isnan(after))

@@ -116,6 +116,9 @@ BAR = Node("adjust", outputs=5, states=2, memory="recursive")
 OPEN, HIGH, LOW, CLOSE, VOLUME = (Ref(BAR, i) for i in range(5))
 
 
+_MEMORY = {"ema": "recursive", "wilder": "recursive", "wilder_sum": "recursive", "running_sum": "cumulative"}
+
+
 def node(op: str, *inputs: Ref, clock: Clock = PRICE, **settings: float) -> Node:
     """Return a node whose delay and ``ready`` follow from its inputs.
 
@@ -129,7 +132,7 @@ def node(op: str, *inputs: Ref, clock: Clock = PRICE, **settings: float) -> Node
     start = max(latest, clock.ready) if isinstance(clock, Node) else latest
     integers = {k: int(v) for k, v in settings.items() if k != "real"}
     remembers = "history" in integers or integers.get("states", 0) > 0
-    memory = "recursive" if op in {"ema", "wilder"} else "finite" if remembers else "none"
+    memory = _MEMORY.get(op, "finite" if remembers else "none")
     return Node(
         op,
         inputs,

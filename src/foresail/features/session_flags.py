@@ -292,10 +292,11 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
         "weekend_window": _weekend_window,
         "regular_window": _regular_window,
         "forex_band_width": _band_width,
+        "root_days_per_year": lambda b: np.full(b.start.shape, 365.0 if b.calendar == ALWAYS_OPEN else 252.0) ** 0.5,
     }
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
-          "is_weekend", "weekend_window", "is_half_day"}  # fmt: skip
+          "is_weekend", "weekend_window", "is_half_day", "root_days_per_year"}  # fmt: skip
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foresail.features.declared.spec import FeatureSpec, declare
-from foresail.features.formulas.price import log_return, momentum
+from foresail.domain.instruments import AssetClass
+from foresail.features.declared.spec import NO_FOREX, FeatureSpec, declare
+from foresail.features.expressions import CLOSE, HIGH, LOW, OPEN, VOLUME
+from foresail.features.formulas.price import (
+    acceleration,
+    change,
+    gap_direction,
+    gap_share,
+    log_return,
+    momentum,
+    velocity,
+)
 
 __all__ = ["declared"]
 
@@ -33,3 +43,25 @@ def declared() -> Iterable[FeatureSpec]:
         type_="percentage",
         parameters=(252, 21),
     )
+    yield from _display()
+
+
+def _display() -> Iterable[FeatureSpec]:
+    """Return the bar itself and what the sources state in prices and percent."""
+    for name, value in (("open", OPEN), ("high", HIGH), ("low", LOW), ("close", CLOSE)):
+        yield declare(name, value, f"{name} of the bar, forward adjusted", "FEAT-101", group="price", type_="price",
+                       scale="price", critical=name == "close")  # fmt: skip
+    yield declare("volume", VOLUME, "units traded, in units of the first bar", "FEAT-102", group="volume",
+                   type_="volume", scale="volume", classes=NO_FOREX, critical=True)  # fmt: skip
+    for lag in (1, 5, 20, 60):
+        yield declare(f"return_{lag}", change(lag), f"simple return over {lag} bars", "FEAT-103", group="price",
+                       type_="percentage", parameters=(lag,), display_factor=100.0)  # fmt: skip
+    yield declare("price_velocity", velocity(5), "mean change of the close a bar, 5 bars", "FEAT-106", group="price",
+                   scale="price_change", parameters=(5,))  # fmt: skip
+    yield declare("price_acceleration", acceleration(5), "change of the velocity", "FEAT-107", group="price",
+                   scale="price_change", parameters=(5,))  # fmt: skip
+    classes = (AssetClass.STOCK, AssetClass.FOREX)
+    yield declare("gap_percent", gap_share(), "open over the close before, minus 1", "FEAT-109", group="price",
+                   type_="percentage", classes=classes, display_factor=100.0)  # fmt: skip
+    yield declare("gap_direction", gap_direction(), "1 for a gap up, -1 for a gap down, 0 for none", "FEAT-110",
+                   group="price", type_="flag", classes=classes)  # fmt: skip

@@ -86,6 +86,8 @@ def _inputs(expression: Expression) -> tuple[str, ...]:
     if isinstance(expression, Cross):
         source = expression.source
         found.update(_series_inputs(source) if isinstance(source, Series) else _inputs(source))
+    elif expression.node == BAR:
+        found.add(BAR_FIELDS[expression.index])
     for n in () if isinstance(expression, Cross) else nodes_of(expression):
         if n is not BAR and isinstance(n.clock, int) and n.op != "series":
             found.update(_CLOCK_FIELDS[n.clock])

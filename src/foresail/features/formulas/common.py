@@ -8,14 +8,18 @@ from foresail.features.expressions import CLOSE, HIGH, LOW, PRICE, RANGE, Clock,
 
 __all__ = [
     "average",
+    "before",
     "divide",
     "extreme",
+    "is_above",
     "mean",
     "mean_and_deviation",
     "minus_one",
     "range_place",
     "rolling_pair",
+    "scaled",
     "share_of_sum",
+    "sign",
     "subtract",
 ]
 
@@ -70,3 +74,23 @@ def range_place(window: int) -> Ref:
     """Place of the close between the lowest low and the highest high, 0 to 1."""
     low, high = extreme(LOW, window, -1.0, RANGE), extreme(HIGH, window, 1.0, RANGE)
     return node("place", CLOSE, low, high, clock=RANGE, real=0.5).out
+
+
+def before(value: Ref, lag: int, clock: Clock = PRICE) -> Ref:
+    """Return the value some bars of the clock ago."""
+    return node("lag", value, clock=clock, window=lag, needs=lag + 1, history=lag).out
+
+
+def scaled(value: Ref, factor: float) -> Ref:
+    """Factor * value."""
+    return node("scaled", value, real=factor).out
+
+
+def sign(value: Ref) -> Ref:
+    """1, 0 or -1."""
+    return node("sign_of", value).out
+
+
+def is_above(a: Ref, b: Ref) -> Ref:
+    """1 where a > b, else 0."""
+    return node("exceeds", a, b, real=1.0).out

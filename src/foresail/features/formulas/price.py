@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from foresail.features.expressions import CLOSE, FULL, HIGH, LOW, OPEN, RANGE, Ref, node
+from foresail.features.formulas.common import before, divide, minus_one, scaled, sign, subtract
 
-__all__ = ["close_place", "gap", "log_return", "momentum", "range_share"]
+__all__ = [
+    "acceleration",
+    "change",
+    "close_place",
+    "gap",
+    "gap_direction",
+    "gap_share",
+    "log_return",
+    "momentum",
+    "range_share",
+    "velocity",
+]
 
 
 def log_return(lag: int, skip: int = -1) -> Ref:
@@ -30,3 +42,29 @@ def range_share() -> Ref:
 def close_place() -> Ref:
     """(close - low) / (high - low), 0.5 where they meet (FEAT-39)."""
     return node("place", CLOSE, LOW, HIGH, clock=RANGE, real=0.5).out
+
+
+def change(lag: int) -> Ref:
+    """Close / close[lag] - 1."""
+    return minus_one(divide(CLOSE, before(CLOSE, lag)))
+
+
+def velocity(lag: int) -> Ref:
+    """(close - close[lag]) / lag, price units a bar."""
+    return scaled(subtract(CLOSE, before(CLOSE, lag)), 1.0 / lag)
+
+
+def acceleration(lag: int) -> Ref:
+    """Velocity less the velocity of the bar before."""
+    now = velocity(lag)
+    return subtract(now, before(now, 1))
+
+
+def gap_share() -> Ref:
+    """Open / close of the bar before - 1."""
+    return minus_one(node("divide", OPEN, before(CLOSE, 1), clock=FULL, real=float("nan")).out)
+
+
+def gap_direction() -> Ref:
+    """1 for a gap up, -1 for a gap down, 0 for none."""
+    return sign(gap_share())

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from foresail.features.expressions import CLOSE, HIGH, LOW, RANGE, Ref, node, rolling
-from foresail.features.formulas.common import average, divide, mean, mean_and_deviation
+import math
+
+from foresail.features.expressions import CLOSE, HIGH, LOW, RANGE, Ref, Series, node, rolling
+from foresail.features.formulas.common import average, divide, mean, mean_and_deviation, subtract
+from foresail.features.formulas.cross import series_row
 from foresail.features.formulas.price import log_return
 
-__all__ = ["atr_share", "bollinger_place", "downside_volatility", "max_drawdown", "volatility", "volatility_ratio"]
+__all__ = [
+    "annual_volatility",
+    "atr",
+    "atr_compression",
+    "atr_share",
+    "bollinger_band",
+    "bollinger_distance",
+    "bollinger_place",
+    "bollinger_width",
+    "deviation",
+    "downside_volatility",
+    "keltner",
+    "max_drawdown",
+    "volatility",
+    "volatility_ratio",
+]
 
 
 def bollinger_place(window: int, width: float) -> Ref:
@@ -17,10 +35,54 @@ def bollinger_place(window: int, width: float) -> Ref:
     return node("place", CLOSE, low, high, real=0.5).out
 
 
+def atr(window: int) -> Ref:
+    """Average true range (Wilder), price units."""
+    true_range = node("true_range", HIGH, LOW, CLOSE, clock=RANGE, needs=2, states=1).out
+    return average(true_range, window, "wilder", RANGE)
+
+
 def atr_share(window: int) -> Ref:
     """Average true range (Wilder) / close."""
-    true_range = node("true_range", HIGH, LOW, CLOSE, clock=RANGE, needs=2, states=1).out
-    return divide(average(true_range, window, "wilder", RANGE), CLOSE)
+    return divide(atr(window), CLOSE)
+
+
+def atr_compression(window: int, usual: int) -> Ref:
+    """Average true range over its own mean; below 0.7 is compression."""
+    value = atr(window)
+    return divide(value, mean(value, usual, RANGE), math.nan)
+
+
+def bollinger_band(window: int, width: float) -> Ref:
+    """Mean plus ``width`` population deviations, price units; a negative width is the lower band."""
+    middle, apart = mean_and_deviation(CLOSE, window, sample=False)
+    return node("combine", middle, apart, real=width).out
+
+
+def bollinger_width(window: int, width: float) -> Ref:
+    """(upper - lower) / middle."""
+    middle, apart = mean_and_deviation(CLOSE, window, sample=False)
+    return divide(node("scaled", apart, real=2.0 * width).out, middle)
+
+
+def bollinger_distance(window: int, width: float) -> Ref:
+    """(close - middle) / (upper - middle): 1 at the upper band; 0 where nothing moved."""
+    middle, apart = mean_and_deviation(CLOSE, window, sample=False)
+    return divide(subtract(CLOSE, middle), node("scaled", apart, real=width).out, 0.0)
+
+
+def deviation(window: int) -> Ref:
+    """Sample standard deviation of the close, price units."""
+    return mean_and_deviation(CLOSE, window, sample=True)[1]
+
+
+def keltner(window: int, reach: int, width: float) -> Ref:
+    """EMA of the close plus ``width`` average true ranges, price units."""
+    return node("combine", average(CLOSE, window, "ema"), atr(reach), clock=RANGE, real=width).out
+
+
+def annual_volatility(window: int) -> Ref:
+    """Volatility of daily bars times the root of the days in a year: 365 where trading never stops, else 252."""
+    return node("multiply", volatility(window), series_row(Series("calendar", None, "root_days_per_year"))).out
 
 
 def volatility(window: int) -> Ref:

@@ -5,10 +5,31 @@ from __future__ import annotations
 import math
 
 from foresail.features.expressions import CLOSE, FLOW, HIGH, LOW, TRADED, VOLUME, VOLUME_CLOCK, Ref, clock_where, node
-from foresail.features.formulas.common import divide, mean, mean_and_deviation, share_of_sum, subtract
+from foresail.features.formulas.common import (
+    before,
+    divide,
+    mean,
+    mean_and_deviation,
+    minus_one,
+    share_of_sum,
+    sign,
+    subtract,
+)
 from foresail.features.formulas.price import log_return
 
-__all__ = ["amihud_ratio", "log_volume_zscore", "money_flow", "obv_ratio", "volume_ratio"]
+__all__ = [
+    "amihud_ratio",
+    "chaikin_flow",
+    "log_volume_zscore",
+    "mean_volume",
+    "money_flow",
+    "obv",
+    "obv_ratio",
+    "volume_change",
+    "volume_divergence",
+    "volume_ratio",
+    "volume_spike",
+]
 
 
 def volume_ratio(window: int) -> Ref:
@@ -44,3 +65,42 @@ def amihud_ratio(window: int) -> Ref:
     value = node("multiply", CLOSE, VOLUME, clock=clock).out
     illiquidity = node("divide", node("magnitude", change, clock=clock).out, value, clock=clock, real=math.nan).out
     return divide(illiquidity, mean(illiquidity, window, clock))
+
+
+def obv() -> Ref:
+    """On-balance volume: volume of rising bars less that of falling ones, summed from the second bar on."""
+    signed = node("signed_volume", CLOSE, VOLUME, clock=VOLUME_CLOCK, needs=2, states=1).out
+    return node("running_sum", signed, clock=VOLUME_CLOCK, states=1).out
+
+
+def mean_volume(window: int) -> Ref:
+    """Mean volume."""
+    return mean(VOLUME, window, VOLUME_CLOCK)
+
+
+def volume_change(lag: int) -> Ref:
+    """Volume / volume[lag] - 1; absent where nothing was traded then."""
+    return minus_one(divide(VOLUME, before(VOLUME, lag, VOLUME_CLOCK), math.nan))
+
+
+def chaikin_flow(window: int) -> Ref:
+    """Chaikin money flow: volume weighted by the place of the close in the range (-1 to 1), over all volume."""
+    place = node("place", CLOSE, LOW, HIGH, clock=FLOW, real=0.5).out
+    weight = node("add", node("scaled", place, real=2.0).out, real=-1.0).out
+    flow = node("multiply", weight, VOLUME, clock=FLOW).out
+    return divide(mean(flow, window, FLOW), mean(VOLUME, window, FLOW), math.nan)
+
+
+def volume_spike(window: int, limit: float) -> Ref:
+    """1 where volume exceeds ``limit`` times its mean, else 0."""
+    return node("above", volume_ratio(window), real=limit).out
+
+
+def volume_divergence(window: int) -> Ref:
+    """-1 where the price rises on falling volume, 1 where it falls on falling volume, else 0 (slopes)."""
+    sides = [
+        sign(node("slope", value, clock=VOLUME_CLOCK, window=window, needs=window, history=window).out)
+        for value in (CLOSE, VOLUME)
+    ]
+    falling = node("at_least", node("scaled", sides[1], real=-1.0).out, real=0.0).out
+    return node("scaled", node("multiply", sides[0], falling).out, real=-1.0).out

@@ -47,6 +47,10 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("recursive", ("ema", "wilder")),
     (
+        "indicators",
+        ("directional_move", "mean_deviation", "running_sum", "sign_of", "slope", "wilder_sum"),
+    ),
+    (
         "sessions",
         ("hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"),
     ),
@@ -92,6 +96,7 @@ _SOURCES = (
     "rolling.py",
     "pairs.py",
     "recursive.py",
+    "indicators.py",
     "sessions.py",
     "moments.py",
     "statistics.py",
