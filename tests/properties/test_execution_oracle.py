@@ -39,6 +39,7 @@ class NaiveInstrument:
     def __init__(self, allow_short):
         self.allow_short = allow_short
         self.held = self.stop = self.target = 0
+        self.leaving = False
         self.tickets = []
         self.fills = []
         self.events = []
@@ -53,8 +54,11 @@ class NaiveInstrument:
         self.room = None if self.room is None else self.room - lots
         if self.held == 0 or ((before > 0) != (self.held > 0) and before != 0):
             self.stop = self.target = 0
+            self.leaving = False
 
     def take(self, step, ticket, price, reference):
+        if ticket.kind == "stop":
+            ticket.kind = "market"  # triggered once is triggered for good
         may = ticket.left
         if ticket.exits:
             may = min(may, max(0, -self.held if ticket.buy else self.held))
@@ -65,6 +69,7 @@ class NaiveInstrument:
         if lots:
             self.change(step, ticket.name, ticket.buy, lots, price, reference)
             if self.held:
+                self.leaving = self.leaving and not ticket.stop
                 self.stop = ticket.stop or self.stop
                 self.target = ticket.target or self.target
             ticket.left -= lots
@@ -78,6 +83,7 @@ class NaiveInstrument:
 
     def leave(self, step, why, lots, price, reference):
         buy = self.held < 0
+        self.leaving = self.leaving or why == "stop"
         lots = lots if self.room is None else min(lots, self.room)
         if not lots:
             return
@@ -120,7 +126,7 @@ class NaiveInstrument:
         if self.held:
             long = self.held > 0
             price = self.worse(opened, not long)
-            if self.stop and ((opened <= self.stop) if long else (opened >= self.stop)):
+            if self.leaving or (self.stop and ((opened <= self.stop) if long else (opened >= self.stop))):
                 self.leave(2, "stop", abs(self.held), price, opened)
             elif self.target and ((opened > self.target) if long else (opened < self.target)):
                 price = max(price, self.target) if long else min(price, self.target)

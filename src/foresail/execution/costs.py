@@ -22,6 +22,7 @@ from foresail.domain.accounts import Position
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.signals import Side
 from foresail.execution.dated_fees import read_fees
+from foresail.execution.impact import ImpactModel, impact_model
 
 __all__ = ["CostModel", "CostSettings", "RoundTrip", "default_costs"]
 
@@ -50,6 +51,7 @@ class CostSettings:
     borrow_per_year : of notional, for shorts, margin and forex swap, where no series exists
     funding_per_8h : of notional, on perpetuals, where no series exists
     factor : multiplies every cost
+    impact : name of the impact model (``impact.IMPACT_MODELS``), ``none`` by default
     """
 
     asset_class: AssetClass
@@ -69,6 +71,7 @@ class CostSettings:
     borrow_per_year: Decimal = Decimal("0.005")
     funding_per_8h: Decimal = Decimal("0.0001")
     factor: Decimal = Decimal(1)
+    impact: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class CostModel:
             if not value.is_finite() or value < 0:
                 raise ConfigError(f"expected {name} to be a finite number >= 0, received {value}")
         self.settings = settings
+        self.impact: ImpactModel | None = impact_model(settings.impact)
         self._minor = Decimal(1) if settings.currency in _WHOLE_UNIT else Decimal("0.01")
         self._sec = read_fees("sec")
         self._taf = read_fees("taf")

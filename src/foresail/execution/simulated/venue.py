@@ -9,75 +9,36 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.arrays import IntArray
 from foresail.core.errors import ConfigError, OrderRejectedError, UnknownNameError
 from foresail.core.ids import InstrumentId, OrderId, order_id
-from foresail.core.numbers import round_quantity, round_tick
-from foresail.domain.events import OrderEvent, Rank
+from foresail.core.numbers import round_tick
+from foresail.domain.effects import ReplaceSend
+from foresail.domain.events import OrderEvent, VenueOutcome, VenueReport
 from foresail.domain.instruments import Instrument
-from foresail.domain.orders import Fill, FillReason, Order, OrderKind
+from foresail.domain.orders import Fill, FillReason, Order
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel
-from foresail.execution.simulated import matching
-from foresail.execution.simulated.matching import FILL_WIDTH, match_bar
+from foresail.execution.simulated import columns as c
+from foresail.execution.simulated.changes import change_row, restate_for_dividend, restate_for_split, restated_order
+from foresail.execution.simulated.market import MarketReader
+from foresail.execution.simulated.matching import match_bar
 from foresail.execution.simulated.plain_orders import order_from_plain, order_to_plain
+from foresail.execution.simulated.reports import ReportLog
+from foresail.execution.simulated.rows import RowPlace, order_row, rejected
+from foresail.execution.simulated.settings import VenueBar, VenueSettings
 from foresail.ledger.splits import split_quantity
 
 __all__ = ["SimulatedVenue", "VenueBar", "VenueSettings"]
 
 _NAME = "simulated"
-_KINDS = {OrderKind.MARKET: 0, OrderKind.LIMIT: 1, OrderKind.STOP: 2}
-_REDUCING = frozenset({FillReason.EXIT, FillReason.STOP, FillReason.TARGET, FillReason.TIME, FillReason.DELISTED})
-
-
-@dataclass(frozen=True, slots=True)
-class VenueSettings:
-    """How the venue fills.
-
-    Attributes
-    ----------
-    close_only : bars are single prints at the close: everything fills at the next close
-    good_for_bars : bars that an order lives, absent ones counted; 0 = until cancelled
-    volume_share : most of a bar's volume that is filled, fraction; None = no cap. Missing volume fills nothing then
-    allow_short : whether a sale may open a position; otherwise it is cut to the holding
-    """
-
-    close_only: bool = False
-    good_for_bars: int = 5
-    volume_share: float | None = None
-    allow_short: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VenueBar:
-    """One bar of all instruments of a venue, in its order.
-
-    Attributes
-    ----------
-    position : time position, for error texts
-    end : ns UTC; time of fills inside the bar
-    open, high, low, close, volume : (N,), quote currency and units; NaN = missing
-    present : (N,), whether the instrument has a bar
-    start : ns UTC; time of fills at the open where given
-    spread : (N,), measured ask minus bid, quote currency; NaN = use the cost model's
-    """
-
-    position: int
-    end: int
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-    volume: FloatArray
-    present: BoolArray
-    start: int | None = None
-    spread: FloatArray | None = None
+_VERSION = 2
 
 
 class SimulatedVenue:
@@ -97,10 +58,6 @@ class SimulatedVenue:
     """
 
     def __init__(self, instruments: Sequence[Instrument], costs: CostModel, settings: VenueSettings) -> None:
-        if settings.good_for_bars < 0:
-            raise ConfigError(f"expected good_for_bars >= 0, received {settings.good_for_bars}")
-        if settings.volume_share is not None and not 0 < settings.volume_share <= 1:
-            raise ConfigError(f"expected volume_share in (0, 1], received {settings.volume_share}")
         self._instruments = tuple(instruments)
         self._index = {one.id: i for i, one in enumerate(self._instruments)}
         if len(self._index) != len(self._instruments):
@@ -108,16 +65,17 @@ class SimulatedVenue:
         self._costs = costs
         self._settings = settings
         n = len(self._instruments)
-        self._tick = np.array([float(one.tick) for one in self._instruments])
-        self._lot = np.array([float(one.lot) for one in self._instruments])
-        self._slip = np.array([float(costs.slippage_fraction(one)) for one in self._instruments])
-        self._step = np.array([float(costs.spread_step(one) / one.tick) for one in self._instruments])
-        self._positions: IntArray = np.zeros((n, matching.POSITION_WIDTH), dtype=np.int64)
+        self._market = MarketReader(self._instruments, costs, settings)
+        self._positions: IntArray = np.zeros((n, c.POSITION_WIDTH), dtype=np.int64)
+        self._positions[:, c.BORROW] = -1
         self._parents: list[OrderId] = [OrderId("")] * n
+        self._executions = [0] * n
         self._rows: list[list[int]] = []
         self._open: list[Order] = []
-        self._seen: set[OrderId] = set()
-        self._events: list[OrderEvent] = []
+        self._keys: dict[OrderId, int] = {}  # number of every order ever taken
+        self._filled: dict[int, int] = {}  # lots filled of orders that left the book
+        self._groups: dict[str, int] = {}
+        self._log = ReportLog()
         self._sequence = 0
 
     @property
@@ -128,19 +86,19 @@ class SimulatedVenue:
     def position(self, instrument: InstrumentId) -> Decimal:
         """Return signed units held here."""
         i = self._place(instrument)
-        return int(self._positions[i, matching.QUANTITY]) * self._instruments[i].lot
+        return int(self._positions[i, c.QUANTITY]) * self._instruments[i].lot
 
     def open_quantity(self, instrument: InstrumentId) -> Decimal:
         """Return signed units of orders that still wait."""
         i = self._place(instrument)
-        rows = (r for r in self._rows if r[matching.INSTRUMENT] == i)
-        return sum((r[matching.SIGN] * r[matching.LEFT] for r in rows), 0) * self._instruments[i].lot
+        rows = (r for r in self._rows if r[c.INSTRUMENT] == i)
+        return sum((r[c.SIGN] * r[c.LEFT] for r in rows), 0) * self._instruments[i].lot
 
     def levels(self, instrument: InstrumentId) -> tuple[Decimal | None, Decimal | None]:
         """Return the stop and target that hang on a position."""
         i = self._place(instrument)
         tick = self._instruments[i].tick
-        stop, target = (int(self._positions[i, c]) for c in (matching.STOP_LEVEL, matching.TARGET_LEVEL))
+        stop, target = (int(self._positions[i, c]) for c in (c.STOP_LEVEL, c.TARGET_LEVEL))
         return (stop * tick if stop else None, target * tick if target else None)
 
     def submit(self, order: Order, *, good_for_bars: int | None = None) -> None:
@@ -157,31 +115,87 @@ class SimulatedVenue:
             If the id was used before, a number is not finite and positive, or a level is missing or on the wrong side.
         """
         i = self._place(order.instrument)
-        row = self._row(order, i, self._settings.good_for_bars if good_for_bars is None else good_for_bars)
-        place = bisect.bisect(self._rows, (i, row[matching.SEQUENCE]), key=_sort_key)
-        self._rows.insert(place, row)
-        self._open.insert(place, order)
-        self._seen.add(order.id)
+        if order.id in self._keys:
+            raise rejected(order, "its id was used before", "a new decision needs a new id")
+        row = order_row(order, self._instruments[i], self._row_place(order, i), self._settings, good_for_bars)
+        self._insert(row, order)
+        self._keys[order.id] = row[c.KEY]
         self._sequence += 1
+        self._log.accepted(order, order.decided_at)
 
     def cancel(self, instrument: InstrumentId, *, at_ns: int = 0) -> int:
         """Take back all open orders of an instrument; return how many there were."""
         i = self._place(instrument)
-        gone = [k for k, row in enumerate(self._rows) if row[matching.INSTRUMENT] == i]
+        gone = [k for k, row in enumerate(self._rows) if row[c.INSTRUMENT] == i]
         for k in gone:
-            self._note(self._open[k], "cancelled", self._rows[k][matching.LEFT], at_ns)
-        self._keep([k for k in range(len(self._rows)) if k not in set(gone)])
+            self._end(k, VenueOutcome.CANCELLED, self._rows[k][c.LEFT], at_ns)
+        dropped = set(gone)
+        self._keep([k for k in range(len(self._rows)) if k not in dropped])
         return len(gone)
+
+    def cancel_order(self, identity: OrderId, *, at_ns: int = 0) -> bool:
+        """Take one order back, and its children as far as they sleep; return False where it is not open."""
+        k = self._find(identity)
+        if k is None:
+            self._log.refused(identity, "the order is not open", at_ns)
+            return False
+        self._end(k, VenueOutcome.CANCELLED, self._rows[k][c.LEFT], at_ns)
+        self._keep([j for j in range(len(self._rows)) if j != k])
+        self._drop_orphans(at_ns)
+        return True
+
+    def replace(self, change: ReplaceSend, *, at_ns: int = 0) -> bool:
+        """Change quantity or prices of an open order; return False, and report it, where that cannot be done.
+
+        Notes
+        -----
+        ``quantity`` is the total: what is filled already counts towards it, and a total that is filled already ends the
+        order. A smaller quantity alone keeps the order's place; a new price or a larger quantity puts it behind the
+        orders that are there.
+        """
+        k = self._find(change.order_id)
+        if k is None:
+            self._log.refused(change.order_id, "the order is not open", at_ns)
+            return False
+        row, order = list(self._rows[k]), self._open[k]
+        try:
+            changed, moved = change_row(row, order, change, self._instruments[row[c.INSTRUMENT]])
+        except OrderRejectedError as error:
+            self._log.refused(change.order_id, str(error), at_ns)
+            return False
+        self._log.replaced(changed, max(changed.quantity, row[c.FILLED] * self._lot(row)), at_ns)
+        self._keep([j for j in range(len(self._rows)) if j != k])
+        if row[c.LEFT] <= 0:
+            self._filled[row[c.KEY]] = row[c.FILLED]
+            self._log.ended(changed, VenueOutcome.CANCELLED, (Decimal(0), 0), at_ns)
+            self._drop_orphans(at_ns)
+            return True
+        if moved:
+            row[c.SEQUENCE], row[c.QUEUE] = self._sequence, -1
+            self._sequence += 1
+        self._insert(row, changed)
+        return True
+
+    def lend(self, instrument: InstrumentId, units: Decimal | None) -> None:
+        """Say how many units can be borrowed in all for a short position; None = no bound, 0 = none.
+
+        A position that is short already stays; its lender calls it back through an order of the caller.
+        """
+        i = self._place(instrument)
+        if units is not None and (not units.is_finite() or units < 0):
+            raise ConfigError(f"{instrument}: expected units >= 0 or None to borrow, received {units}")
+        self._positions[i, c.BORROW] = -1 if units is None else int(units / self._instruments[i].lot)
 
     def attach(self, instrument: InstrumentId, stop: float | None, target: float | None) -> bool:
         """Hang a stop and a target on a position, replacing what hung there; return False where nothing is held."""
         i = self._place(instrument)
-        if self._positions[i, matching.QUANTITY] == 0:
+        if self._positions[i, c.QUANTITY] == 0:
             return False
-        for column, level in ((matching.STOP_LEVEL, stop), (matching.TARGET_LEVEL, target)):
+        for column, level in ((c.STOP_LEVEL, stop), (c.TARGET_LEVEL, target)):
             if level is not None and not (np.isfinite(level) and level > 0):
                 raise ConfigError(f"{instrument}: expected a price level > 0 or None, received {level}")
-            self._positions[i, column] = 0 if level is None else max(1, round(level / self._tick[i]))
+            self._positions[i, column] = 0 if level is None else max(1, round(level / self._market.tick[i]))
+        self._positions[i, c.LEAVING] = 0
         return True
 
     def step(self, bar: VenueBar) -> list[Fill]:
@@ -191,30 +205,47 @@ class SimulatedVenue:
         -----
         Fills at the open come first, sales before purchases, then those inside the bar, each by instrument.
         """
-        if not self._rows and not self._positions[:, matching.STOP_LEVEL : matching.TARGET_LEVEL + 1].any():
+        if not self._rows and not self._positions[:, c.STOP_LEVEL : c.TARGET_LEVEL + 1].any():
             return []
         n = len(self._instruments)
-        columns = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.present)
-        if any(len(values) != n for values in columns):
-            raise ConfigError(f"bar {bar.position}: expected {n} values in every column")
-        bars, ready = self._bars((bar.open, bar.high, bar.low, bar.close), bar.volume, bar.present)
-        orders = np.array(self._rows, dtype=np.int64).reshape(-1, matching.ORDER_WIDTH)
-        fills = np.zeros((len(orders) + 4 * n, FILL_WIDTH), dtype=np.int64)
-        events = np.zeros((len(orders), matching.EVENT_WIDTH), dtype=np.int64)
+        bar.check(n)
+        bars, ready = self._market.bars(bar)
+        orders = np.array(self._rows, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+        totals = orders[:, c.LEFT] + orders[:, c.FILLED]
+        fills = np.zeros((2 * len(orders) + 4 * n, c.FILL_WIDTH), dtype=np.int64)
+        events = np.zeros((len(orders), c.EVENT_WIDTH), dtype=np.int64)
         tables = (orders, self._positions, bars, fills, events)
-        n_fills, n_events = match_bar(tables, (ready, self._slip, self._steps(bar.spread)), self._settings.allow_short)
+        n_fills, n_events = match_bar(tables, (ready, *self._market.frictions(bar)))
         at_open = bar.end if bar.start is None or self._settings.close_only else bar.start
         out = self._fills(fills[:n_fills], bar.end, at_open)
-        for row, outcome, lots in events[:n_events].tolist():
-            self._note(self._open[row], "expired" if outcome == matching.EXPIRED else "cancelled", lots, bar.end)
-        self._rows = orders.tolist()
-        self._keep([k for k, left in enumerate(orders[:, matching.LEFT].tolist()) if left > 0])
+        self._settle(orders, totals, events[:n_events], bar.end)
         return out
 
+    def _settle(self, orders: IntArray, totals: IntArray, events: IntArray, at_ns: int) -> None:
+        """Take over the order table, telling what was cancelled, expired or shrunk by its group."""
+        self._rows = orders.tolist()
+        for row, outcome, lots in events.tolist():
+            self._end(row, VenueOutcome.EXPIRED if outcome == c.EXPIRED else VenueOutcome.CANCELLED, lots, at_ns)
+        left = orders[:, c.LEFT]
+        for k in np.flatnonzero((left > 0) & (left + orders[:, c.FILLED] != totals)).tolist():
+            self._resize(k, at_ns)
+        self._keep(np.flatnonzero(left > 0).tolist())
+        self._drop_orphans(at_ns)
+
+    def _resize(self, k: int, at_ns: int) -> None:
+        """Tell the new total of an order whose lots were changed here."""
+        row = self._rows[k]
+        total = (row[c.LEFT] + row[c.FILLED]) * self._lot(row)
+        self._open[k] = replace(self._open[k], quantity=total)
+        self._log.replaced(self._open[k], total, at_ns)
+
     def take_events(self) -> list[OrderEvent]:
-        """Return and forget what happened to orders besides fills: cancelled, expired."""
-        events, self._events = self._events, []
-        return events
+        """Return what was cancelled or expired as plain order events, and forget all reports."""
+        return self._log.take_endings()
+
+    def take_reports(self) -> tuple[VenueReport, ...]:
+        """Return and forget everything that the venue has to tell, in the order in which it happened."""
+        return self._log.take()
 
     def close_out(
         self,
@@ -234,7 +265,7 @@ class SimulatedVenue:
         """
         i = self._place(instrument)
         self.cancel(instrument, at_ns=at_ns)
-        lots = int(self._positions[i, matching.QUANTITY])
+        lots = int(self._positions[i, c.QUANTITY])
         if lots == 0:
             return None
         tick = self._instruments[i].tick
@@ -242,7 +273,7 @@ class SimulatedVenue:
         paid = max(tick, round_tick(reference * (1 - haircut), tick)) if lots > 0 else reference
         sign = -1 if lots > 0 else 1
         identity = self._exit_id(i, reason)
-        self._positions[i] = 0
+        self._positions[i, : c.BORROW] = 0
         return self._fill((i, sign, abs(lots), int(paid / tick), int(reference / tick), 0), identity, reason, at_ns)
 
     def apply_split(self, instrument: InstrumentId, ratio: Decimal) -> Decimal:
@@ -251,29 +282,46 @@ class SimulatedVenue:
         one = self._instruments[i]
         whole, _fraction = split_quantity(self.position(instrument), ratio, one.lot)
         held = self._positions[i]
-        held[matching.QUANTITY] = int(whole / one.lot)
-        for column in (matching.STOP_LEVEL, matching.TARGET_LEVEL):
+        held[c.QUANTITY] = int(whole / one.lot)
+        for column in (c.STOP_LEVEL, c.TARGET_LEVEL):
             level = int(held[column])
             held[column] = max(1, round(level / float(ratio))) if level and whole else 0
-        for row in self._rows:
-            if row[matching.INSTRUMENT] == i:
-                lots, _rest = split_quantity(row[matching.LEFT] * one.lot, ratio, one.lot)
-                row[matching.LEFT] = int(lots / one.lot)
-                for column in (matching.PRICE, matching.STOP, matching.TARGET):
-                    row[column] = max(1, round(row[column] / float(ratio))) if row[column] else 0
-        self._keep([k for k, row in enumerate(self._rows) if row[matching.LEFT] > 0])
+        for k, row in enumerate(self._rows):
+            if row[c.INSTRUMENT] == i:
+                restate_for_split(row, ratio, one.lot)
+                self._open[k] = restated_order(row, self._open[k], self._instruments[i])
+        self._keep([k for k, row in enumerate(self._rows) if row[c.LEFT] > 0])
         return whole
+
+    def apply_dividend(self, instrument: InstrumentId, amount: Decimal) -> int:
+        """Lower open buy limits and sell stops by a cash dividend on its ex-day; return how many were changed.
+
+        Notes
+        -----
+        As FINRA rule 5330 has it: orders below the market fall with the price, rounded up to whole ticks; those above
+        it stay. Stops and targets that hang on a position stay too, they are the strategy's.
+        """
+        i = self._place(instrument)
+        changed = 0
+        for k, row in enumerate(self._rows):
+            if row[c.INSTRUMENT] == i and restate_for_dividend(row, amount, self._instruments[i].tick):
+                self._open[k] = restated_order(row, self._open[k], self._instruments[i])
+                changed += 1
+        return changed
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as plain data that ``restore`` reads."""
         return {
-            "version": 1,
+            "version": _VERSION,
             "instruments": [one.id for one in self._instruments],
             "positions": self._positions.tolist(),
             "parents": list(self._parents),
+            "executions": list(self._executions),
             "rows": [list(row) for row in self._rows],
             "orders": [order_to_plain(order) for order in self._open],
-            "seen": sorted(self._seen),
+            "keys": dict(sorted(self._keys.items())),
+            "filled": sorted([key, lots] for key, lots in self._filled.items()),
+            "groups": dict(sorted(self._groups.items())),
             "sequence": self._sequence,
         }
 
@@ -285,15 +333,18 @@ class SimulatedVenue:
         ConfigError
             If it belongs to other instruments or another version.
         """
-        if state.get("version") != 1 or state["instruments"] != [one.id for one in self._instruments]:
+        if state.get("version") != _VERSION or state["instruments"] != [one.id for one in self._instruments]:
             raise ConfigError("the snapshot belongs to other instruments or another version of the venue")
-        self._positions = np.array(state["positions"], dtype=np.int64).reshape(-1, matching.POSITION_WIDTH)
+        self._positions = np.array(state["positions"], dtype=np.int64).reshape(-1, c.POSITION_WIDTH)
         self._parents = [OrderId(text) for text in state["parents"]]
+        self._executions = list(state["executions"])
         self._rows = [list(row) for row in state["rows"]]
         self._open = [order_from_plain(row) for row in state["orders"]]
-        self._seen = {OrderId(text) for text in state["seen"]}
+        self._keys = {OrderId(text): key for text, key in state["keys"].items()}
+        self._filled = dict(state["filled"])
+        self._groups = dict(state["groups"])
         self._sequence = state["sequence"]
-        self._events = []
+        self._log.clear()
 
     def _place(self, instrument: InstrumentId) -> int:
         place = self._index.get(instrument)
@@ -301,66 +352,57 @@ class SimulatedVenue:
             raise UnknownNameError("instrument", instrument, self._index)
         return place
 
-    def _row(self, order: Order, i: int, life: int) -> list[int]:
-        """Return an order in ticks and lots."""
-        one = self._instruments[i]
-        if order.id in self._seen:
-            raise _rejected(order, "its id was used before", "a new decision needs a new id")
-        if not order.quantity.is_finite() or order.quantity <= 0:
-            raise _rejected(order, f"expected a quantity > 0, received {order.quantity}")
-        lots = int(round_quantity(order.quantity, one.lot) / one.lot)
-        if lots == 0:
-            raise _rejected(order, f"its quantity {order.quantity} is below one lot of {one.lot}")
-        sign = 1 if order.side is Side.BUY else -1
-        price, stop, target = (
-            0 if level is None else _ticks(order, name, level, one.tick)
-            for name, level in (
-                ("price", order.limit_price if order.kind is OrderKind.LIMIT else order.stop_price),
-                ("stop", None if order.kind is OrderKind.STOP else order.stop_price),
-                ("target", order.target_price),
-            )
-        )
-        if order.kind is OrderKind.MARKET:
-            price = 0
-        elif price == 0:
-            raise _rejected(order, f"a {order.kind.value} order needs its price")
-        near = [level for level in (stop, price, target) if level]
-        if near != sorted(near, reverse=sign < 0) or len(set(near)) != len(near):
-            raise _rejected(
-                order, "expected stop, price and target in this order", "the stop stands on the losing side"
-            )
-        reduce = int(order.reason in _REDUCING)
-        return [i, sign, _KINDS[order.kind], lots, price, life, self._sequence, stop, target, reduce, 0]
+    def _find(self, identity: OrderId) -> int | None:
+        """Return the place of an open order."""
+        key = self._keys.get(identity)
+        return next((k for k, row in enumerate(self._rows) if row[c.KEY] == key), None)
 
-    def _bars(
-        self, prices: tuple[FloatArray, FloatArray, FloatArray, FloatArray], volume: FloatArray, present: BoolArray
-    ) -> tuple[IntArray, BoolArray]:
-        """Return bars in ticks with the volume cap in lots, and which of them can be traded."""
-        open_, high, low, close = prices
-        if self._settings.close_only:
-            open_ = high = low = close
-        top = np.fmax(np.fmax(high, open_), close)  # a missing high or low is no wider than what is known
-        bottom = np.fmin(np.fmin(low, open_), close)
-        ticks = np.rint(np.stack([open_, top, bottom], axis=1) / self._tick[:, None])
-        ready: BoolArray = present & np.isfinite(ticks).all(axis=1) & (np.nan_to_num(ticks, nan=0.0) >= 1).all(axis=1)
-        bars = np.full((len(self._instruments), matching.BAR_WIDTH), -1, dtype=np.int64)
-        bars[:, :3] = np.where(ready[:, None], ticks, 0.0).astype(np.int64)
-        share = self._settings.volume_share
-        if share is not None:
-            bars[:, matching.CAP] = np.floor(np.nan_to_num(volume, nan=0.0) * share / self._lot + 1e-9).astype(np.int64)
-        return bars, ready
+    def _lot(self, row: list[int]) -> Decimal:
+        return self._instruments[row[c.INSTRUMENT]].lot
 
-    def _steps(self, spread: FloatArray | None) -> FloatArray:
-        """Return the ticks that an order loses to the spread, measured where known."""
-        if spread is None:
-            return self._step
-        factor = float(self._costs.settings.factor) * self._costs.settings.spread_legs / 2
-        measured: FloatArray = np.where(np.isfinite(spread), spread * factor / self._tick, self._step)
-        return measured
+    def _row_place(self, order: Order, i: int) -> RowPlace:
+        """Return where a new order goes, and what it needs to know of its parent."""
+        key = len(self._keys) + 1
+        group = self._groups.setdefault(order.group, len(self._groups) + 1) if order.group else 0
+        if order.parent is None:
+            return RowPlace(i, self._sequence, key, group=group)
+        parent = self._keys.get(order.parent)
+        if parent is None:
+            raise rejected(order, f"its parent {order.parent} is not known here", "send the parent first")
+        k = self._find(order.parent)
+        if k is not None and self._rows[k][c.INSTRUMENT] != i:
+            raise rejected(order, f"its parent {order.parent} is an order in {self._open[k].instrument}")
+        filled = self._filled.get(parent, 0) if k is None else self._rows[k][c.FILLED]
+        return RowPlace(i, self._sequence, key, parent, filled, k is not None, group)
+
+    def _insert(self, row: list[int], order: Order) -> None:
+        place = bisect.bisect(self._rows, (row[c.INSTRUMENT], row[c.SEQUENCE]), key=_sort_key)
+        self._rows.insert(place, row)
+        self._open.insert(place, order)
+
+    def _drop_orphans(self, at_ns: int) -> None:
+        """Drop the sleeping lots of children whose parent has left the book."""
+        open_keys = {row[c.KEY] for row in self._rows}
+        gone = set()
+        for k, row in enumerate(self._rows):
+            if row[c.DORMANT] == 0 or row[c.PARENT] in open_keys:
+                continue
+            asleep, row[c.DORMANT] = row[c.DORMANT], 0
+            row[c.LEFT] -= asleep
+            if row[c.LEFT] == 0:
+                self._end(k, VenueOutcome.CANCELLED, asleep, at_ns)
+                gone.add(k)
+            else:
+                self._resize(k, at_ns)
+        if gone:
+            self._keep([k for k in range(len(self._rows)) if k not in gone])
+
+    def _end(self, k: int, outcome: VenueOutcome, lots: int, at_ns: int) -> None:
+        self._log.ended(self._open[k], outcome, (lots * self._lot(self._rows[k]), lots), at_ns)
 
     def _fills(self, rows: IntArray, end_ns: int, at_open: int) -> list[Fill]:
         """Return domain fills: at the open all sales, then purchases, then the rest; the kernel's order otherwise."""
-        order = np.lexsort((rows[:, matching.F_INSTRUMENT], rows[:, matching.F_STEP]))  # stable within an instrument
+        order = np.lexsort((rows[:, c.F_INSTRUMENT], rows[:, c.F_STEP]))  # stable within an instrument
         out = []
         for step, i, row, sign, lots, price, reference, maker in rows[order].tolist():
             if row >= 0:
@@ -368,7 +410,7 @@ class SimulatedVenue:
                 identity, reason = parent.id, parent.reason
                 self._parents[i] = parent.id
             else:
-                reason = FillReason.STOP if row == matching.ROW_STOP else FillReason.TARGET
+                reason = FillReason.STOP if row == c.ROW_STOP else FillReason.TARGET
                 identity = self._exit_id(i, reason)
             at = at_open if step <= 2 else end_ns
             out.append(self._fill((i, sign, lots, price, reference, maker), identity, reason, at))
@@ -384,7 +426,11 @@ class SimulatedVenue:
         units = quantity * one.multiplier
         fee = self._costs.fees(side, units, price, at_ns, quote=one.currency, maker=bool(maker))
         lost = max(Decimal(0), sign * (price - reference) * units)
-        return Fill(identity, one.id, side, quantity, price, reference, fee, lost, at_ns, reason)
+        self._executions[i] += 1
+        execution = f"{one.id}:{self._executions[i]}"
+        fill = Fill(identity, one.id, side, quantity, price, reference, fee, lost, at_ns, reason, execution)
+        self._log.filled(fill)
+        return fill
 
     def _exit_id(self, i: int, reason: FillReason) -> OrderId:
         """Return the id of an attached exit, a function of the order that last changed the position."""
@@ -398,35 +444,15 @@ class SimulatedVenue:
             leg=f"{self._instruments[i].id}:{reason.value}",
         )
 
-    def _note(self, order: Order, outcome: str, lots: int, at_ns: int) -> None:
-        self._events.append(
-            OrderEvent(
-                available_at=at_ns,
-                event_time=at_ns,
-                rank=Rank.VENUE_FILL,
-                source=_NAME,
-                instrument=order.instrument,
-                sequence=len(self._events),
-                order_id=order.id,
-                outcome=outcome,
-                quantity_lots=int(lots),
-            )
-        )
-
     def _keep(self, places: list[int]) -> None:
+        if len(places) < len(self._rows):
+            kept = set(places)
+            for k, row in enumerate(self._rows):
+                if k not in kept and row[c.FILLED] > 0:
+                    self._filled[row[c.KEY]] = row[c.FILLED]
         self._rows = [self._rows[k] for k in places]
         self._open = [self._open[k] for k in places]
 
 
 def _sort_key(row: list[int]) -> tuple[int, int]:
-    return row[matching.INSTRUMENT], row[matching.SEQUENCE]
-
-
-def _rejected(order: Order, why: str, hint: str | None = None) -> OrderRejectedError:
-    return OrderRejectedError(f"order {order.id} in {order.instrument} was rejected: {why}", venue=_NAME, hint=hint)
-
-
-def _ticks(order: Order, name: str, level: Decimal, tick: Decimal) -> int:
-    if not level.is_finite() or level <= 0:
-        raise _rejected(order, f"expected a {name} > 0, received {level}")
-    return max(1, int(round_tick(level, tick) / tick))
+    return row[c.INSTRUMENT], row[c.SEQUENCE]
