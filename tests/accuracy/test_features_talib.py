@@ -1,4 +1,4 @@
-"""Every feature against an independent oracle: TA-Lib where it has the indicator, pandas, SciPy or NumPy elsewhere.
+"""Every feature of the default set against TA-Lib where it has the indicator, pandas, SciPy or NumPy elsewhere.
 
 Tolerances are absolute on values of order one. Running sums and recursions agree with TA-Lib to about 1e-12.
 """
@@ -14,6 +14,7 @@ from scipy import stats
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.catalogue import CATALOGUE
+from foresail.features.declared.sets import SETS
 from foresail.features.context import FeatureContext
 
 DAY = 86_400_000_000_000
@@ -52,7 +53,7 @@ def features() -> Panel:
     context = FeatureContext.of(
         PANEL, sectors=SECTORS, reference_names=["vix", "sp500", "nasdaq", "oil"], reference=REFERENCES
     )
-    return compute(PANEL, list(CATALOGUE), context)
+    return compute(PANEL, list(SETS["spine"]), context)
 
 
 def each(function, *arrays: np.ndarray) -> np.ndarray:
@@ -228,10 +229,10 @@ TOLERANCE = {"skew_60": 1e-8, "bb_place_20_2": 1e-8, "vix_zscore_250": 1e-8, "vo
 
 
 def test_every_feature_has_an_oracle():
-    assert set(ORACLES) == set(CATALOGUE)
+    assert set(ORACLES) == set(SETS["spine"])
 
 
-@pytest.mark.parametrize("name", list(CATALOGUE))
+@pytest.mark.parametrize("name", list(SETS["spine"]))
 def test_feature_equals_its_oracle_and_warms_up_with_it(features: Panel, name: str):
     ours = features.field(name)
     theirs = ORACLES[name]()
@@ -240,6 +241,7 @@ def test_feature_equals_its_oracle_and_warms_up_with_it(features: Panel, name: s
 
 
 def test_warm_up_of_the_catalogue_is_the_first_value(features: Panel):
-    for name, spec in CATALOGUE.items():
+    for name in SETS["spine"]:
+        spec = CATALOGUE[name]
         finite = np.isfinite(features.field(name)[0])
         assert int(np.argmax(finite)) == max(spec.warm_up - 1, 0), name
