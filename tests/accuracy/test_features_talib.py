@@ -14,8 +14,8 @@ from scipy import stats
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.catalogue import CATALOGUE
-from foresail.features.declared.sets import SETS
 from foresail.features.context import FeatureContext
+from foresail.features.declared.sets import SETS
 
 DAY = 86_400_000_000_000
 N, T = 12, 700
