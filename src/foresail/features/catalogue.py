@@ -13,6 +13,7 @@ from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.features.declared import (
+    book,
     cross_asset,
     cross_section,
     crypto,
@@ -65,7 +66,7 @@ CRITICAL: Mapping[AssetClass, tuple[str, ...]] = MappingProxyType(
 # Schema order: the order of the groups, then that of the rows.
 _GROUPS = (
     price, trend, momentum, volatility, volume, cross_section, market, cross_asset, fundamental, crypto, forex,
-    sentiment, statistical, regime, levels, model_outputs, static, temporal, session, multi_frame,
+    sentiment, statistical, regime, levels, book, model_outputs, static, temporal, session, multi_frame,
 )  # fmt: skip
 
 

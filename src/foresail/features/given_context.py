@@ -84,7 +84,8 @@ def _offers(row: GivenSeries, sources: GivenSources) -> bool:
         return _offers_panel(row, sources)
     if row.form == "funds":
         return len(sources.funds()) > (row.name == "sector_rank")
-    if row.form in _PER_SHARE and sources.bar_set.price_basis is not PriceBasis.RAW:
+    no_price = row.form in _PER_SHARE and sources.bar_set.price_basis is not PriceBasis.RAW
+    if row.form == "book" or no_price:  # features.books.join joins books: nothing is carried over a broken one
         return False
     return sources.table_of(row.field) is not None
 

@@ -26,6 +26,7 @@ __all__ = [
 _HOUR = NS_PER_DAY // 24
 # One session of a daily series: over a weekend with a holiday four days pass between two closes.
 VIX_LIMIT_NS = 4 * NS_PER_DAY + 12 * _HOUR
+_BOOK_LIMIT_NS = NS_PER_DAY // 288  # five minutes, the longest book bar that FEAT-355 names
 _QUARTER, _MONTH, _SESSION = 120, 45, 5  # days
 _MODEL = "its producer, a model, has not handed it over"
 _S, _C, _F = (AssetClass.STOCK,), (AssetClass.CRYPTO,), (AssetClass.FOREX,)
@@ -45,7 +46,8 @@ class GivenSeries:
     field : column of the facts that holds it
     form : "value"; "days_until" or "days_since" of a day given in days since 1970; "yield" and "price_multiple" of a
         figure per share, and "price_gap", made with the traded price; "lagged", the value 24 hours before;
-        "panel", made from bars and instruments; "funds", from the funds of sectors
+        "panel", made from bars and instruments; "funds", from the funds of sectors; "book", from order books, joined
+        by ``features.books.join``
     """
 
     name: str
@@ -80,6 +82,7 @@ def _rows() -> Iterable[GivenSeries]:
     yield from _macro()
     yield from _static()
     yield from _models()
+    yield from _books()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,22 @@ def _models() -> Iterable[GivenSeries]:
     yield from _make(
         "hmm_state hmm_probability", _Kind("code or share", "instrument", _ALL, "MODEL-47", _SESSION, _MODEL)
     )
+
+
+def _books() -> Iterable[GivenSeries]:
+    shares = "imbalance_1 imbalance_10 imbalance_20 microprice_gap hidden_liquidity spoof_hint"
+    flows = " ".join(f"multi_level_flow_{level}" for level in range(1, 11))
+    for names, unit in (
+        (shares, "fraction"),
+        ("depth_10 order_flow_imbalance", "units"),
+        ("spread_bps", "basis points"),
+        ("trade_velocity", "prints a second"),
+        (f"{flows} integrated_flow", "average depths"),
+        ("whale_trade layer_hint iceberg_hint", "flag"),
+    ):
+        for name in names.split():
+            reason = "its weights were not fitted" if name == "integrated_flow" else "no order book was given"
+            yield GivenSeries(name, unit, "instrument", _S + _C, "BOOK-01", _BOOK_LIMIT_NS, reason, name, "book")
 
 
 def _table() -> Mapping[str, GivenSeries]:

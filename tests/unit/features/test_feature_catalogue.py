@@ -43,7 +43,7 @@ def test_every_row_is_complete_and_of_a_known_type():
         assert spec.type in types
         assert spec.description
         assert spec.source.startswith(("FEAT-", "IND-", "MTF-", "RGM-", "SESS-"))
-        assert spec.scope in {"lane", "row"}
+        assert spec.scope in {"lane", "row", "book"}
         assert spec.memory in {"finite", "recursive", "cumulative"}
         assert spec.inputs
 

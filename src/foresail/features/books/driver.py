@@ -7,7 +7,7 @@ cut anywhere, with a restart from a snapshot in between, gives the same bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class BookBars:
     Attributes
     ----------
     start, end : (B,) ns UTC by the time of arrival, half open; a row is known at its end
-    names : of the F columns, ``columns_of`` and ``DERIVED``
+    names : of the F columns, ``columns_of``, then what is derived of these
     values : (B, F); NaN where the book was invalid, crossed or too shallow, or the flow of a bar is not whole
     """
 
@@ -57,10 +57,19 @@ class BookBars:
             raise UnknownNameError("book column", name, self.names)
         return self.values[:, self.names.index(name)]
 
-    def flows(self, levels: int) -> FloatArray:
-        """Return the order flow of the best levels over one average depth for all of them, (B, levels)."""
-        flow = np.column_stack([self.column(f"flow_{level}") for level in range(1, levels + 1)])
-        return flow / self.column("average_depth")[:, None]
+    def with_column(self, name: str, values: FloatArray) -> BookBars:
+        """Return the bars with a further column, (B,).
+
+        Raises
+        ------
+        DataError
+            If the name is taken, or the length differs.
+        """
+        if name in self.names or values.shape != self.end.shape:
+            raise DataError(
+                f"column {name!r} of {values.shape} rows: taken, or not one value for each of {len(self)} bars"
+            )
+        return replace(self, names=(*self.names, name), values=np.column_stack([self.values, values]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class BookDriver:
         s = self.settings
         self._factors = np.array([s.whale_factor, s.large_factor, like.tick, like.lot])
         self._last = np.iinfo(np.int64).min
-        self.names = (*columns_of(s), "order_flow_imbalance", "order_flow_per_depth")
+        self.names = (*columns_of(s), *_derived(s))
 
     def feed(self, stream: BookStream) -> BookBars:
         """Take in rows, and return the bars that ended before the last of them.
@@ -227,15 +236,21 @@ class BookDriver:
 
     def _bars(self, ends: IntArray, values: FloatArray) -> BookBars:
         names = columns_of(self.settings)
-        flow = values[:, names.index("flow_1")]
-        per_depth = flow / values[:, names.index("average_depth")]
+        first = names.index("flow_1")
+        flow = values[:, first : first + self.settings.flow_levels]
+        gap = values[:, names.index("microprice")] / values[:, names.index("mid")] - 1.0
+        depth = values[:, names.index("average_depth"), None]
+        derived = np.column_stack([gap, flow[:, 0], flow / np.where(depth > 0.0, depth, np.nan)])
+        ends = ends.copy()
         return BookBars(
-            self._like.instrument,
-            ends - self.settings.bar_ns,
-            ends.copy(),
-            self.names,
-            np.column_stack([values, flow, per_depth]),
+            self._like.instrument, ends - self.settings.bar_ns, ends, self.names, np.column_stack([values, derived])
         )
+
+
+def _derived(settings: BookSettings) -> tuple[str, ...]:
+    """Return the names of what follows from the other columns: flows are over one average depth for all levels."""
+    levels = range(1, settings.flow_levels + 1)
+    return ("microprice_gap", "order_flow_imbalance", *(f"multi_level_flow_{level}" for level in levels))
 
 
 def _columns(stream: BookStream) -> Columns:

@@ -138,6 +138,7 @@ def declare(
     scale: str = "free",
     display_factor: float = 1.0,
     model: Expression | None = None,
+    scope: str | None = None,
 ) -> FeatureSpec:
     """Return one row of the catalogue; everything else about it follows from the formula.
 
@@ -145,6 +146,7 @@ def declare(
     ----------
     model : what a model sees instead of a level that is no price of the instrument (an index, a supply); None = the
         form that follows from the scale
+    scope : "book" for what an event stream gives; None = the scope that follows from the formula
 
     Raises
     ------
@@ -167,7 +169,7 @@ def declare(
         0 if calendar else ready_of(expression),
         description,
         critical,
-        "lane" if alone else "row",
+        scope or ("lane" if alone else "row"),
         memory_of(expression),
         source,
         expression,

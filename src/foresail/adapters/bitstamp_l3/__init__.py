@@ -1,0 +1,1 @@
+"""Bitstamp: order by order, as its live order stream tells it."""
