@@ -110,7 +110,7 @@ def run_backtest(
         order_events=tuple(driver.order_events),
         fills=tuple(driver.fills),
         trades=tuple(trades(driver.journal.entries, bars.end.tolist())),
-        totals=driver.books.totals(),
+        totals=driver.core.books.totals(),
         journal=driver.journal.entries,
         ended=tuple(driver.ended),
         left=tuple(driver.left),
@@ -165,7 +165,7 @@ def _total_cost(driver: Driver, parts: Parts, currency: str) -> Decimal:
     rates = driver.rates.get(max(driver.rates, default=0), {})
     total = Decimal(0)
     for one in sorted({currency, *(each.currency for each in parts.instruments)}):
-        sums = driver.books.totals(one)
+        sums = driver.core.books.totals(one)
         paid = sums.fees + sums.slippage + sums.holding
         total += paid if one == currency else paid * rates.get(one, Decimal(0))
     return total

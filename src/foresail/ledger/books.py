@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import singledispatchmethod
+from typing import Any
 
 from foresail.core.errors import DataError, IntegrityError
 from foresail.core.ids import InstrumentId
@@ -23,20 +24,47 @@ from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.accounts import Account, Position
 from foresail.domain.signals import Side
 from foresail.ledger.entries import (
+    AlertRaised,
+    BreakerReset,
+    BreakerTripped,
+    CancelIntended,
+    CancelRejected,
+    Decided,
     Deposited,
     DividendPaid,
     Entry,
     FillBooked,
     HoldingCharged,
+    LimitsLoaded,
     ListingEnded,
     Marked,
+    OperatorActed,
+    OrderAccepted,
+    OrderCancelled,
+    OrderExpired,
+    OrderIntended,
+    OrderRejected,
+    OrderReplaced,
+    OrderUnknown,
+    ReplaceIntended,
+    SessionStarted,
     SplitApplied,
+    StreamAdvanced,
+    TradingHalted,
+    TradingResumed,
 )
-from foresail.ledger.lots import Holding
+from foresail.ledger.lots import Holding, Lot
 
 __all__ = ["Books", "BooksState", "Totals", "replay"]
 
 _ZERO = Decimal(0)
+_NO_MONEY = frozenset(
+    {
+        AlertRaised, BreakerReset, BreakerTripped, CancelIntended, CancelRejected, Decided, LimitsLoaded, OperatorActed,
+        OrderAccepted, OrderCancelled, OrderExpired, OrderIntended, OrderRejected, OrderReplaced, OrderUnknown,
+        ReplaceIntended, SessionStarted, StreamAdvanced, TradingHalted, TradingResumed,
+    }
+)  # fmt: skip
 _CONVERTED_UNIT = Decimal("1e-8")
 _TELLING = decimal.Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.Overflow])
 
@@ -194,6 +222,43 @@ class Books:
             tuple(sorted(self._marks.items())),
         )
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything as plain data; money is text."""
+        return {
+            "account": self.name,
+            "currency": self.currency,
+            "allow_short": self.allow_short,
+            "at": self.at,
+            "entries": self.entries,
+            "totals": {name: [str(one) for one in dataclasses.astuple(sums)] for name, sums in self._totals.items()},
+            "holdings": {
+                name: [
+                    str(one.multiplier),
+                    one.currency,
+                    [[str(lot.quantity), str(lot.cost), lot.opened_at] for lot in one.lots],
+                ]
+                for name, one in self._holdings.items()
+            },
+            "marks": {name: str(price) for name, price in self._marks.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Books:
+        """Return the books that ``to_plain`` told."""
+        books = cls(plain["account"], plain["currency"], allow_short=plain["allow_short"])
+        books.at, books.entries = int(plain["at"]), int(plain["entries"])
+        books._totals = {name: Totals(*(Decimal(one) for one in sums)) for name, sums in plain["totals"].items()}
+        for name, (multiplier, currency, lots) in plain["holdings"].items():
+            holding = Holding(InstrumentId(name), Decimal(multiplier), currency)
+            for quantity, cost, opened_at in lots:
+                lot = Lot(Decimal(quantity), Decimal(cost), int(opened_at))
+                holding.lots.append(lot)
+                holding.quantity = MONEY_CONTEXT.add(holding.quantity, lot.quantity)
+                holding.cost = MONEY_CONTEXT.add(holding.cost, lot.cost)
+            books._holdings[holding.instrument] = holding
+        books._marks = {InstrumentId(name): Decimal(price) for name, price in plain["marks"].items()}
+        return books
+
     def apply(self, entry: Entry) -> None:
         """Take in the next journal entry.
 
@@ -217,7 +282,8 @@ class Books:
 
     @singledispatchmethod
     def _apply(self, entry: Entry) -> None:
-        raise IntegrityError(f"books of {self.name}: unknown kind of entry {type(entry).__name__}")
+        if type(entry) not in _NO_MONEY:
+            raise IntegrityError(f"books of {self.name}: unknown kind of entry {type(entry).__name__}")
 
     @_apply.register
     def _(self, entry: FillBooked) -> None:

@@ -1,0 +1,372 @@
+"""The core of backtest, paper and live: ``step(event) -> effects``, a fold over events, and over its own journal.
+
+It reads no clock, disk, network or random number. Every change goes through one place: an entry is appended to the
+writer and folded into books, orders, latches and risk state, in this order. The shell commits the journal and only then
+performs the effects; what comes back is an event again. ``recover`` folds a snapshot and what was written after it, and
+asks the venue about every order that may still be alive.
+
+A decision happens at most once for each (strategy, nominal instant), before and after restarts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from foresail.core.canonical import hash_value
+from foresail.core.errors import IntegrityError
+from foresail.core.ids import InstrumentId
+from foresail.domain.effects import Ask, CancelSend, Effect, Send
+from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, VenueReport
+from foresail.domain.orders import Order
+from foresail.domain.signals import Side
+from foresail.engine.trading.latches import Latches
+from foresail.engine.trading.operators import close_orders, parse_command
+from foresail.engine.trading.parts import Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
+from foresail.engine.trading.reports import ReportReader
+from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
+from foresail.ledger.books import Books
+from foresail.ledger.entries import (
+    CancelIntended,
+    Decided,
+    Deposited,
+    DividendPaid,
+    Entry,
+    FillBooked,
+    HoldingCharged,
+    HoldingKind,
+    Marked,
+    OperatorActed,
+    OrderIntended,
+    SessionStarted,
+    SplitApplied,
+    StreamAdvanced,
+    TradingHalted,
+    TradingResumed,
+)
+from foresail.ledger.orders import OrderBook
+from foresail.protocols import EntryWriter
+
+__all__ = ["CoreEffect", "TradingCore"]
+
+CoreEffect = Effect | Attach
+_BARS = "bars"
+_NOTHING = Decision()
+_DIVIDEND_DIGITS = 8  # of a dividend per unit
+
+
+class TradingCore:
+    """One account.
+
+    Parameters
+    ----------
+    parts : market, desks, gate
+    writer : the journal, in memory or on disk
+
+    Attributes
+    ----------
+    books, orders, latches : folds over the journal; read only
+    """
+
+    def __init__(self, parts: TradingParts, writer: EntryWriter) -> None:
+        self.parts = parts
+        self._writer = writer
+        self._memories: dict[str, Any] = {desk.id: desk.start() for desk in parts.desks}
+        self._facts: dict[str, float] = dict(parts.facts)
+        self._start_folds(Books(parts.account, parts.currency, allow_short=parts.allow_short), OrderBook(), Latches())
+        self._decided: dict[str, int] = {}
+        self._streams: dict[str, int] = {}
+        self._charged_until: int | None = None
+        self._handlers: dict[type[Event], Callable[[Any], tuple[CoreEffect, ...]]] = {
+            BarsClosed: self._on_bars,
+            Fact: self._on_fact,
+            Timer: self._on_timer,
+            VenueReport: self._on_report,
+            Operator: self._on_operator,
+        }
+
+    def _start_folds(self, books: Books, orders: OrderBook, latches: Latches) -> None:
+        self.books, self.orders, self.latches = books, orders, latches
+        self.reader = ReportReader(self.parts.instruments, orders, self._write, self.parts.resend_ns)
+
+    # -- the fold -----------------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> tuple[CoreEffect, ...]:
+        """Take in one event: append what follows from it to the journal, return what is to be done outside."""
+        handler = self._handlers.get(type(event))
+        return () if handler is None else handler(event)
+
+    def recover(self, state: Mapping[str, Any] | None, entries: Iterable[Entry] = ()) -> tuple[CoreEffect, ...]:
+        """Become what a snapshot and the entries after it say; return a question for every order that may be alive."""
+        if state is not None:
+            self.restore(state)
+        for entry in entries:
+            self._fold(entry)
+            self._follow(entry)
+        while self.books.entries < self._writer.next_sequence:  # the log wrote the start of this process itself
+            at = max(self.books.at, getattr(self._writer, "last_at", 0))
+            self._fold(SessionStarted(at, self.books.entries, 0, self.parts.environment, self.parts.account, "", ""))
+        return tuple(Ask(one.order.id, one.order.instrument) for one in self.orders.open())
+
+    def absorb(self, entry: Entry) -> None:
+        """Fold an entry that the journal holds and no event of the stream leads to: a start, a latch."""
+        self._fold(entry)
+
+    def deposit(self, at: int, amount: Decimal, currency: str = "") -> None:
+        """Book money paid in."""
+        self._write(Deposited, at, amount=amount, currency=currency)
+
+    def stream_position(self, source: str = _BARS) -> int:
+        """Return up to where a source was applied, -1 before its first event."""
+        return self._streams.get(source, -1)
+
+    def decided_at(self, strategy: str) -> int | None:
+        """Return the newest nominal instant at which a strategy decided, None before its first decision."""
+        return self._decided.get(strategy)
+
+    def pending(self) -> dict[InstrumentId, Decimal]:
+        """Return signed units on order by instrument."""
+        pending: dict[InstrumentId, Decimal] = {}
+        for state in self.orders.open():
+            order = state.order
+            signed = state.left if order.side is Side.BUY else -state.left
+            pending[order.instrument] = pending.get(order.instrument, Decimal(0)) + signed
+        return pending
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the whole state as plain data, for a snapshot."""
+        return {
+            "books": self.books.to_plain(),
+            "orders": self.orders.to_plain(),
+            "latches": self.latches.to_plain(),
+            "exits": self.reader.to_plain(),
+            "market": self.parts.market.to_plain(),
+            "memories": self._memories,
+            "facts": self._facts,
+            "decided": self._decided,
+            "streams": self._streams,
+            "charged_until": self._charged_until,
+        }
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Take over a state that ``to_plain`` returned."""
+        books = Books.from_plain(plain["books"])
+        self._start_folds(books, OrderBook.from_plain(plain["orders"]), Latches.from_plain(plain["latches"]))
+        self.reader.restore(plain["exits"])
+        self.parts.market.restore(plain["market"])
+        self._memories.update(plain["memories"])
+        self._facts = dict(plain["facts"])
+        self._decided = {name: int(at) for name, at in plain["decided"].items()}
+        self._streams = {name: int(place) for name, place in plain["streams"].items()}
+        self._charged_until = plain["charged_until"]
+
+    def _write(self, kind: Callable[..., Any], at: int, /, **content: Any) -> None:
+        """Append an entry; its instant never lies before the last one's."""
+        entry = kind(max(at, self.books.at), self._writer.next_sequence, **content)
+        self._writer.append(entry)
+        self._fold(entry)
+
+    def _fold(self, entry: Entry) -> None:
+        if isinstance(entry, FillBooked):
+            self.reader.note(entry)
+        self.books.apply(entry)
+        self.orders.apply(entry)
+        self.latches.apply(entry)
+        if isinstance(entry, Decided):
+            self._decided[entry.strategy] = entry.decided_at
+        elif isinstance(entry, StreamAdvanced):
+            self._streams[entry.source] = entry.position
+
+    def _follow(self, entry: Entry) -> None:
+        """Move what is not journalled itself along with entries that are read back."""
+        if isinstance(entry, StreamAdvanced):
+            for position in range(self.parts.market.position + 1, entry.position + 1):
+                self.parts.market.advance(position)
+        elif isinstance(entry, SplitApplied):
+            self.parts.market.split(entry.instrument, float(entry.ratio))
+        if isinstance(entry, Marked | FillBooked | HoldingCharged):
+            self._charged_until = max(self._charged_until or 0, entry.at)
+
+    # -- the stream ---------------------------------------------------------------------------------------------------
+
+    def _on_report(self, event: VenueReport) -> tuple[CoreEffect, ...]:
+        if event.fill is not None:
+            self._charge_to(event.fill.filled_at)
+        return self.reader.read(event)
+
+    def _on_bars(self, event: BarsClosed) -> tuple[CoreEffect, ...]:
+        """Charge for holding, take in the prices, mark what is held."""
+        if event.position <= self.stream_position():
+            return ()
+        self._charge_to(event.event_time)
+        market = self.parts.market
+        market.advance(event.position)
+        prices = []
+        for position in self.books.positions():
+            price = market.price(position.instrument)
+            if price is not None:
+                prices.append((position.instrument, price))
+        self._write(Marked, event.event_time, prices=tuple(prices))
+        if self.parts.is_audited:
+            self._write(StreamAdvanced, event.event_time, source=_BARS, position=event.position)
+        else:
+            self._streams[_BARS] = event.position
+        return ()
+
+    def _on_fact(self, event: Fact) -> tuple[CoreEffect, ...]:
+        """Book a split or dividend on what is held; keep the value of any other fact."""
+        name = event.instrument
+        if name is None or event.kind not in ("split", "dividend"):
+            self._facts[event.kind] = event.value
+        elif event.kind == "split":
+            self.parts.market.split(name, event.value)
+            price, ratio = self.parts.market.price(name), Decimal(repr(event.value))
+            if price is not None:
+                lot = self.parts.instruments[name].lot
+                self._write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
+        elif self.books.quantity(name) != 0:
+            per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
+            self._write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
+        return ()
+
+    def _charge_to(self, until: int) -> None:
+        """Charge what positions cost (COST-10): first to the start of the bar in progress, then inside it."""
+        opened = self.parts.market.start(self.parts.market.position + 1)
+        if opened is not None and opened < until:
+            self._charge(opened)
+        self._charge(until)
+
+    def _charge(self, until: int) -> None:
+        since = self._charged_until
+        if since is not None and until <= since:
+            return
+        self._charged_until = until
+        if since is None:
+            return
+        for position in self.books.positions():
+            name = position.instrument
+            price = self.parts.market.price(name)
+            if price is None:
+                continue
+            one = self.parts.instruments[name]
+            amount = self.parts.holding_cost(position, abs(position.quantity) * price, since, until)
+            if amount:
+                kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
+                self._write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+
+    def _on_timer(self, event: Timer) -> tuple[CoreEffect, ...]:
+        """Let every desk that is due decide once; the timer "ask" asks about orders whose outcome is not known."""
+        if event.name == "ask":
+            return self._questions()
+        effects: list[CoreEffect] = []
+        for desk in self.parts.desks:
+            if event.sequence % desk.every == 0 and self._decided.get(desk.id, -1) < event.available_at:
+                effects += self._decide(desk, event)
+        return tuple(effects)
+
+    def _questions(self) -> tuple[CoreEffect, ...]:
+        doubtful = [
+            one for one in self.orders.open() if one.status.value in ("intended", "unknown") or one.is_cancelling
+        ]
+        return tuple(Ask(one.order.id, one.order.instrument) for one in (*doubtful, *self.orders.differing()))
+
+    def _decide(self, desk: Desk, event: Timer) -> list[CoreEffect]:
+        at, market = event.available_at, self.parts.market
+        known = market.known(event.sequence)
+        rates = market.rates(known)
+        held = {p.instrument: self._mark(p.instrument, known) for p in self.books.positions()}
+        account = self.books.account(at=at, prices={k: v for k, v in held.items() if v is not None}, rates=rates)
+        if account.equity <= 0:
+            return []
+        call = DeskCall(at, event.sequence, account, known, rates, self.pending())
+        decision = desk.decide(self._memories[desk.id], call)
+        self._decided[desk.id] = at
+        if decision == _NOTHING and not self.parts.is_audited:
+            return []
+        reviewed = self._review(decision.orders, call)
+        allowed = [replace(one.order, quantity=one.allowed) for one in reviewed if one.allowed > 0]
+        seen = {"account": account, "wanted": [one.order for one in reviewed], "allowed": allowed}
+        self._write(
+            Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
+        )
+        if self.parts.watch is not None:
+            self.parts.watch(desk, at, decision, reviewed)
+        effects: list[CoreEffect] = []
+        for name in decision.cancels:
+            effects += self._take_back(at, name)
+        return [*effects, *decision.levels, *self._intend(at, allowed)]
+
+    def _mark(self, name: InstrumentId, known: Mapping[InstrumentId, float]) -> Decimal | None:
+        """Return a known price on the tick grid, None where there is none."""
+        grid = getattr(self.parts.market, "on_grid", None)
+        return self.parts.market.price(name) if grid is None else grid(name, known.get(name, float("nan")))
+
+    def _review(self, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
+        """Let the gate cut or refuse; limits are compared in the account's currency, levels of orders included."""
+        if not orders:
+            return ()
+        records, prices, asked = self.parts.instruments, dict(call.prices), list(orders)
+        if call.rates:
+            factor = {name: call.rates.get(records[name].currency, Decimal(1)) for name in prices}
+            prices = {name: price * float(factor[name]) for name, price in prices.items()}
+            asked = [in_account_currency(one, factor.get(one.instrument, Decimal(1))) for one in orders]
+        market = self.parts.market
+        view = CoreRiskView(call.account, call.at, prices, records, self.orders, market, facts_known=self._facts)
+        reviewed = self.parts.gate.review(asked, view)
+        out = []
+        for order, (passed, rulings) in zip(orders, reviewed, strict=True):
+            stopped = self.latches.ruling(order, self.books.quantity(order.instrument))
+            if stopped is not None and stopped.quantity < passed.quantity:
+                out.append(ReviewedOrder(order, stopped.quantity, (*rulings, stopped)))
+            else:
+                out.append(ReviewedOrder(order, passed.quantity, rulings))
+        return tuple(out)
+
+    def _intend(self, at: int, orders: Sequence[Order]) -> list[CoreEffect]:
+        for order in orders:
+            if order.id in self.orders:
+                raise IntegrityError(
+                    f"order {order.id} in {order.instrument} was intended before",
+                    hint="give every leg of a decision its own name",
+                )
+            self._write(OrderIntended, at, order=order)
+        return [Send(order) for order in orders]
+
+    def _take_back(self, at: int, instrument: InstrumentId | None) -> list[CoreEffect]:
+        """Journal that open orders, of one instrument or all, are to be cancelled."""
+        effects: list[CoreEffect] = []
+        for state in list(self.orders.open(instrument)):
+            if not state.is_cancelling:
+                self._write(CancelIntended, at, order_id=state.order.id)
+                effects.append(CancelSend(state.order.id, state.order.instrument))
+        return effects
+
+    # -- people -------------------------------------------------------------------------------------------------------
+
+    def _on_operator(self, event: Operator) -> tuple[CoreEffect, ...]:
+        """Do what a person asked: the latch is journalled before anything else happens (RISK-31)."""
+        command, at = parse_command(event.command), event.available_at
+        person = event.source or "unnamed"
+        self._write(OperatorActed, at, command=event.command, operator=person, text=command.text)
+        if command.verb == "rearm":
+            self._write(TradingResumed, at, scope="", operator=person, text=command.text)
+            return ()
+        if command.verb == "resume":
+            self._write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
+            return ()
+        self._write(TradingHalted, at, scope=command.scope, rule="RISK-31", text=f"{command.verb} by {person}")
+        if command.verb == "latch":
+            return ()
+        effects = self._take_back(at, InstrumentId(command.scope) if command.scope else None)
+        if command.closes:
+            effects += self._intend(at, close_orders(self, at))
+        return tuple(effects)
+
+
+def _fingerprint(seen: Mapping[str, Any], decision: Decision) -> str:
+    """Return the hash of what a decision saw and wants."""
+    return hash_value({**seen, "cancels": decision.cancels, "levels": decision.levels})[:16]

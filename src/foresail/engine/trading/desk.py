@@ -1,0 +1,120 @@
+"""The desk of one strategy: as-of view in, intents, sizes, planned orders out. It journals and sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foresail.core.errors import ConfigError
+from foresail.core.ids import order_id
+from foresail.domain.accounts import Account
+from foresail.domain.orders import Order, OrderKind
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Signal, TargetWeights
+from foresail.engine.trading.parts import Attach, Decision, DeskCall
+from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
+from foresail.portfolio.allocator import VolatilityScaledTopK
+from foresail.protocols import MarketView, Strategy
+
+__all__ = ["DeskStages", "StrategyDesk"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeskStages:
+    """What a desk works with.
+
+    Attributes
+    ----------
+    view : (position, account) -> the market as a strategy may see it there
+    instruments : records by id
+    """
+
+    view: Callable[[int, Account], MarketView]
+    instruments: Any
+    allocator: VolatilityScaledTopK
+    planner: PlannerSettings
+
+
+class StrategyDesk:
+    """Implements ``parts.Desk`` for a strategy of ``protocols``."""
+
+    def __init__(self, strategy: Strategy, stages: DeskStages) -> None:
+        self._strategy, self._stages = strategy, stages
+        self._name, _, version = strategy.spec.id.partition("@")
+        self._version = version or "1"
+
+    @property
+    def id(self) -> str:
+        """``namespace/name@version`` of the strategy."""
+        return self._strategy.spec.id
+
+    @property
+    def every(self) -> int:
+        """Decide at every position that is a multiple of it."""
+        return self._strategy.spec.every
+
+    def start(self) -> Any:
+        """Return the strategy's memory before its first step."""
+        return self._strategy.start()
+
+    def decide(self, memory: Any, call: DeskCall) -> Decision:
+        """Ask the strategy, size, plan.
+
+        Raises
+        ------
+        ConfigError
+            If the strategy asks for an instrument that is not in the set.
+        """
+        view = self._stages.view(call.position, call.account)
+        intents = self._strategy.step(memory, view)
+        if not intents:
+            return Decision()
+        targets = self._stages.allocator.targets(intents, view, rates=call.rates)
+        cancels = tuple(dict.fromkeys(one.instrument for one in intents if isinstance(one, Cancel)))
+        plan = Plan(()) if targets is None else self._plan(targets, call, frozenset(cancels))
+        return Decision(
+            orders=(*plan.orders, *self._direct(intents, call)),
+            cancels=cancels,
+            levels=tuple(Attach(*one) for one in plan.levels),
+            signals=tuple(one for one in intents if isinstance(one, Signal)),
+            weights=() if targets is None else tuple(zip(targets.instruments, targets.weights, strict=True)),
+            notes=() if targets is None else (*targets.notes, *plan.notes),
+        )
+
+    def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[str]) -> Plan:
+        """Return the orders that lead to target weights; what is being taken back does not count as on order."""
+        request = PlanRequest(
+            account=call.account,
+            prices=call.prices,
+            instruments=self._stages.instruments,
+            decided_at=call.at,
+            strategy=self._name,
+            version=self._version,
+            pending={name: units for name, units in call.pending.items() if name not in cancelled},
+            rates=call.rates,
+        )
+        return plan_weights(targets, request, self._stages.planner)
+
+    def _direct(self, intents: Sequence[Intent], call: DeskCall) -> tuple[Order, ...]:
+        """Return the orders that a strategy asked for itself."""
+        orders = []
+        for intent in intents:
+            if not isinstance(intent, OrderIntent):
+                continue
+            if intent.instrument not in call.prices:
+                raise ConfigError(f"strategy {self._name} asks for {intent.instrument}, which is not in the set")
+            identity = order_id(
+                environment=self._stages.planner.environment,
+                account=call.account.id,
+                strategy=self._name,
+                version=self._version,
+                decided_at_ns=call.at,
+                leg=f"{intent.instrument}:{intent.leg}",
+            )
+            orders.append(
+                Order(
+                    identity, intent.instrument, intent.side, intent.quantity, OrderKind(intent.kind), call.at,
+                    limit_price=intent.limit_price, stop_price=intent.stop_price, target_price=intent.target_price,
+                )
+            )  # fmt: skip
+        return tuple(orders)

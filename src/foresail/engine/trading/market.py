@@ -1,0 +1,125 @@
+"""A panel of bars as the market of a core: last prices, silence, exchange rates, as far as the stream has come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.ids import InstrumentId
+from foresail.domain.instruments import Instrument
+from foresail.domain.panel import Panel
+from foresail.engine.rates import account_rates
+
+__all__ = ["PanelMarket"]
+
+
+class PanelMarket:
+    """Reads one position after another of a panel (implements ``parts.TradingMarket``).
+
+    Attributes
+    ----------
+    last : (N,) last print of each instrument, NaN before the first
+    silent : (N,) bars since then
+    """
+
+    def __init__(self, bars: Panel, instruments: Mapping[InstrumentId, Instrument], currency: str) -> None:
+        self.bars = bars
+        self.names = bars.instruments
+        self.row = {name: i for i, name in enumerate(self.names)}
+        self._close = bars.field("close")
+        self._seen: BoolArray = bars.present & np.isfinite(self._close)
+        self.ticks = [instruments[name].tick for name in self.names]
+        self._currency = currency
+        self._is_foreign = any(instruments[name].currency != currency for name in self.names)
+        self._position = -1
+        n = len(self.names)
+        self.last: FloatArray = np.full(n, np.nan)
+        self.silent: IntArray = np.zeros(n, dtype=np.int64)
+
+    @property
+    def position(self) -> int:
+        """Time position of the newest bar applied, -1 before the first."""
+        return self._position
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether an instrument is quoted in another currency than the account's."""
+        return self._is_foreign
+
+    def advance(self, position: int) -> None:
+        """Take in the bars of a position; positions that were taken in already change nothing."""
+        if position <= self._position:
+            return
+        seen = self._seen[:, position]
+        self.last = np.where(seen, self._close[:, position], self.last)
+        self.silent = self.silent_after(position)
+        self._position = position
+
+    def silent_after(self, position: int) -> IntArray:
+        """Return (N,) bars since the last print once the bars of the next position are taken in."""
+        return np.where(self._seen[:, position], 0, self.silent + 1)
+
+    def split(self, instrument: InstrumentId, ratio: float) -> None:
+        """Restate the last price for a split."""
+        self.last[self.row[instrument]] /= ratio
+
+    def start(self, position: int) -> int | None:
+        """Return when the bar of a position starts, ns UTC, None past the end of the panel."""
+        return int(self.bars.start[position]) if position < self.bars.shape[1] else None
+
+    def price(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the last print as a whole number of ticks, None where there is none."""
+        return self.on_grid(instrument, float(self.last[self.row[instrument]]))
+
+    def on_grid(self, instrument: InstrumentId, price: float) -> Decimal | None:
+        """Return a price as a whole number of ticks, at least one; None for NaN."""
+        if not math.isfinite(price):
+            return None
+        tick = self.ticks[self.row[instrument]]
+        return max(tick, Decimal(round(price / float(tick))) * tick)
+
+    def price_time(self, instrument: InstrumentId) -> int | None:
+        """Return the end of the bar that gave the last price, ns UTC."""
+        place = self._position - int(self.silent[self.row[instrument]])
+        return int(self.bars.end[place]) if place >= 0 and math.isfinite(self.last[self.row[instrument]]) else None
+
+    def known(self, position: int) -> Mapping[InstrumentId, float]:
+        """Return last prices up to the bars of a position, in units of now, NaN before the first print.
+
+        A bar may close while an earlier one is not available yet; a decision on the earlier one must not see it.
+        """
+        return dict(zip(self.names, self._known(position).tolist(), strict=True))
+
+    def _known(self, position: int) -> FloatArray:
+        if position >= self._position:
+            return self.last
+        seen = self._seen[:, : position + 1]
+        newest = position - np.argmax(seen[:, ::-1], axis=1)
+        known: FloatArray = np.where(seen.any(axis=1), self._close[np.arange(len(newest)), newest], np.nan)
+        if "split" in self.bars.fields:
+            since = self.bars.field("split")[:, position + 1 : self._position + 1]
+            known = known / np.where(np.isfinite(since), since, 1.0).prod(axis=1)
+        return known
+
+    def rates(self, prices: Mapping[InstrumentId, float] | None = None) -> dict[str, Decimal]:
+        """Return account currency per unit of other currencies, at the last or the given prices."""
+        if not self._is_foreign:
+            return {}
+        values = self.last if prices is None else np.array([prices[name] for name in self.names])
+        return account_rates(self.names, values, self._currency)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return position, last prices (None where there is none) and silence."""
+        last = [None if math.isnan(one) else one for one in self.last.tolist()]
+        return {"position": self._position, "last": last, "silent": self.silent.tolist()}
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Take over a state that ``to_plain`` returned."""
+        self._position = int(plain["position"])
+        self.last = np.array([math.nan if one is None else float(one) for one in plain["last"]])
+        self.silent = np.array(plain["silent"], dtype=np.int64)

@@ -1,0 +1,200 @@
+"""What a trading core is made of: the market it reads, the desks that decide, the gate, the money's frame.
+
+A desk is a strategy with what turns its intents into orders. The core knows no strategy, allocator or planner: it asks
+each desk at its instant, has the gate review the orders, and journals what passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.accounts import Account, Position
+from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Order, Ruling
+from foresail.domain.signals import Signal
+from foresail.protocols import RiskView
+
+__all__ = [
+    "Attach",
+    "Decision",
+    "Desk",
+    "DeskCall",
+    "OrderGate",
+    "ReviewedOrder",
+    "TradingMarket",
+    "TradingParts",
+]
+
+_FIVE_MINUTES_NS = 300 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Hang a stop and a target on a position at the venue, in place of what hung there; None = none."""
+
+    instrument: InstrumentId
+    stop: float | None
+    target: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedOrder:
+    """An order as planned, with the quantity that the gate let pass and the rulings that cut it."""
+
+    order: Order
+    allowed: Decimal
+    rulings: tuple[Ruling, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskCall:
+    """What a desk is given at a decision.
+
+    Attributes
+    ----------
+    at : nominal instant of the decision, ns UTC
+    position : time position of the newest bar that the decision may see
+    account : books at that instant
+    prices : last known prices, quote currency; a name without one is absent
+    rates : account currency per unit of another currency
+    pending : signed units on order
+    """
+
+    at: int
+    position: int
+    account: Account
+    prices: Mapping[InstrumentId, float]
+    rates: Mapping[str, Decimal]
+    pending: Mapping[InstrumentId, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a desk wants.
+
+    Attributes
+    ----------
+    cancels : instruments whose open orders are taken back first
+    levels : to hang on positions that stay
+    weights : target fractions of equity after caps, for the record
+    notes : (instrument, sentence) on what was cut or left out
+    """
+
+    orders: tuple[Order, ...] = ()
+    cancels: tuple[InstrumentId, ...] = ()
+    levels: tuple[Attach, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    weights: tuple[tuple[InstrumentId, float], ...] = ()
+    notes: tuple[tuple[InstrumentId, str], ...] = ()
+
+
+class Desk(Protocol):
+    """A strategy with what turns its intents into orders; all memory is handed in and out."""
+
+    @property
+    def id(self) -> str:
+        """``namespace/name@version`` of the strategy."""
+        ...
+
+    @property
+    def every(self) -> int:
+        """Decide at every position that is a multiple of it."""
+        ...
+
+    def start(self) -> Any:
+        """Return the memory before the first decision."""
+        ...
+
+    def decide(self, memory: Any, call: DeskCall) -> Decision:
+        """Return what is wanted; may change ``memory``. Ids of orders are a pure function of the decision."""
+        ...
+
+
+class TradingMarket(Protocol):
+    """Market state as far as the stream has come: a function of the events applied, never of the clock."""
+
+    @property
+    def position(self) -> int:
+        """Time position of the newest bar applied, -1 before the first."""
+        ...
+
+    def advance(self, position: int) -> None:
+        """Take in the bars of a position; positions that were taken in already change nothing."""
+        ...
+
+    def split(self, instrument: InstrumentId, ratio: float) -> None:
+        """Restate the last price for a split."""
+        ...
+
+    def start(self, position: int) -> int | None:
+        """Return when the bar of a position starts, ns UTC, None where that is not known."""
+        ...
+
+    def price(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the last print as a whole number of ticks, None where there is none."""
+        ...
+
+    def known(self, position: int) -> Mapping[InstrumentId, float]:
+        """Return last prices up to the bars of a position."""
+        ...
+
+    def price_time(self, instrument: InstrumentId) -> int | None:
+        """Return the end of the bar that gave the last price, ns UTC."""
+        ...
+
+    def rates(self, prices: Mapping[InstrumentId, float] | None = None) -> Mapping[str, Decimal]:
+        """Return account currency per unit of other currencies, at the last or the given prices."""
+        ...
+
+    def to_plain(self) -> Any:
+        """Return the state as plain data."""
+        ...
+
+    def restore(self, plain: Any) -> None:
+        """Take over a state that ``to_plain`` returned."""
+        ...
+
+
+class OrderGate(Protocol):
+    """The door: nothing becomes an intent that it has not reviewed."""
+
+    def review(self, orders: Sequence[Order], view: RiskView) -> list[tuple[Order, tuple[Ruling, ...]]]:
+        """Return every order with the quantity that may leave (0 = refused) and the rulings that cut it."""
+        ...
+
+
+def _free(position: Position, notional: Decimal, since: int, until: int) -> Decimal:
+    del position, notional, since, until
+    return Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TradingParts:
+    """One account's stages.
+
+    Attributes
+    ----------
+    allow_short : whether books may hold less than nothing
+    holding_cost : (position, notional, since ns, until ns) -> money in the quote currency (COST-10)
+    watch : told of every decision after the gate, for reports; it decides nothing
+    is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
+    resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
+    """
+
+    environment: str
+    account: str
+    currency: str
+    instruments: Mapping[InstrumentId, Instrument]
+    market: TradingMarket
+    desks: tuple[Desk, ...]
+    gate: OrderGate
+    allow_short: bool = False
+    holding_cost: Callable[[Position, Decimal, int, int], Decimal] = _free
+    watch: Callable[[Desk, int, Decision, tuple[ReviewedOrder, ...]], None] | None = None
+    resend_ns: int = _FIVE_MINUTES_NS
+    facts: Mapping[str, float] = field(default_factory=dict)
+    is_audited: bool = True

@@ -1,0 +1,91 @@
+"""What the gate sees of a core at one decision (implements ``protocols.RiskView``), in the account's currency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.accounts import Account
+from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Order
+from foresail.engine.trading.parts import TradingMarket
+from foresail.ledger.orders import OrderBook
+
+__all__ = ["CoreRiskView", "in_account_currency"]
+
+_ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoreRiskView:
+    """Account, prices, orders and state as they stand; nothing is computed before it is asked for.
+
+    Attributes
+    ----------
+    now : instant of the decision, ns UTC
+    prices : last known prices in the account's currency, NaN where none is known
+    state : the fold that breakers and caps read (``risk.state``), None where there is none
+    facts_known : newest value of every fact by name
+    """
+
+    account: Account
+    now: int
+    prices: Mapping[InstrumentId, float]
+    instruments: Mapping[InstrumentId, Instrument]
+    orders: OrderBook
+    market: TradingMarket
+    state: Any = None
+    facts_known: Mapping[str, float] = field(default_factory=dict)
+
+    def price(self, instrument: InstrumentId) -> float:
+        """Return the last price, NaN where none is known (which refuses)."""
+        return self.prices.get(instrument, math.nan)
+
+    def sector(self, instrument: InstrumentId) -> str:
+        """Return the sector used for caps."""
+        found = self.instruments.get(instrument)
+        return instrument if found is None else found.sector
+
+    def price_age(self, instrument: InstrumentId) -> int:
+        """Return ns since the bar of the last price ended, the age of the universe where there is none."""
+        at = self.market.price_time(instrument)
+        return self.now if at is None else max(0, self.now - at)
+
+    def reserved(self, instrument: InstrumentId) -> tuple[Decimal, Decimal]:
+        """Return units that open and unknown orders may still buy and sell."""
+        held = self.orders.reserved(instrument)
+        return held.buy, held.sell
+
+    def blocked(self, instrument: InstrumentId) -> str:
+        """Return why an instrument may not be traded, empty where it may."""
+        return self.orders.blocked().get(instrument, "")
+
+    def fact(self, name: str) -> float:
+        """Return the newest value of a fact, NaN where none is known."""
+        return self.facts_known.get(name, math.nan)
+
+    def spread(self, instrument: InstrumentId) -> float:
+        """Return the last measured ask minus bid, NaN where bars carry none."""
+        del instrument
+        return math.nan
+
+    def average_volume(self, instrument: InstrumentId) -> float:
+        """Return the average volume, NaN where it is not measured."""
+        del instrument
+        return math.nan
+
+
+def in_account_currency(order: Order, rate: Decimal) -> Order:
+    """Return an order with its levels in the account's currency."""
+    if rate == _ONE:
+        return order
+    return replace(
+        order,
+        limit_price=None if order.limit_price is None else order.limit_price * rate,
+        stop_price=None if order.stop_price is None else order.stop_price * rate,
+        target_price=None if order.target_price is None else order.target_price * rate,
+    )

@@ -1,0 +1,281 @@
+"""The simulated venue as a venue link: the same class for backtest and paper (implements ``protocols.VenueLink``).
+
+Orders wait here until the first bar that does not start before their decision. Bars and corporate actions come in
+through ``take_in``; what they did to orders leaves through ``take_reports``. Everything it holds is a function of the
+events and orders it was given, and goes into ``to_plain``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from foresail.core.arrays import IntArray
+from foresail.core.clock import from_ns
+from foresail.core.errors import OrderRejectedError
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.core.numbers import round_tick
+from foresail.domain.actions import DelistingRule
+from foresail.domain.effects import ReplaceSend
+from foresail.domain.events import BarsClosed, Event, Fact, OrderEvent, Rank, VenueOutcome, VenueReport
+from foresail.domain.orders import Fill, FillReason, Order
+from foresail.domain.signals import Side
+from foresail.domain.universe import Universe
+from foresail.engine.tradable import absurd_bars
+from foresail.engine.trading.market import PanelMarket
+from foresail.engine.trading.parts import Attach
+from foresail.execution.simulated.venue import SimulatedVenue, VenueBar
+
+__all__ = ["SimulatedLink", "VenueRules"]
+
+_ENDED_AFTER_BARS = 10  # a held name without a print for so long has ended
+_PRICES = ("open", "high", "low", "close", "volume", "spread")
+_OUTCOMES = {"cancelled": VenueOutcome.CANCELLED, "expired": VenueOutcome.EXPIRED}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VenueRules:
+    """What ends trading in a name.
+
+    Attributes
+    ----------
+    blocked_from : (N,) time position from which a name may not be traded; T where never
+    universe : who was listed when; None = not known, ten silent bars end a listing
+    delisting : what a holder gets then
+    """
+
+    asset_class: Any
+    blocked_from: IntArray
+    universe: Universe | None = None
+    delisting: DelistingRule = field(default_factory=lambda: DelistingRule(0.0))
+
+
+class SimulatedLink:
+    """A simulated venue that reads a panel.
+
+    Attributes
+    ----------
+    ended : (instrument, position, value at the last print) of listings that ended while held
+    left : (instrument, position, money) of names closed before an unexplained jump, with what the jump would have made
+    events : what happened to orders besides fills, in the venue's own words
+    """
+
+    name = "simulated"
+
+    def __init__(self, venue: SimulatedVenue, market: PanelMarket, rules: VenueRules) -> None:
+        self._venue, self._market, self._rules = venue, market, rules
+        bars = market.bars
+        self._column = {name: bars.index(name) for name in _PRICES}
+        self._tradable = bars.present & ~absurd_bars(bars, rules.asset_class)
+        self._waiting: list[Order] = []
+        self._known: dict[OrderId, tuple[Decimal, Decimal]] = {}  # open orders: units in all, units filled
+        self._sent: dict[OrderId, None] = {}
+        self._reports: list[VenueReport] = []
+        self._counted = 0
+        self._at = 0  # instant of the newest event, ns UTC
+        self.ended: list[tuple[InstrumentId, int, float]] = []
+        self.left: list[tuple[InstrumentId, int, float]] = []
+        self.events: list[OrderEvent] = []
+
+    # -- orders in ----------------------------------------------------------------------------------------------------
+
+    def send(self, order: Order) -> None:
+        """Take an order; an id that is known already makes no second order."""
+        if order.id in self._sent:
+            return
+        self._sent[order.id] = None
+        self._waiting.append(order)
+        self._known[order.id] = (order.quantity, Decimal(0))
+        self._tell(order.id, VenueOutcome.ACCEPTED, order.decided_at)
+
+    def attach(self, levels: Attach) -> None:
+        """Hang a stop and a target on a position."""
+        self._venue.attach(levels.instrument, levels.stop, levels.target)
+
+    def cancel(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Take an order back, waiting or in the book."""
+        at = self._at
+        for order in self._waiting:
+            if order.id == order_id:
+                self._waiting = [one for one in self._waiting if one.id != order_id]
+                self._end(order_id, VenueOutcome.CANCELLED, at)
+                return
+        if order_id not in self._known:
+            self._tell(order_id, VenueOutcome.CANCEL_REJECTED, at, text="the order is not open")
+            return
+        self._venue.cancel(instrument, at_ns=at)
+        self._read_events()
+
+    def replace(self, change: ReplaceSend) -> None:
+        """Refuse: an order on bars is cancelled and sent anew by the next decision."""
+        text = "the simulated venue changes no orders here"
+        self._tell(change.order_id, VenueOutcome.CANCEL_REJECTED, self._at, text=text)
+
+    def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
+        """Say that an order is open, or that there never was one; the end of an order was told when it came."""
+        del instrument
+        if order_id in self._known:
+            self._tell(order_id, VenueOutcome.ACCEPTED, self._at)
+        elif order_id not in self._sent:
+            self._tell(order_id, VenueOutcome.ABSENT, self._at)
+
+    def take_reports(self) -> tuple[VenueReport, ...]:
+        """Return and forget what happened since the last call."""
+        reports, self._reports = tuple(self._reports), []
+        return reports
+
+    # -- the market's events in ---------------------------------------------------------------------------------------
+
+    def take_in(self, event: Event) -> None:
+        """Apply an event to the book, before the core sees it: bars and corporate actions change it."""
+        self._at = max(self._at, event.available_at)
+        if isinstance(event, BarsClosed):
+            self._on_bar(event.position)
+        elif isinstance(event, Fact) and event.kind == "split" and event.instrument is not None:
+            self._split(event.instrument, Decimal(repr(event.value)), event.available_at)
+
+    def _split(self, name: InstrumentId, ratio: Decimal, at: int) -> None:
+        """Restate orders; one that is not even a lot any more is gone."""
+        before = {order.id: order for order in self._venue.open_orders if order.instrument == name}
+        self._venue.apply_split(name, ratio)
+        if not before:
+            return
+        left = self._venue.open_quantity(name)
+        still = {order.id for order in self._venue.open_orders}
+        for identity in before:
+            _quantity, filled = self._known[identity]
+            if identity not in still:
+                self._known[identity] = (filled, filled)
+                self._tell(identity, VenueOutcome.REPLACED, at, left=filled)
+                self._end(identity, VenueOutcome.CANCELLED, at)
+            elif len(before) == 1:
+                self._known[identity] = (filled + abs(left), filled)
+                self._tell(identity, VenueOutcome.REPLACED, at, left=filled + abs(left))
+
+    def _on_bar(self, now: int) -> None:
+        bars = self._market.bars
+        start, end = int(bars.start[now]), int(bars.end[now])
+        self._release(start)
+        for i in np.flatnonzero(self._rules.blocked_from == now):
+            self._leave_blocked(int(i), now, start)
+        row = bars.values[:, now]
+        columns: dict[str, Any] = {name: np.ascontiguousarray(row[:, f]) for name, f in self._column.items()}
+        present = self._tradable[:, now] & (now < self._rules.blocked_from)
+        for fill in self._venue.step(VenueBar(now, end, present=present, start=start, **columns)):
+            self._filled(fill, now)
+        self._read_events()
+        self._end_listings(now, end)
+
+    def _release(self, start: int) -> None:
+        """Put the orders into the book whose decision is not after the start of this bar."""
+        due = [order for order in self._waiting if order.decided_at <= start]
+        if not due:
+            return
+        self._waiting = [order for order in self._waiting if order.decided_at > start]
+        for order in due:
+            try:
+                self._venue.submit(order)
+            except OrderRejectedError as error:
+                del self._known[order.id]
+                self._tell(order.id, VenueOutcome.REJECTED, start, text=str(error))
+
+    def _leave_blocked(self, i: int, now: int, start: int) -> None:
+        """Close what is held of a name that may not be traded from this bar on, at the last print before it."""
+        name, before = self._market.names[i], self._market.last[i]
+        fill = self._close_out(name, FillReason.EXIT, start, now)
+        after = float(self._market.bars.field("close")[i, now])
+        if fill is not None and math.isfinite(after):
+            units = float(fill.quantity) * (1.0 if fill.side is Side.SELL else -1.0)
+            self.left.append((name, now, units * (after - float(before))))
+
+    def _end_listings(self, now: int, end: int) -> None:
+        """Close what is held of names that have been silent for ten bars and are not listed any more, by the rule."""
+        for i in np.flatnonzero(self._market.silent_after(now) >= _ENDED_AFTER_BARS).tolist():
+            name = self._market.names[i]
+            held = self._venue.position(name)
+            last = self._market.price(name) if held else None
+            if last is None or self._is_listed(name, end):
+                continue  # bars are missing, nothing has ended
+            fill = self._close_out(name, FillReason.DELISTED, end, now, price=self._ended_price(i, held, last))
+            if fill is not None:
+                self.ended.append((name, now, float(fill.quantity * last)))
+
+    def _is_listed(self, name: InstrumentId, at: int) -> bool:
+        universe = self._rules.universe
+        return universe is not None and name in frozenset(universe(from_ns(at).date()))
+
+    def _ended_price(self, i: int, held: Decimal, last: Decimal) -> Decimal:
+        """Return what a unit pays: a long position by the rule, a short one pays the last print and gains nothing."""
+        if held < 0:
+            return last
+        tick = self._market.ticks[i]
+        return max(tick, round_tick(Decimal(repr(self._rules.delisting.price(float(last)))), tick))
+
+    def _close_out(
+        self, name: InstrumentId, reason: FillReason, at: int, now: int, *, price: Decimal | None = None
+    ) -> Fill | None:
+        """Close a position at a price, by default at the last print; None where nothing is held."""
+        level = self._market.price(name) if price is None else price
+        if self._venue.position(name) == 0 or level is None:
+            return None
+        fill = self._venue.close_out(name, level, reason, at_ns=at)
+        self._read_events()
+        if fill is not None:
+            self._filled(fill, now)
+        return fill
+
+    # -- reports out --------------------------------------------------------------------------------------------------
+
+    def _filled(self, fill: Fill, now: int) -> None:
+        """Tell a fill under an execution id of the venue: place in the stream and count."""
+        self._counted += 1
+        told = fill if fill.execution else replace(fill, execution=f"{now}-{self._counted}")
+        if fill.order_id in self._known:
+            quantity, filled = self._known[fill.order_id]
+            self._known[fill.order_id] = (quantity, filled + fill.quantity)
+            if filled + fill.quantity >= quantity:
+                del self._known[fill.order_id]
+        self._tell(fill.order_id, VenueOutcome.FILLED, fill.filled_at, fill=told)
+
+    def _read_events(self) -> None:
+        """Tell what the venue noted about orders that ended."""
+        for event in self._venue.take_events():
+            self.events.append(event)
+            if event.order_id is not None and event.order_id in self._known and event.outcome in _OUTCOMES:
+                self._end(event.order_id, _OUTCOMES[event.outcome], event.event_time)
+
+    def _end(self, identity: OrderId, outcome: VenueOutcome, at: int) -> None:
+        quantity, filled = self._known.pop(identity)
+        self._tell(identity, outcome, at, left=quantity - filled)
+
+    def _tell(self, identity: OrderId, outcome: VenueOutcome, at: int, **content: Any) -> None:
+        self._reports.append(
+            VenueReport(at, at, Rank.VENUE_FILL, self.name, None, len(self._reports), identity, outcome, **content)
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything that decides what comes next, as plain data."""
+        return {
+            "venue": self._venue.snapshot(),
+            "waiting": msgspec.to_builtins(self._waiting),
+            "known": {name: [str(all_), str(filled)] for name, (all_, filled) in self._known.items()},
+            "sent": list(self._sent),
+            "counted": self._counted,
+            "at": self._at,
+        }
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Take over a state that ``to_plain`` returned."""
+        self._venue.restore(dict(plain["venue"]))
+        self._waiting = msgspec.convert(plain["waiting"], list[Order])
+        known = plain["known"].items()
+        self._known = {OrderId(name): (Decimal(all_), Decimal(filled)) for name, (all_, filled) in known}
+        self._sent = dict.fromkeys(OrderId(name) for name in plain["sent"])
+        self._counted, self._at = int(plain["counted"]), int(plain["at"])
+        self._reports = []
