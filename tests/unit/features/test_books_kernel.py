@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -308,7 +309,7 @@ def test_live_equals_history_bit_for_bit_over_cuts_and_restarts(seed):
     driver = BookDriver(data)
     cuts = [0, *sorted(rng.integers(0, len(data), 40).tolist()), len(data)]
     parts = []
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         parts.append(driver.feed(data.rows(first, last)))
         if rng.random() < 0.5:  # a new process goes on from the snapshot
             kept = driver.snapshot()
