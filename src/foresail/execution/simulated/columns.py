@@ -5,7 +5,9 @@ Prices are ticks, quantities lots, instants ns UTC. 0 stands for "none" in level
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
@@ -72,6 +74,7 @@ __all__ = [
     "SEEN",
     "SEQUENCE",
     "SIGN",
+    "SOURCE",
     "STOP",
     "STOP_LEVEL",
     "STOP_LIMIT",
@@ -88,6 +91,7 @@ __all__ = [
     "Market",
     "Tables",
     "compiled",
+    "compiled_step",
 ]
 
 # Columns of an order row.
@@ -142,5 +146,24 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile a function; no fast-math, so that results do not depend on how the compiler orders operations."""
+    """Compile a part of a step; no fast-math, so that results do not depend on how the compiler orders operations."""
+    return cast("_Function", njit(function))
+
+
+def compiled_step(function: _Function) -> _Function:
+    """Compile a whole step and keep the machine code on disk.
+
+    The compiler looks at the file of the step alone to see whether kept code is stale, not at the files that it calls.
+    So a step is a closure over ``SOURCE``, which is part of the key.
+    """
     return cast("_Function", njit(cache=True)(function))
+
+
+def _source_number() -> int:
+    """Return a number that changes with any source file of this folder."""
+    folder = Path(__file__).parent
+    texts = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return int.from_bytes(hashlib.sha256(texts).digest()[:6], "big")
+
+
+SOURCE = _source_number()

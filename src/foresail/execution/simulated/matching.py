@@ -30,6 +30,8 @@ life ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from foresail.core.arrays import IntArray
 from foresail.execution.simulated.booking import awake_lots, cancel_row, execute, leave, tighten
 from foresail.execution.simulated.columns import (
@@ -61,6 +63,7 @@ from foresail.execution.simulated.columns import (
     ROW_STOP,
     ROW_TARGET,
     SIGN,
+    SOURCE,
     STOP_LEVEL,
     STOP_LIMIT,
     STOP_ORDER,
@@ -72,6 +75,7 @@ from foresail.execution.simulated.columns import (
     Market,
     Tables,
     compiled,
+    compiled_step,
 )
 from foresail.execution.simulated.prices import leaving_at_open, opening_price, resting_price, stop_price
 
@@ -273,7 +277,28 @@ def _end(tables: Tables, market: Market, n_events: int) -> int:
     return n_events
 
 
-@compiled
+def _bound(source: int) -> Callable[[Tables, Market], tuple[int, int]]:
+    """Return the step bound to the sources that it was compiled from."""
+
+    @compiled_step
+    def step(tables: Tables, market: Market) -> tuple[int, int]:
+        _ = source
+        counts = (0, _begin(tables[0], tables[4], market[4]))
+        counts = _at_open(tables, market, counts)
+        counts = _rest((3, 0), tables, market, counts)
+        counts = _stops(4, tables, market, counts)
+        counts = _targets(tables, market, counts)
+        counts = _rest((6, STOP_ORDER), tables, market, counts)
+        counts = _rest((6, LIMIT), tables, market, counts)
+        counts = _stops(7, tables, market, counts)
+        return counts[0], _end(tables, market, counts[1])
+
+    return step
+
+
+_STEP = _bound(SOURCE)
+
+
 def match_bar(tables: Tables, market: Market) -> tuple[int, int]:
     """Match one bar of N instruments against M open orders and the N positions, in place.
 
@@ -291,13 +316,4 @@ def match_bar(tables: Tables, market: Market) -> tuple[int, int]:
     -------
     Numbers of fills and of events written; fills of one instrument stand in the order in which they happened.
     """
-    orders, _positions, _bars, _fills, events = tables
-    counts = (0, _begin(orders, events, market[4]))
-    counts = _at_open(tables, market, counts)
-    counts = _rest((3, 0), tables, market, counts)
-    counts = _stops(4, tables, market, counts)
-    counts = _targets(tables, market, counts)
-    counts = _rest((6, STOP_ORDER), tables, market, counts)
-    counts = _rest((6, LIMIT), tables, market, counts)
-    counts = _stops(7, tables, market, counts)
-    return counts[0], _end(tables, market, counts[1])
+    return _STEP(tables, market)
