@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -36,6 +37,7 @@ __all__ = [
     "RiskView",
     "Strategy",
     "StrategySpec",
+    "TradingRiskView",
     "VenueLink",
 ]
 
@@ -186,6 +188,52 @@ class RiskView(Protocol):
 
     def sector(self, instrument: InstrumentId) -> str:
         """Return the sector used for caps."""
+        ...
+
+
+class TradingRiskView(RiskView, Protocol):
+    """What the rules of an account that trades may look at besides."""
+
+    @property
+    def now(self) -> int:
+        """Instant of the decision, ns UTC."""
+        ...
+
+    @property
+    def state(self) -> Any:
+        """The fold that breakers and caps read (``risk.state.RiskState``); None refuses."""
+        ...
+
+    def price_age(self, instrument: InstrumentId) -> int:
+        """Return ns since the last price was made."""
+        ...
+
+    def open_orders(self) -> Sequence[tuple[Order, Decimal]]:
+        """Return open and unknown orders with the units that may still trade, levels in the account's currency."""
+        ...
+
+    def reserved(self, instrument: InstrumentId) -> tuple[Decimal, Decimal]:
+        """Return units that open and unknown orders may still buy and sell."""
+        ...
+
+    def blocked(self, instrument: InstrumentId) -> str:
+        """Return why an instrument may not be traded, empty where it may."""
+        ...
+
+    def fact(self, name: str) -> float:
+        """Return the newest value of a fact (vix, beta:ID, clock_offset_ms ...), NaN where none is known."""
+        ...
+
+    def spread(self, instrument: InstrumentId) -> float:
+        """Return ask less bid, price units, NaN where it is not measured."""
+        ...
+
+    def average_volume(self, instrument: InstrumentId) -> float:
+        """Return the average daily volume in units, NaN where it is not measured."""
+        ...
+
+    def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
+        """Return (N, T) simple returns of the last days, NaN where missing; None where no history is kept."""
         ...
 
 

@@ -1,0 +1,69 @@
+"""Where a trading day begins and ends (RISK-30): UTC, New York midnight, or 17:00 New York; weeks begin on Monday.
+
+A day that begins at 17:00 New York belongs to the date that follows, as forex counts it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from foresail.core.errors import UnknownNameError
+
+__all__ = ["BOUNDARIES", "day_span", "next_business_day", "previous_business_day", "week_start"]
+
+BOUNDARIES = {
+    "utc": ("UTC", time(0)),
+    "new_york": ("America/New_York", time(0)),
+    "forex": ("America/New_York", time(17)),
+}
+_SECOND = 10**9
+_SATURDAY = 5
+
+
+@lru_cache(maxsize=4096)
+def _span_of_second(second: int, boundary: str) -> tuple[date, int, int]:
+    if boundary not in BOUNDARIES:
+        raise UnknownNameError("day boundary", boundary, BOUNDARIES)
+    zone_name, starts = BOUNDARIES[boundary]
+    zone = ZoneInfo(zone_name)
+    local = datetime.fromtimestamp(second, UTC).astimezone(zone)
+    first = local.date() if local.time() >= starts else local.date() - timedelta(days=1)
+    label = first + timedelta(days=1) if starts > time(0) else first
+    edges = [int(datetime.combine(first + timedelta(days=k), starts, zone).timestamp()) * _SECOND for k in (0, 1)]
+    return label, edges[0], edges[1]
+
+
+def day_span(at: int, boundary: str) -> tuple[date, int, int]:
+    """Return the trading day of an instant: its date, its first instant and the first of the next, ns UTC.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such boundary.
+    """
+    return _span_of_second(at // _SECOND, boundary)
+
+
+def week_start(day: date) -> date:
+    """Return the Monday of a day's week."""
+    return day - timedelta(days=day.weekday())
+
+
+def next_business_day(day: date, count: int = 1) -> date:
+    """Return the weekday so many weekdays later; exchange holidays are not known here."""
+    for _ in range(count):
+        day += timedelta(days=1)
+        while day.weekday() >= _SATURDAY:
+            day += timedelta(days=1)
+    return day
+
+
+def previous_business_day(day: date, count: int = 1) -> date:
+    """Return the weekday so many weekdays earlier."""
+    for _ in range(count):
+        day -= timedelta(days=1)
+        while day.weekday() >= _SATURDAY:
+            day -= timedelta(days=1)
+    return day
