@@ -11,6 +11,7 @@ import typer
 from foresail import __version__
 from foresail.cli.bench import bench_app
 from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_usage
+from foresail.cli.features import features_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 _new_app = typer.Typer(no_args_is_help=True, help="Write a starting point for a plug-in.", rich_markup_mode=None)
 app.add_typer(_new_app, name="new")
 app.add_typer(bench_app, name="bench")
+app.add_typer(features_app, name="features")
 app.add_typer(holdout_app, name="holdout")
 app.command("judge")(judge_command)
 

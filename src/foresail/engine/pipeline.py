@@ -31,6 +31,7 @@ __all__ = [
     "PipelineResult",
     "Prepared",
     "drop_late_fields",
+    "feature_inputs",
     "prepare",
     "run_pipeline",
     "select_instruments",
@@ -115,13 +116,11 @@ def _join_reference(data: MarketData, named: tuple[str, ...]) -> dict[str, Float
 
 
 def _resolved(
-    data: MarketData, settings: PipelineSettings, reference: dict[str, FloatArray]
+    data: MarketData, wanted: Sequence[str] | str, reference: dict[str, FloatArray]
 ) -> tuple[FeatureContext, tuple[FeatureSpec, ...], dict[str, str]]:
     """Return the context with the numbers that the wanted features read, those features, and why others are absent."""
     sources = GivenSources(data.bars, data.bar_set, tuple(data.facts.values()), reference)
-    specs, absent = catalogue.resolve(
-        settings.features or None, data.bars, tuple(sorted(reference)), offered_givens(sources)
-    )
+    specs, absent = catalogue.resolve(wanted or None, data.bars, tuple(sorted(reference)), offered_givens(sources))
     needed = sorted({i.removeprefix("given:") for s in specs for i in s.inputs if i.startswith("given:")})
     context = _context(data, reference)
     if needed:
@@ -129,10 +128,22 @@ def _resolved(
     return context, specs, dict(absent)
 
 
+def feature_inputs(
+    data: MarketData, names: Sequence[str]
+) -> tuple[FeatureContext, tuple[FeatureSpec, ...], dict[str, str]]:
+    """Return what features of a market are computed from: their context, the features it can give, and why not others.
+
+    Parameters
+    ----------
+    names : features or aliases, in the order of the columns
+    """
+    return _resolved(data, names, _join_reference(data, tuple(names)))
+
+
 def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     """Return features, labels and their scale for a market."""
     reference = _join_reference(data, settings.features)
-    context, specs, absent = _resolved(data, settings, reference)
+    context, specs, absent = _resolved(data, settings.features, reference)
     features = batch.compute(data.bars, [s.name for s in specs], context)
     return Prepared(
         features=features,

@@ -10,16 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from foresail.core.errors import UnknownNameError
 from foresail.domain.panel import Panel
 from foresail.features.catalogue import expand, resolve
 from foresail.features.context import FeatureContext
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, run
 
-__all__ = ["compute"]
+__all__ = ["FORMS", "compute"]
+
+FORMS = ("display", "model")
 
 
-def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureContext, *, threads: int = 2) -> Panel:
+def compute(
+    panel: Panel, names: Sequence[str] | str | None, context: FeatureContext, *, threads: int = 2, form: str = "display"
+) -> Panel:
     """Return the features of a panel of bars.
 
     Parameters
@@ -28,6 +33,8 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     names : names, aliases or a set; None = every feature of the default set that the panel can give
     context : sectors, reference series, calendar of the same panel
     threads : the result is the same for any number
+    form : "display" = as defined, levels in the units of the instrument; "model" = what a model sees, free of units
+        (NORM-05). The two differ only where ``FeatureSpec.scale`` is not "free"
 
     Returns
     -------
@@ -36,7 +43,7 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     Raises
     ------
     UnknownNameError
-        If a name is not in the catalogue.
+        If a name is not in the catalogue, or the form is neither of the two.
     CapabilityError
         If a feature needs a reference series that the context lacks.
 
@@ -45,9 +52,11 @@ def compute(panel: Panel, names: Sequence[str] | str | None, context: FeatureCon
     Timing: the value at t uses bars up to t and context that was available with them; it is known at
     ``available_at[t]``.
     """
+    if form not in FORMS:
+        raise UnknownNameError("form of features", form, FORMS)
     context = context.complete(panel)
     specs = resolve(None, panel, context.reference_names, context.given_names)[0] if names is None else expand(names)
-    plan = make_plan([spec.expression for spec in specs])
+    plan = make_plan([spec.model_expression if form == "model" else spec.expression for spec in specs])
     context = context.complete(panel, [s.name for s in plan.series if s.kind == "calendar"])
     values = np.ascontiguousarray(panel.values, dtype=np.float64)
     present = np.ascontiguousarray(panel.present, dtype=np.bool_)

@@ -1,0 +1,348 @@
+"""Features of any bars as a file or table: which, from what, why some are absent, and a hash of it all.
+
+1. Names and sets become rows of the catalogue; an unknown name is refused with the nearest known one.
+2. The bars are read like those of a run, coarsened to ``frame`` where one is given, and what stands beside them
+   (reference series, facts, sectors) is joined as of each bar.
+3. What the bars cannot give stays in the answer as a column without values, with the reason (FEAT-17).
+
+Nothing is written before all of it is computed, and a file is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foresail.core.canonical import hash_value
+from foresail.core.clock import Clock, format_ns
+from foresail.core.errors import ConfigError, UnknownNameError, UserError
+from foresail.domain.calendars import frame_ns
+from foresail.domain.panel import Panel
+from foresail.engine.pipeline import feature_inputs
+from foresail.engine.settings import MarketData
+from foresail.features.batch import FORMS, compute
+from foresail.features.catalogue import CATALOGUE, find
+from foresail.features.coarse import coarsen
+from foresail.features.declared.sets import SETS
+from foresail.features.declared.spec import SCHEMA_VERSION
+from foresail.features.frames import compute_frames, split_frame
+from foresail.features.readable import formula_text
+from foresail.protocols import Progress
+from foresail.service.loading import EMBEDDED, Loaded, load_bars, parse_until
+from foresail.service.outcome import Outcome
+from foresail.service.workspace import find_workspace
+
+__all__ = ["FeatureRequest", "FeatureTable", "chosen_names", "compute_features", "compute_table", "load_market"]
+
+_BLOCK = 24  # features computed together between two reports of progress
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRequest:
+    """What to compute.
+
+    Attributes
+    ----------
+    names : sets, features and ``feature@frame``, separated by commas
+    bars : as for a run; the embedded sample of the demo by default
+    frame : coarsen the bars to this frame first; None = as they are
+    form : "display" (as defined) or "model" (free of units)
+    until : "2015-12-31": nothing available after the end of that day, UTC
+    timezone : of times that carry none
+    instruments : only the first so many, by id
+    """
+
+    names: str = "spine"
+    bars: str = EMBEDDED
+    frame: str | None = None
+    form: str = "display"
+    until: str | None = None
+    timezone: str | None = None
+    instruments: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureTable:
+    """Computed features.
+
+    Attributes
+    ----------
+    panel : (N, T, F) values, NaN where missing; a column without a value for each absent feature
+    bars : (N, T, fields) the bars they were computed from
+    absent : name -> why the bars cannot give it
+    features_hash : of catalogue version, names, formulas and every value
+    set_name : the set that was asked for, or "chosen" for a list of names
+    notes : what was assumed while the bars were read
+    inputs : name and content hash of the bars
+    """
+
+    panel: Panel
+    bars: Panel
+    absent: dict[str, str]
+    features_hash: str
+    set_name: str
+    form: str
+    notes: tuple[str, ...]
+    inputs: dict[str, Any]
+
+    def known_share(self) -> dict[str, float]:
+        """Return the share of existing bars at which each feature has a value."""
+        values = self.panel.values[self.panel.present]
+        shares = np.isfinite(values).mean(axis=0) if len(values) else np.zeros(len(self.panel.fields))
+        return {name: float(share) for name, share in zip(self.panel.fields, shares, strict=True)}
+
+
+def chosen_names(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the set and the catalogue names that a list of sets and features asks for.
+
+    Parameters
+    ----------
+    text : for example "spine" or "rsi_14,macd,sma_20@1w"
+
+    Raises
+    ------
+    ConfigError
+        If the list is empty.
+    UnknownNameError
+        If a name is neither a set nor a feature.
+    """
+    asked = [part.strip() for part in text.split(",") if part.strip()]
+    if not asked:
+        raise ConfigError("expected the name of a set or of features", hint=f"for example {', '.join(sorted(SETS))}")
+    names: list[str] = []
+    for one in asked:
+        names += SETS[one] if one in SETS else [_checked(one, alone=len(asked) == 1)]
+    return (asked[0] if len(asked) == 1 and asked[0] in SETS else "chosen"), tuple(dict.fromkeys(names))
+
+
+def _checked(name: str, *, alone: bool) -> str:
+    """Return the catalogue name of a feature, its frame kept."""
+    feature, frame = split_frame(name)
+    try:
+        spec = find(feature)
+    except UnknownNameError as e:
+        known = [*SETS, *CATALOGUE] if alone else list(CATALOGUE)
+        hint = f"foresail features list shows all {len(CATALOGUE)} features; sets: {', '.join(sorted(SETS))}"
+        raise UnknownNameError("feature or set" if alone else "feature", feature, known, hint=hint) from e
+    return spec.name if frame is None else f"{spec.name}@{frame}"
+
+
+def load_market(request: FeatureRequest, clock: Clock | None = None) -> tuple[Loaded, MarketData]:
+    """Return the bars of a request as they were read, and as the features see them.
+
+    Raises
+    ------
+    UserError
+        If there are no such bars, or the frame is no multiple of theirs.
+    DataError
+        If nothing of them can be used.
+    """
+    loaded = load_bars(
+        request.bars,
+        workspace=find_workspace(),
+        until_ns=parse_until(request.until),
+        timezone=request.timezone,
+        names=request.instruments,
+        clock=clock,
+    )
+    data = loaded.data
+    if request.frame is None or frame_ns(request.frame) == frame_ns(data.bars.frame):
+        return loaded, data
+    coarse = coarsen(data.bars, request.frame).panel
+    if coarse.shape[1] == 0:
+        raise ConfigError(
+            f"--frame {request.frame}: {data.bars.shape[1]} bars of {data.bars.frame} close no bar of that frame",
+            hint="give a longer history or a shorter frame",
+        )
+    return loaded, replace(data, bars=coarse, blocked_from=np.full(coarse.shape[0], coarse.shape[1], dtype=np.int64))
+
+
+def compute_table(request: FeatureRequest, *, progress: Progress) -> FeatureTable:
+    """Return the features of a request.
+
+    Raises
+    ------
+    UserError
+        If a name, form or frame is unknown, or there are no such bars.
+    DataError
+        If nothing of the bars can be used.
+    """
+    if request.form not in FORMS:
+        raise UnknownNameError("form of features", request.form, FORMS)
+    set_name, names = chosen_names(request.names)
+    loaded, data = load_market(request)
+    panel, absent = _computed(data, names, request.form, progress)
+    return FeatureTable(
+        panel,
+        data.bars,
+        absent,
+        _hash(panel, request.form),
+        set_name,
+        request.form,
+        loaded.notes,
+        {**loaded.inputs, "frame": data.bars.frame},
+    )
+
+
+def _computed(data: MarketData, names: tuple[str, ...], form: str, progress: Progress) -> tuple[Panel, dict[str, str]]:
+    """Return the columns in order, those that cannot be had without values, and the reasons."""
+    plain = tuple(dict.fromkeys(split_frame(name)[0] for name in names))
+    context, specs, reasons = feature_inputs(data, plain)
+    here = {spec.name for spec in specs}
+    own = [name for name in names if split_frame(name)[1] is None and name in here]
+    framed = [name for name in names if split_frame(name)[1] is not None and split_frame(name)[0] in here]
+    if framed and form != "display":
+        raise ConfigError(
+            f"{framed[0]}: features of other frames come in display form only",
+            hint="coarsen the bars instead: --frame",
+        )
+    out = np.full((*data.bars.present.shape, len(names)), np.nan)
+    done, total = 0, len(own) + len(framed)
+    progress("computing features", 0, total)
+    for block in [own[i : i + _BLOCK] for i in range(0, len(own), _BLOCK)]:
+        values = compute(data.bars, block, context, form=form).values
+        out[:, :, [names.index(name) for name in block]] = values
+        done += len(block)
+        progress("computing features", done, total)
+    if framed:
+        out[:, :, [names.index(name) for name in framed]] = compute_frames(data.bars, framed, context).values
+        progress("computing features", total, total)
+    absent = {name: reasons[split_frame(name)[0]] for name in names if split_frame(name)[0] in reasons}
+    return replace(data.bars, values=out, present=data.bars.present.copy(), fields=names), absent
+
+
+def _hash(panel: Panel, form: str) -> str:
+    """Return 64 hexadecimal digits of catalogue version, formulas, instruments, times and values (FEAT-16)."""
+    formulas = []
+    for name in panel.fields:
+        spec = find(split_frame(name)[0])
+        formulas.append([name, formula_text(spec.model_expression if form == "model" else spec.expression)])
+    values = np.where(np.isnan(panel.values), np.nan, panel.values + 0.0).astype("<f8")
+    parts = [SCHEMA_VERSION, formulas, list(panel.instruments), panel.end.tobytes().hex(), _digest(values)]
+    return hash_value(parts)
+
+
+def _digest(values: np.ndarray) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for block in values:
+        digest.update(np.ascontiguousarray(block).tobytes())
+    return digest.hexdigest()
+
+
+def compute_features(request: FeatureRequest, *, out: Path, force: bool = False, progress: Progress) -> Outcome:
+    """Compute features and write them to a Parquet file: ``foresail features compute``.
+
+    Parameters
+    ----------
+    out : the file; an existing one needs ``force``
+
+    Raises
+    ------
+    ForesailError
+        If the request, the bars or the file cannot be used.
+    """
+    if out.suffix != ".parquet":
+        raise ConfigError(f"--out {out}: expected a file that ends in .parquet")
+    if out.exists() and not force:
+        raise UserError(f"{out} exists", hint="choose another file, or add --force to replace it")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}", hint="make it first, or choose another")
+    table = compute_table(request, progress=progress)
+    document = describe(table)
+    rows = write_table(table, out, document)
+    document = {"out": str(out), "rows": rows, **document}
+    return Outcome(document, _lines(table, out, rows))
+
+
+def describe(table: FeatureTable) -> dict[str, Any]:
+    """Return what the file says of itself: set, version, hash, and why features are absent."""
+    return {
+        "set": table.set_name,
+        "catalogue_version": SCHEMA_VERSION,
+        "features_hash": table.features_hash,
+        "form": table.form,
+        "bars": table.inputs,
+        "instruments": len(table.panel.instruments),
+        "features": list(table.panel.fields),
+        "absent": table.absent,
+        "known_share": table.known_share(),
+        "notes": list(table.notes),
+    }
+
+
+def write_table(table: FeatureTable, out: Path, document: dict[str, Any]) -> int:
+    """Write one row per existing bar, all at once or not at all, and return how many there are.
+
+    Columns: instrument; start, end, available_at in ns UTC; then each feature with null where it is missing, and beside
+    it ``<feature>__known``, the mask. ``foresail.features`` in the file's metadata holds ``document``.
+    """
+    import pyarrow as pa
+
+    from foresail.service.tables import write_parquet
+
+    panel = table.panel
+    i, t = np.nonzero(panel.present)
+    columns: dict[str, Any] = {
+        "instrument": pa.DictionaryArray.from_arrays(
+            pa.array(i.astype(np.int32)), pa.array([str(name) for name in panel.instruments])
+        ).cast(pa.string()),
+        "start": pa.array(panel.start[t], pa.int64()),
+        "end": pa.array(panel.end[t], pa.int64()),
+        "available_at": pa.array(panel.available_at[t], pa.int64()),
+    }
+    for k, name in enumerate(panel.fields):
+        values = panel.values[i, t, k]
+        known = np.isfinite(values)
+        columns[name] = pa.array(values, pa.float64(), mask=~known)
+        columns[f"{name}__known"] = pa.array(known)
+    head = {"foresail.table": "features", "foresail.version": "1"}
+    head["foresail.features"] = json.dumps(document, sort_keys=True, ensure_ascii=False)
+    whole = pa.table(columns).replace_schema_metadata(head)
+    temporary = out.with_name(f".{out.name}.tmp")
+    try:
+        write_parquet(whole, temporary)
+        temporary.replace(out)
+    except OSError as e:
+        raise UserError(f"{out}: cannot be written: {e.strerror}", hint="choose a folder you may write to") from e
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(i)
+
+
+def _lines(table: FeatureTable, out: Path, rows: int) -> list[str]:
+    panel = table.panel
+    n, t, f = panel.shape
+    first, last = format_ns(int(panel.end[0]))[:10], format_ns(int(panel.end[-1]))[:10]
+    lines = [
+        f"wrote {out}: {rows:,} rows ({n} instruments, {t:,} bars of {panel.frame}, {first} to {last})",
+        f"{f - len(table.absent)} of {f} features, {table.form} form, features hash {table.features_hash[:16]}",
+    ]
+    lines += [f"note: {note}" for note in table.notes]
+    lines += _absent_lines(table.absent)
+    return lines
+
+
+def _absent_lines(absent: dict[str, str], shown: int = 12) -> list[str]:
+    """Return the absent features, those with one reason together."""
+    if not absent:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for name, reason in absent.items():
+        reasons.setdefault(reason, []).append(name)
+    lines = [f"{len(absent)} have no value here, their columns are empty:"]
+    for reason, names in list(reasons.items())[:shown]:
+        lines.append(f"  {_some(names)}: {reason}")
+    if len(reasons) > shown:
+        lines.append(f"  and {len(reasons) - shown} more reasons: --json lists them all")
+    return lines
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
