@@ -246,6 +246,11 @@ def _band_width(bars: _Bars) -> FloatArray:
     return np.where(np.asarray(_ASIA_OPEN(bars)) > np.asarray(_LONDON_OPEN(bars)), 1.8, 2.2)
 
 
+def _whole_hour(bars: _Bars, hours: IntArray) -> FloatArray:
+    """Return hours since 1970, absent for bars longer than a day (25 hours where the clocks go back)."""
+    return np.where(bars.end - bars.start <= 25 * _HOUR, hours, np.nan)
+
+
 NUMBERS: Mapping[str, _Number] = MappingProxyType(
     {
         "day_sin": lambda b: np.sin(_day_angle(b)),
@@ -293,10 +298,12 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
         "regular_window": _regular_window,
         "forex_band_width": _band_width,
         "root_days_per_year": lambda b: np.full(b.start.shape, 365.0 if b.calendar == ALWAYS_OPEN else 252.0) ** 0.5,
+        "first_hour": lambda b: _whole_hour(b, b.start // _HOUR),
+        "last_hour": lambda b: _whole_hour(b, -(-b.end // _HOUR)),
     }
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
-          "is_weekend", "weekend_window", "is_half_day", "root_days_per_year"}  # fmt: skip
+          "is_weekend", "weekend_window", "is_half_day", "root_days_per_year", "first_hour", "last_hour"}  # fmt: skip
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +11,17 @@ import talib
 
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
+from foresail.features.catalogue import CATALOGUE
 from foresail.features.context import FeatureContext
+from foresail.features.plan import make_plan
+from foresail.features.runner import field_positions, run
 
 DAY = 86_400_000_000_000
 N, T = 3, 420
 FIELDS = ("open", "high", "low", "close", "volume", "dividend", "split", "total_factor", "spread")
 
 
-def made(calendar: str = "24/7", scale: float = 1.0) -> Panel:
+def made(calendar: str = "24/7") -> Panel:
     rng = np.random.default_rng(11)
     close = 100.0 * np.exp(np.cumsum(rng.standard_t(4, (N, T)) * 0.01, axis=1))
     opening = close * np.exp(rng.normal(0, 0.004, (N, T)))
@@ -24,8 +29,7 @@ def made(calendar: str = "24/7", scale: float = 1.0) -> Panel:
     low = np.minimum(opening, close) * np.exp(-np.abs(rng.normal(0, 0.004, (N, T))))
     volume = np.round(np.exp(rng.normal(12, 1, (N, T))))
     empty, ones = np.full((N, T), np.nan), np.ones((N, T))
-    prices = [scale * x for x in (opening, high, low, close)]
-    values = np.stack([*prices, volume, empty, ones, ones, empty], axis=2)
+    values = np.stack([opening, high, low, close, volume, empty, ones, ones, empty], axis=2)
     start = np.arange(T, dtype=np.int64) * DAY
     names = tuple(f"stock.US.S{i}" for i in range(N))
     return Panel(values, np.ones((N, T), bool), start, start + DAY, start + DAY, FIELDS, names, "1d", calendar)
@@ -147,6 +151,7 @@ ORACLES = {
     "volume_roc": lambda: talib.ROC(V, 10) / 100,
     "cmf_20": cmf,
     "volume_avg": lambda: talib.SMA(V, 20),
+    "volume_24h": lambda: V,
     "volume_spike": lambda: np.where(np.isnan(talib.SMA(V, 20)), np.nan, talib.SMA(V, 20) * 2 < V),
     "volume_price_divergence": volume_divergence,
 }
@@ -176,9 +181,34 @@ def test_three_bars_by_hand():
     assert value_of("return_1", panel)[1] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("name", ["macd", "bb_upper", "atr_14", "sma_20", "adx_14", "cci_20", "ema_stack"])
-def test_four_times_the_price_changes_levels_fourfold_and_the_rest_not(name):
-    from foresail.features.catalogue import CATALOGUE
+def scaled(field: slice, factor: float) -> Panel:
+    values = PANEL.values.copy()
+    values[:, :, field] *= factor
+    return replace(PANEL, values=values)
 
-    factor = 1.0 if CATALOGUE[name].scale == "free" else 4.0
-    np.testing.assert_allclose(value_of(name, made(scale=4.0)), factor * value_of(name), rtol=1e-9, atol=1e-9)
+
+@pytest.mark.parametrize("name", sorted(ORACLES))
+def test_units_of_price_and_volume_move_a_row_as_it_declares_and_no_other(name):
+    """Four is a power of two, so even the bits agree; a logarithm of a volume would not, and there is none here."""
+    scale, plain = CATALOGUE[name].scale, value_of(name)
+    prices = 4.0 if scale in {"price", "price_change"} else 1.0
+    volumes = 4.0 if scale == "volume" else 1.0
+    assert np.array_equal(value_of(name, scaled(slice(0, 4), 4.0)), prices * plain, equal_nan=True)
+    assert np.array_equal(value_of(name, scaled(slice(4, 5), 4.0)), volumes * plain, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in ORACLES if CATALOGUE[n].scale != "free"))
+def test_what_a_model_sees_has_no_units(name):
+    plan = make_plan([CATALOGUE[name].model_expression])
+    seen = []
+    for panel in (PANEL, scaled(slice(0, 4), 4.0), scaled(slice(4, 5), 4.0)):
+        numbers = [s.name for s in plan.series if s.kind == "calendar"]
+        context = FeatureContext.of(panel).complete(panel, numbers)
+        bars = (field_positions(panel.fields), panel.values, panel.present)
+        seen.append(run(plan, bars, context, threads=1)[:, :, 0])
+    assert np.isfinite(seen[0][:, -1]).all()
+    assert all(np.array_equal(other, seen[0], equal_nan=True) for other in seen[1:])
+
+
+def test_a_model_sees_the_change_of_the_balance_of_volume_not_its_sum():
+    assert CATALOGUE["obv"].model_expression == CATALOGUE["obv_ratio_20"].expression

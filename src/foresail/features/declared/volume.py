@@ -8,6 +8,7 @@ from foresail.features.declared.spec import NO_FOREX, FeatureSpec, declare
 from foresail.features.formulas.volume import (
     amihud_ratio,
     chaikin_flow,
+    day_volume,
     log_volume_zscore,
     mean_volume,
     money_flow,
@@ -36,7 +37,7 @@ def declared() -> Iterable[FeatureSpec]:
     yield declare("amihud_ratio_60", amihud_ratio(60), "price move per traded value against its 60-bar mean",
                    "FEAT-187", group="volume", parameters=(60,), classes=NO_FOREX)  # fmt: skip
     yield declare("obv", obv(), "volume of rising bars less that of falling ones, summed", "FEAT-181", group="volume",
-                   type_="volume", scale="volume", classes=NO_FOREX)  # fmt: skip
+                   type_="volume", scale="volume", classes=NO_FOREX, model=obv_ratio(20))  # fmt: skip
     yield declare("volume_roc", volume_change(10), "volume over that of 10 bars ago, minus 1", "FEAT-184",
                    group="volume", aliases=("volume_roc_10",), parameters=(10,), classes=NO_FOREX,
                    display_factor=100.0)  # fmt: skip
@@ -44,6 +45,8 @@ def declared() -> Iterable[FeatureSpec]:
                    "FEAT-185", group="volume", aliases=("cmf",), parameters=(20,), classes=NO_FOREX)  # fmt: skip
     yield declare("volume_avg", mean_volume(20), "mean volume of 20 bars", "FEAT-189", group="volume", type_="volume",
                    aliases=("volume_avg_20",), scale="volume", parameters=(20,), classes=NO_FOREX)  # fmt: skip
+    yield declare("volume_24h", day_volume(), "volume of the last 24 hours", "FEAT-189", group="volume", type_="volume",
+                   scale="volume", classes=NO_FOREX)  # fmt: skip
     yield declare("volume_spike", volume_spike(20, 2.0), "1 where volume is above twice its mean of 20 bars",
                    "FEAT-190", group="volume", type_="flag", parameters=(20, 2), classes=NO_FOREX)  # fmt: skip
     yield declare("volume_price_divergence", volume_divergence(10), "-1 where the price rises and 1 where it falls on "

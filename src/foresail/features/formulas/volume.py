@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import math
 
-from foresail.features.expressions import CLOSE, FLOW, HIGH, LOW, TRADED, VOLUME, VOLUME_CLOCK, Ref, clock_where, node
+from foresail.features.expressions import (
+    CLOSE,
+    FLOW,
+    HIGH,
+    LOW,
+    TRADED,
+    VOLUME,
+    VOLUME_CLOCK,
+    Ref,
+    Series,
+    clock_where,
+    node,
+)
 from foresail.features.formulas.common import (
     before,
     divide,
@@ -15,11 +27,13 @@ from foresail.features.formulas.common import (
     sign,
     subtract,
 )
+from foresail.features.formulas.cross import series_row
 from foresail.features.formulas.price import log_return
 
 __all__ = [
     "amihud_ratio",
     "chaikin_flow",
+    "day_volume",
     "log_volume_zscore",
     "mean_volume",
     "money_flow",
@@ -76,6 +90,12 @@ def obv() -> Ref:
 def mean_volume(window: int) -> Ref:
     """Mean volume."""
     return mean(VOLUME, window, VOLUME_CLOCK)
+
+
+def day_volume() -> Ref:
+    """Volume of the present hour so far and the 23 before it; that of the bar itself where a bar is a day."""
+    first, last = (series_row(Series("calendar", None, name)) for name in ("first_hour", "last_hour"))
+    return node("day_sum", VOLUME, first, last, clock=VOLUME_CLOCK, states=2 + 2 * 24).out
 
 
 def volume_change(lag: int) -> Ref:

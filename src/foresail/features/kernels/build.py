@@ -48,7 +48,7 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("recursive", ("ema", "wilder")),
     (
         "indicators",
-        ("directional_move", "mean_deviation", "running_sum", "sign_of", "slope", "wilder_sum"),
+        ("day_sum", "directional_move", "mean_deviation", "running_sum", "sign_of", "slope", "wilder_sum"),
     ),
     (
         "sessions",

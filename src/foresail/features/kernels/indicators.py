@@ -1,4 +1,4 @@
-"""Steps of single indicators: directional movement, sums that never end, mean deviation, slopes, signs."""
+"""Steps of single indicators: directional movement, sums without end or over a day, mean deviation, slopes, signs."""
 
 # ruff: noqa: PLR0917 one signature for all steps, so that one loop can run any of them
 
@@ -7,9 +7,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from foresail.features.kernels._layout import CLOCK, DELAY, LANES, MASK, OUT, RING, STATE, WINDOW, A, B, step
+from foresail.features.kernels._layout import CLOCK, DELAY, LANES, MASK, OUT, RING, STATE, WINDOW, A, B, C, step
 
-__all__ = ["directional_move", "mean_deviation", "running_sum", "sign_of", "slope", "wilder_sum"]
+__all__ = ["day_sum", "directional_move", "mean_deviation", "running_sum", "sign_of", "slope", "wilder_sum"]
+
+_HOURS = 24
 
 
 @step
@@ -83,6 +85,40 @@ def running_sum(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: 
         now = before + a[lane] if here else before
         value[lane] = now
         out[lane] = now if here else math.nan
+
+
+@step
+def day_sum(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+    """OUT = sum of A over the 24 hours before hour C, where B is the hour in which the bar starts.
+
+    The hours are the unit: the present one so far and the 23 before it; a bar always counts itself. State: begun,
+    first hour; then for each hour of the day the number of the hour it stands for and its sum.
+    """
+    a = work[args[A]]
+    begins = work[args[B]]
+    ends = work[args[C]]
+    out = work[args[OUT]]
+    base = args[STATE]
+    on = fresh[args[CLOCK]]
+    numbers = base + 2
+    sums = numbers + _HOURS
+    for lane in range(LANES):
+        value = math.nan
+        if on[lane] == 1 and abs(begins[lane]) < math.inf and abs(ends[lane]) < math.inf:
+            hour = begins[lane]
+            slot = int(hour) % _HOURS
+            state[base + 1, lane] = state[base + 1, lane] if state[base, lane] > 0.0 else hour
+            state[base, lane] = 1.0
+            so_far = state[sums + slot, lane] if state[numbers + slot, lane] == hour else 0.0
+            state[numbers + slot, lane] = hour
+            state[sums + slot, lane] = so_far + a[lane]
+            oldest = ends[lane] - _HOURS
+            total = 0.0
+            for j in range(_HOURS):
+                within = state[numbers + j, lane] >= oldest or j == slot
+                total += state[sums + j, lane] if within else 0.0
+            value = total if state[base + 1, lane] <= oldest else math.nan
+        out[lane] = value
 
 
 @step
