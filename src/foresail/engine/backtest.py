@@ -79,18 +79,24 @@ class Backtest:
 
 
 def run_backtest(
-    inputs: BacktestInputs, *, strategy: Strategy | None = None, progress: Progress | None = None
+    inputs: BacktestInputs,
+    *,
+    strategy: Strategy | None = None,
+    first: int | None = None,
+    progress: Progress | None = None,
 ) -> Backtest:
     """Run a strategy over history and return what came of it.
 
     Parameters
     ----------
+    first : time position of the first event; None takes that of the first forecast
     strategy : a plug-in; None takes the default strategy, which trades the forecasts
     """
     bars = inputs.data.bars
     parts = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=inputs.walk.explain)
     positions = inputs.walk.block.position
-    first = int(positions[0]) if len(positions) else bars.shape[1]
+    if first is None:
+        first = int(positions[0]) if len(positions) else bars.shape[1]
     driver = Driver(inputs, parts)
     if first < bars.shape[1]:
         driver.deposit(int(bars.start[first]))

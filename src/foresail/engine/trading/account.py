@@ -50,10 +50,12 @@ class StreamRules:
     Attributes
     ----------
     snapshot_every : events between snapshots
+    commit_every : events between commits where nothing leaves; what leaves is always committed first
     begin : what to do before the first event ever (pay in the capital)
     """
 
     snapshot_every: int = 1000
+    commit_every: int = 1
     begin: Callable[[TradingCore], None] | None = None
 
 
@@ -137,7 +139,7 @@ class AccountRun:
         self.core = TradingCore(parts, self._writer)
         self._writer.absorb = self.core.absorb
         self.notices: list[Notify] = []
-        self._shell = Shell(self.core, link, commit=log.commit, notify=self.notices.append)
+        self._shell = Shell(self.core, link, commit=log.commit, is_lazy=True, notify=self.notices.append)
         self.applied = 0
         self._since_snapshot = 0
         if found.state is not None:
@@ -184,6 +186,8 @@ class AccountRun:
         self._catch_up()
         if self._since_snapshot >= self._rules.snapshot_every and self.is_live:
             self.snapshot()
+        elif self.applied % self._rules.commit_every == 0:
+            self._log.commit()
 
     def command(self, command: str, operator: str) -> None:
         """Do what a person asks, at the instant of the newest entry.
@@ -201,7 +205,7 @@ class AccountRun:
         self._since_snapshot = 0
 
     def close(self) -> None:
-        """Give the account back. Not needed for correctness."""
+        """Give the account back; what was not committed is led to again by the next start."""
         self._log.close()
 
     def _catch_up(self) -> None:
@@ -214,3 +218,4 @@ class AccountRun:
     def _operate(self, command: str, operator: str, at: int) -> None:
         event = Operator(at, at, Rank.DECISION, source=operator, command=command)
         self._shell.settle(self.core.step(event))
+        self._log.commit()

@@ -6,7 +6,7 @@ before a single effect of the group has left. The same shell runs a backtest (no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from foresail.domain.effects import Ask, CancelSend, Notify, ReplaceSend, Send
@@ -40,6 +40,7 @@ class Shell:
     Parameters
     ----------
     commit : makes the journal durable; nothing leaves before it has returned
+    is_lazy : commit only before something leaves; for links whose reports follow from the stream and come again
     heard : told of every report of the link, for records
     notify : told of what somebody is to be told
     """
@@ -50,11 +51,12 @@ class Shell:
         link: MarketLink,
         *,
         commit: Callable[[], None] = _nothing,
+        is_lazy: bool = False,
         heard: Callable[[VenueReport], None] | None = None,
         notify: Callable[[Notify], None] | None = None,
     ) -> None:
         self.core, self.link = core, link
-        self._commit, self._heard, self._notify = commit, heard, notify
+        self._commit, self._is_lazy, self._heard, self._notify = commit, is_lazy, heard, notify
 
     def apply(self, event: Event) -> None:
         """Apply one event of the stream: the venue first, then the core, then what the core wants done.
@@ -69,14 +71,16 @@ class Shell:
         effects += self.core.step(event)
         self.settle(effects)
 
-    def settle(self, effects: Iterable[CoreEffect]) -> None:
+    def settle(self, effects: Sequence[CoreEffect]) -> None:
         """Commit, perform, and take in what comes back, until nothing comes back."""
-        self._commit()
-        self._perform(effects)
+        self._leave(effects)
         while reports := self.link.take_reports():
-            back = self._steps(reports)
+            self._leave(self._steps(reports))
+
+    def _leave(self, effects: Sequence[CoreEffect]) -> None:
+        if effects or not self._is_lazy:
             self._commit()
-            self._perform(back)
+        self._perform(effects)
 
     def _steps(self, reports: Iterable[VenueReport]) -> list[CoreEffect]:
         effects: list[CoreEffect] = []

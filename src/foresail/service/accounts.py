@@ -1,0 +1,173 @@
+"""The folder of an account: what it trades, its journal, and the two small files by which processes talk."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from foresail.core.canonical import canonical_bytes, write_atomic
+from foresail.core.errors import ConfigError, DataError, UserError
+from foresail.service.stream import StreamRequest
+
+__all__ = ["AccountFolder", "is_running"]
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")
+
+
+class AccountFolder:
+    """``accounts/NAME`` of a workspace.
+
+    Raises
+    ------
+    ConfigError
+        If the name cannot be that of a folder everywhere.
+    """
+
+    def __init__(self, workspace: Path, name: str) -> None:
+        if not _NAME.match(name):
+            raise ConfigError(f"expected an account name of a-z, 0-9, _ and -, received {name!r}")
+        self.name = name
+        self._accounts = workspace / "accounts"
+        self.path = self._accounts / name
+        self.journal = self.path / "journal"
+
+    def existing(self) -> AccountFolder:
+        """Return this folder.
+
+        Raises
+        ------
+        UserError
+            If there is no such account.
+        """
+        if not (self.path / "account.json").is_file():
+            known = sorted(p.parent.name for p in self._accounts.glob("*/account.json"))
+            raise UserError(
+                f"there is no account {self.name!r}; known: {', '.join(known) or 'none'}",
+                hint="foresail paper start --account NAME --bars SET --strategy FILE makes one",
+            )
+        return self
+
+    def settle_request(self, asked: StreamRequest | None) -> tuple[StreamRequest, bool]:
+        """Return what the account trades and whether it is new; an account never changes what it trades.
+
+        Raises
+        ------
+        ConfigError
+            If another bar set, strategy or capital is asked for than the account has.
+        """
+        kept = self.path / "account.json"
+        if not kept.is_file():
+            if asked is None:
+                self.existing()
+            assert asked is not None  # noqa: S101 existing() has raised
+            return replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars)), True
+        content = _read(kept)["request"]
+        held = StreamRequest(**{**content, "strategy": Path(content["strategy"])})
+        if asked is None:
+            return held, False
+        wanted = replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars))
+        for name in ("bars", "strategy", "timezone", "capital", "profile", "names"):
+            if getattr(wanted, name) not in (None, getattr(held, name)):
+                raise ConfigError(
+                    f"account {self.name} trades with {name} {getattr(held, name)}, received {getattr(wanted, name)}",
+                    hint="start it without that option, or use another --account",
+                )
+        return replace(held, until=wanted.until), False
+
+    def keep_identity(self, request: StreamRequest, identity: dict[str, Any]) -> None:
+        """Write what the account trades at its first start; later, refuse where it is not the same any more.
+
+        Raises
+        ------
+        ConfigError
+            If the strategy file, names or settings changed.
+        """
+        kept = self.path / "account.json"
+        if not kept.is_file():
+            self.path.mkdir(parents=True, exist_ok=True)
+            plain = {**asdict(request), "strategy": str(request.strategy)}
+            write_atomic(kept, canonical_bytes({"format": 1, "request": plain, "identity": identity}))
+            return
+        before = _read(kept)["identity"]
+        changed = [name for name in identity if before.get(name) != identity[name]]
+        if changed:
+            raise ConfigError(
+                f"account {self.name}: {', '.join(changed)} changed since it was made",
+                hint="give the changed strategy an account of its own, so that each journal tells one story",
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the account traded at its first start."""
+        identity: dict[str, Any] = _read(self.path / "account.json")["identity"]
+        return identity
+
+    # -- process, status, command --------------------------------------------------------------------------------------
+
+    def write_process(self) -> None:
+        """Write which process runs the account."""
+        write_atomic(self.path / "process.json", canonical_bytes({"pid": os.getpid()}))
+
+    def read_process(self) -> int | None:
+        """Return the process that ran the account last."""
+        path = self.path / "process.json"
+        return int(_read(path)["pid"]) if path.is_file() else None
+
+    def write_status(self, status: dict[str, Any]) -> None:
+        """Write what screens show."""
+        write_atomic(self.path / "status.json", canonical_bytes(status))
+
+    def read_status(self) -> dict[str, Any]:
+        """Return what the process told last, empty before it told anything."""
+        path = self.path / "status.json"
+        return _read(path) if path.is_file() else {}
+
+    def write_command(self, command: str, operator: str) -> None:
+        """Leave a command for the process of the account."""
+        write_atomic(self.path / "control.json", canonical_bytes({"command": command, "operator": operator}))
+
+    def read_command(self) -> dict[str, str] | None:
+        """Return the command that waits."""
+        path = self.path / "control.json"
+        return _read(path) if path.is_file() else None
+
+    def clear_command(self) -> None:
+        """Remove the command: it is in the journal."""
+        (self.path / "control.json").unlink(missing_ok=True)
+
+
+def is_running(journal: Path) -> bool:
+    """Return whether a process holds the lock of a journal."""
+    lock = journal / ".lock"
+    if not lock.is_file():
+        return False
+    descriptor = os.open(lock, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _resolved(bars: str) -> str:
+    """Return a path as an absolute one; a name of the store or an embedded set stays."""
+    path = Path(bars)
+    return str(path.resolve()) if path.exists() else bars
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}", file=str(path), hint="restore it from a copy") from error
+    return content

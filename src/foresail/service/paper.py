@@ -1,0 +1,245 @@
+"""Paper trading as a process: started, stopped, killed and started again at will on one account folder.
+
+``accounts/NAME`` holds ``account.json`` (what is traded, fixed at the first start), ``journal/`` (the truth),
+``status.json`` (a projection for screens) and ``control.json`` (one command of a person, removed once journalled).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foresail import __version__
+from foresail.core.canonical import hash_value
+from foresail.core.clock import Clock, SystemClock, format_ns
+from foresail.core.errors import ConfigError, UserError
+from foresail.domain.events import BarsClosed, Event
+from foresail.domain.panel import Panel
+from foresail.engine.trading.account import AccountRun, StreamRules
+from foresail.ledger.disk import RealDisk
+from foresail.ledger.recovery import Session
+from foresail.protocols import Progress
+from foresail.service.accounts import AccountFolder, is_running
+from foresail.service.bars_seen import BarsSeen
+from foresail.service.outcome import Outcome
+from foresail.service.stream import Stream, StreamRequest, open_stream
+from foresail.service.workspace import find_workspace
+
+__all__ = ["PaperRequest", "paper_status", "start_paper", "stop_paper"]
+
+_STATUS_EVERY_S = 0.5
+_NAP_S = 0.05
+_GROUP = 64  # events in one commit at full speed, where nothing leaves
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRequest:
+    """What ``foresail paper start`` was asked; ``stream`` None takes up an account that exists.
+
+    Attributes
+    ----------
+    speed : "max", or how many times faster than the bars' own time, for example "1x"
+    snapshot_every : events between snapshots
+    """
+
+    account: str
+    stream: StreamRequest | None = None
+    speed: str = "max"
+    snapshot_every: int = 1000
+
+
+def parse_speed(text: str) -> float:
+    """Return how many times faster than the bars' time, infinity for "max".
+
+    Raises
+    ------
+    ConfigError
+        If it is neither "max" nor a positive number with an x.
+    """
+    if text == "max":
+        return float("inf")
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < float("inf"):
+        raise ConfigError(f"--speed: expected max or a factor such as 1x or 60x, received {text!r}")
+    return speed
+
+
+class _Daemon:
+    """The loop: one event after another, commands between them, until the end, a signal or a stop."""
+
+    def __init__(self, folder: AccountFolder, request: PaperRequest, clock: Clock, progress: Progress) -> None:
+        self._folder, self._request, self._clock, self._progress = folder, request, clock, progress
+        self._speed = parse_speed(request.speed)
+        self._is_stopping = False
+        self._told_at = float("-inf")
+
+    def stop(self, *_signal: Any) -> None:
+        """Ask the loop to end after the event in hand."""
+        self._is_stopping = True
+
+    def run(self, stream: Stream) -> AccountRun:
+        """Run the account to the end of the stream or until it is stopped; the run is closed on return."""
+        parts, link = stream.parts(account=self._folder.name, environment="paper")
+        session = Session("paper", self._folder.name, __version__, hash_value(stream.identity()))
+        bars, capital = stream.inputs.data.bars, stream.settings.capital
+        rules = StreamRules(
+            snapshot_every=self._request.snapshot_every,
+            commit_every=_GROUP if self._speed == float("inf") else 1,
+            begin=lambda core: core.deposit(int(bars.start[0]), capital, stream.settings.currency),
+        )
+        run = AccountRun.open(parts, link, RealDisk(self._folder.journal), session, rules)
+        try:
+            events = stream.events()
+            self._folder.write_process()
+            self._loop(run, events, bars)
+            if run.is_live:
+                run.snapshot()
+            self._tell(run, len(events), is_running=False)
+        finally:
+            run.close()
+        return run
+
+    def _loop(self, run: AccountRun, events: tuple[Event, ...], bars: Panel) -> None:
+        seen = BarsSeen(self._folder.path / "bars.seen")
+        began, first = self._clock.monotonic_s(), events[min(run.applied, len(events) - 1)].available_at
+        for number in range(run.applied, len(events)):
+            event = events[number]
+            if run.is_live:
+                self._obey(run)
+                self._wait((event.available_at - first) / 1e9 / self._speed - (self._clock.monotonic_s() - began), run)
+            if self._is_stopping:
+                return
+            run.apply(event)
+            if isinstance(event, BarsClosed):
+                seen.note(bars, event.position)
+            if self._clock.monotonic_s() - self._told_at > _STATUS_EVERY_S:
+                self._tell(run, len(events), is_running=True)
+        self._obey(run)
+
+    def _obey(self, run: AccountRun) -> None:
+        """Journal and do the one command that may wait; the file goes once the command is durable."""
+        command = self._folder.read_command()
+        if command is not None:
+            run.command(command["command"], command["operator"])
+            self._folder.clear_command()
+
+    def _wait(self, seconds: float, run: AccountRun) -> None:
+        """Wait for the time of the next event, in naps short enough to hear a signal or a command."""
+        import time
+
+        until = self._clock.monotonic_s() + seconds
+        while not self._is_stopping and self._clock.monotonic_s() < until:
+            time.sleep(min(_NAP_S, max(0.0, until - self._clock.monotonic_s())))
+            self._obey(run)
+
+    def _tell(self, run: AccountRun, total: int, *, is_running: bool) -> None:
+        self._told_at = self._clock.monotonic_s()
+        self._progress("paper", run.applied, total)
+        self._folder.write_status(status_of(run, total, is_running=is_running))
+
+
+def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any]:
+    """Return what a person wants to know of an account, as plain data; money is text."""
+    books, market = run.core.books, run.core.parts.market
+    return {
+        "account": books.name,
+        "running": is_running,
+        "events": run.applied,
+        "events_in_all": total,
+        "bar": run.core.stream_position(),
+        "at": format_ns(books.at) if books.at else "",
+        "currency": books.currency,
+        "cash": str(books.cash),
+        "equity": str(books.equity(rates=market.rates())),
+        "positions": {p.instrument: str(p.quantity) for p in books.positions()},
+        "open_orders": sum(1 for _one in run.core.orders.open()),
+        "blocked": dict(run.core.orders.blocked()),
+        "halted": {scope or "account": list(why) for scope, why in run.core.latches.halted.items()},
+        "entries": books.entries,
+        "books": hash_value(asdict(books.state())),
+    }
+
+
+@contextmanager
+def _signals(daemon: _Daemon) -> Iterator[None]:
+    """End cleanly on SIGTERM and SIGINT; put the handlers back afterwards."""
+    before = {one: signal.signal(one, daemon.stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | None = None) -> Outcome:
+    """Run an account in this process until its stream ends or it is told to stop.
+
+    Raises
+    ------
+    ConfigError
+        If the account exists and trades something else.
+    IntegrityError
+        If another process runs the account.
+    """
+    watch = SystemClock() if clock is None else clock
+    workspace = find_workspace()
+    folder = AccountFolder(workspace, request.account)
+    wanted, is_new = folder.settle_request(request.stream)
+    stream = open_stream(wanted, workspace, check_leaks=is_new)
+    folder.keep_identity(wanted, stream.identity())
+    daemon = _Daemon(folder, request, watch, progress)
+    with _signals(daemon):
+        run = daemon.run(stream)
+    document = status_of(run, len(stream.events()), is_running=False)
+    return Outcome(document, _lines(document))
+
+
+def stop_paper(account: str, *, wait_s: float = 10.0, clock: Clock | None = None) -> Outcome:
+    """Ask the process of an account to end after the event in hand, and wait for it.
+
+    Raises
+    ------
+    UserError
+        If none runs, or it does not end in time.
+    """
+    import time
+
+    watch = SystemClock() if clock is None else clock
+    folder = AccountFolder(find_workspace(), account).existing()
+    process = folder.read_process()
+    if process is None or not is_running(folder.journal):
+        raise UserError(f"account {account} is not running", hint=f"foresail paper status --account {account}")
+    os.kill(process, signal.SIGTERM)
+    until = watch.monotonic_s() + wait_s
+    while watch.monotonic_s() < until:
+        if not is_running(folder.journal):
+            return Outcome({"account": account, "stopped": True}, [f"account {account} has stopped"])
+        time.sleep(_NAP_S)
+    raise UserError(f"account {account} did not stop within {wait_s:.0f} s", hint="its journal stays whole if killed")
+
+
+def paper_status(account: str) -> Outcome:
+    """Return the last status that the process of an account told, and whether it runs."""
+    folder = AccountFolder(find_workspace(), account).existing()
+    status = folder.read_status()
+    document = {**status, "account": account, "running": is_running(folder.journal)}
+    return Outcome(document, _lines(document))
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    lines = [f"account {document['account']}: " + ("running" if document["running"] else "not running")]
+    if "equity" in document:
+        lines += [
+            f"bar {document['bar']}, event {document['events']} of {document['events_in_all']}, {document['at']}",
+            f"equity {document['equity']} {document['currency']}, cash {document['cash']}",
+            "positions: " + (", ".join(f"{k} {v}" for k, v in document["positions"].items()) or "none"),
+        ]
+        lines += [f"HALTED {scope}: {why[1]} ({why[0]})" for scope, why in document["halted"].items()]
+    return lines

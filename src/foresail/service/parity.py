@@ -1,0 +1,109 @@
+"""The parity report of an account: its period once more through history, and the cause of every difference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from foresail.core.clock import format_ns
+from foresail.core.errors import DataError
+from foresail.domain.events import Event, Timer
+from foresail.engine.trading.core import TradingCore
+from foresail.engine.trading.parity import Cause, Difference, ParityContext, compare_journals
+from foresail.engine.trading.shell import Shell
+from foresail.ledger.disk import RealDisk
+from foresail.ledger.entries import Decided, Entry, SessionStarted
+from foresail.ledger.journal import Journal
+from foresail.ledger.recovery import read_entries
+from foresail.protocols import Progress
+from foresail.service.accounts import AccountFolder
+from foresail.service.bars_seen import changed_bars
+from foresail.service.outcome import Outcome
+from foresail.service.stream import Stream, open_stream
+from foresail.service.workspace import find_workspace
+
+__all__ = ["history_entries", "parity_report"]
+
+_SHOWN = 20
+
+
+def parity_report(account: str, *, progress: Progress) -> Outcome:
+    """Compare an account's journal with the history driver on the bars as they are stored now.
+
+    The exit code is 4 where a difference has no cause that can be shown.
+    """
+    workspace = find_workspace()
+    folder = AccountFolder(workspace, account).existing()
+    request, _is_new = folder.settle_request(None)
+    paper = [one for one in read_entries(RealDisk(folder.journal)) if not isinstance(one, SessionStarted)]
+    if not paper:
+        raise DataError(f"the journal of account {account} is empty", hint="foresail paper start fills it")
+    stream = open_stream(replace(request, until=None), workspace, check_leaks=False)
+    kept = folder.identity()
+    context = ParityContext(
+        changed_bars=changed_bars(folder.path / "bars.seen", stream.inputs.data.bars),
+        strategy_changed=kept.get("strategy_sha256") != stream.plugin.source_hash,
+    )
+    history = history_entries(stream, account, paper, progress)
+    found = compare_journals(paper, history, context)
+    counts = Counter(one.cause.value for one in found)
+    document = {
+        "account": account,
+        "entries": len(paper),
+        "until": format_ns(paper[-1].at),
+        "differences": len(found),
+        "causes": dict(sorted(counts.items())),
+        "list": [_plain(one) for one in found],
+    }
+    return Outcome(document, _lines(document, found), 4 if counts[Cause.UNEXPLAINED.value] else 0)
+
+
+def history_entries(stream: Stream, account: str, paper: Sequence[Entry], progress: Progress) -> tuple[Entry, ...]:
+    """Return what the history driver journals for the period that an account covers."""
+    parts, link = stream.parts(account=account, environment="paper")
+    journal = Journal()
+    core = TradingCore(parts, journal)
+    core.deposit(int(stream.inputs.data.bars.start[0]), stream.settings.capital, stream.settings.currency)
+    shell = Shell(core, link)
+    decided = {one.decided_at for one in paper if isinstance(one, Decided)}
+    events, last = stream.events(), paper[-1].at
+    for number, event in enumerate(events):
+        if _is_past(event, last, decided):
+            break
+        shell.apply(event)
+        if number % 1000 == 0:
+            progress("replaying", number, len(events))
+    progress("replaying", len(events), len(events))
+    return journal.entries
+
+
+def _is_past(event: Event, last: int, decided: set[int]) -> bool:
+    """Return whether the account never came to an event: it stopped before it."""
+    if event.available_at != last:
+        return event.available_at > last
+    return isinstance(event, Timer) and event.available_at not in decided
+
+
+def _plain(one: Difference) -> dict[str, Any]:
+    return {
+        "at": format_ns(one.at),
+        "what": one.what,
+        "name": one.name,
+        "paper": one.paper,
+        "history": one.history,
+        "cause": one.cause.value,
+        "follows": one.follows,
+    }
+
+
+def _lines(document: dict[str, Any], found: tuple[Difference, ...]) -> list[str]:
+    head = f"parity of account {document['account']} to {document['until']}: {document['differences']} differences"
+    lines = [head, *(f"  {count:>6} {cause}" for cause, count in document["causes"].items())]
+    for one in found[:_SHOWN]:
+        lines.append(f"  {format_ns(one.at)} {one.what}: paper {one.paper or '-'} | history {one.history or '-'}")
+        lines.append(f"      {'follows from ' if one.follows else ''}{one.cause.value}")
+    if len(found) > _SHOWN:
+        lines.append(f"  ... and {len(found) - _SHOWN} more (--json lists all)")
+    return lines

@@ -1,0 +1,138 @@
+"""A stored set and a strategy as a stream for the trading core: what ``backtest``, ``paper`` and ``parity`` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foresail.core.canonical import hash_value
+from foresail.core.errors import ConfigError
+from foresail.domain.calendars import bars_per_year
+from foresail.domain.events import Event
+from foresail.domain.forecast import ForecastBlock
+from foresail.engine.driver import BacktestInputs, history_parts
+from foresail.engine.history import history_events
+from foresail.engine.parts import build_parts
+from foresail.engine.settings import PipelineSettings
+from foresail.engine.trading.parts import TradingParts
+from foresail.engine.trading.simulated import SimulatedLink
+from foresail.engine.walkforward import WalkForward
+from foresail.protocols import Strategy
+from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
+from foresail.service.runfolder import code_hash
+from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
+
+__all__ = ["Stream", "StreamRequest", "fingerprint_of", "open_stream"]
+
+_FUZZ_NAMES, _FUZZ_BARS = 8, 400
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a command was asked to trade; None = not said."""
+
+    bars: str
+    strategy: Path
+    until: str | None = None
+    timezone: str | None = None
+    capital: str | None = None
+    profile: str | None = None
+    names: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """Bars, strategy and settings, resolved.
+
+    Attributes
+    ----------
+    inputs : what a driver needs besides the strategy
+    """
+
+    loaded: Loaded
+    plugin: Plugin
+    settings: PipelineSettings
+    inputs: BacktestInputs
+
+    def strategy(self) -> Strategy:
+        """Return a fresh strategy."""
+        return to_strategy(self.plugin, frame=self.loaded.data.bars.frame)
+
+    def parts(self, *, account: str, environment: str) -> tuple[TradingParts, SimulatedLink]:
+        """Return fresh parts of a core and the simulated venue on these bars."""
+        data = self.inputs.data
+        built = build_parts(data.bars, data.bar_set, self.settings, strategy=self.strategy(), explain=None)
+        return history_parts(self.inputs, built, account=account, environment=environment)
+
+    def events(self) -> tuple[Event, ...]:
+        """Return every event of the stored bars in their one order."""
+        return history_events(self.inputs.data.bars, 0, self.strategy().spec.every)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must not change while an account lives: strategy, settings, names."""
+        return {
+            "bars": self.loaded.data.bar_set.name,
+            "instruments": list(self.loaded.data.bars.instruments),
+            "strategy": self.plugin.id,
+            "strategy_sha256": self.plugin.source_hash,
+            "capital": str(self.settings.capital),
+            "currency": self.settings.currency,
+            "profile": self.settings.profile,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return all that decides the result, for the fingerprint of a run."""
+        return {**self.identity(), "inputs": self.loaded.inputs, "code": code_hash()}
+
+
+def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -> Stream:
+    """Read bars and strategy.
+
+    Parameters
+    ----------
+    check_leaks : hunt the strategy for look-ahead on a part of these bars first
+
+    Raises
+    ------
+    LookAheadError
+        If the strategy looks ahead.
+    """
+    plugin = load_plugin(request.strategy)
+    loaded = load_bars(
+        request.bars,
+        workspace=workspace,
+        until_ns=parse_until(request.until),
+        timezone=request.timezone,
+        names=request.names,
+    )
+    bars = loaded.data.bars
+    year = bars_per_year(bars.calendar, bars.frame)
+    base = replace(default_settings(bars.frame, year), currency=loaded.data.bar_set.currency)
+    config = workspace / WORKSPACE_FILE
+    overrides = Overrides(capital=request.capital, profile=request.profile)
+    settings = read_settings(base, config if config.is_file() else None, overrides)
+    if settings.capital <= Decimal(0):
+        raise ConfigError(f"expected a capital above 0, received {settings.capital}")
+    if check_leaks:
+        part = bars.select(list(bars.instruments[:_FUZZ_NAMES]))
+        fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
+    inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
+    return Stream(loaded, plugin, settings, inputs)
+
+
+def _no_forecasts(loaded: Loaded) -> WalkForward:
+    """Return the forecasts of a run without a model: none at any position."""
+    bars = loaded.data.bars
+    none = np.empty(0, dtype=np.int64)
+    values = np.empty((bars.shape[0], 0, 1, 1, 1))
+    return WalkForward(ForecastBlock(values, none, none, bars.instruments, ("close",), (1,), (0.5,), ()), ())
+
+
+def fingerprint_of(record: dict[str, Any], entries_hash: str) -> str:
+    """Return the fingerprint of a run: what went in, and everything that was journalled."""
+    return hash_value({"record": record, "journal": entries_hash})
