@@ -1,4 +1,4 @@
-"""Position sizing rules (SIZE-01, 02, 03, 07, 08, 09, 13, 14): how many units a loss at the stop allows.
+"""Position sizing rules (SIZE-01 to 10, 12 to 14): how many units a loss at the stop allows.
 
 Quantities are exact decimals and are rounded down, never up. A stop on the wrong side of the entry is an error of the
 caller, not a size of zero.
@@ -19,15 +19,21 @@ from foresail.domain.tiers import tier_of, tier_unavailable
 __all__ = [
     "SIZING_METHODS",
     "FinalSize",
+    "WorstCase",
+    "atr_units",
+    "average_volume_cap",
     "final_quantity",
     "fixed_percentage",
     "forex_lots",
+    "kelly_fraction",
     "pip_size",
     "pip_value",
     "small_account_units",
     "stop_based_shares",
     "tier_cap",
     "volatility_adjusted",
+    "volatility_distance",
+    "worst_case_units",
 ]
 
 # SIZE-14: method by class; SIZE-07 is applied on top
@@ -120,6 +126,123 @@ def small_account_units(equity: Decimal, risk: Decimal, distance: Decimal, unit_
     if not (distance > 0 and unit_value > 0):
         raise ConfigError(f"stop distance and unit value must be positive, received {distance} and {unit_value}")
     return _CONTEXT.divide(equity * risk, distance * unit_value)
+
+
+def volatility_distance(atr: Decimal, *, multiple: Decimal = Decimal(2)) -> Decimal:
+    """Return a stop distance of so many average true ranges, price; it goes into SIZE-03 (SIZE-04).
+
+    Raises
+    ------
+    ConfigError
+        If one of them is not positive.
+    """
+    if not (atr.is_finite() and atr > 0 and multiple > 0):
+        raise ConfigError(f"average true range and multiple must be positive, received {atr} and {multiple}")
+    return atr * multiple
+
+
+def kelly_fraction(
+    win_rate: Decimal, average_win: Decimal, average_loss: Decimal, *, share: Decimal = Decimal("0.25")
+) -> Decimal:
+    """Return the part of the portfolio to hold: share x (W - (1 - W) / R), R = average win / average loss (SIZE-05).
+
+    A negative fraction means no trade: 0 is returned. The full fraction is never used.
+
+    Parameters
+    ----------
+    win_rate : W, 0 to 1
+    average_win, average_loss : money or R, both positive
+    share : of the full fraction, 0.25 to 0.5
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> kelly_fraction(Decimal("0.55"), Decimal(200), Decimal(100))
+    Decimal('0.08125')
+    """
+    if not Decimal("0.25") <= share <= Decimal("0.5"):
+        raise ConfigError(f"expected between a quarter and half of Kelly, received {share}")
+    if not (0 <= win_rate <= 1 and average_win > 0 and average_loss > 0):
+        raise ConfigError(
+            f"Kelly needs a win rate in [0, 1] and positive averages, received {win_rate}, {average_win} and "
+            f"{average_loss}"
+        )
+    full = win_rate - _CONTEXT.divide((1 - win_rate) * average_loss, average_win)
+    return max(Decimal(0), full * share)
+
+
+def atr_units(
+    capital: Decimal, atr: Decimal, *, risk: Decimal = Decimal("0.02"), multiple: Decimal = Decimal(2)
+) -> Decimal:
+    """Return units: capital x risk / (ATR x multiple), not yet on the lot grid (SIZE-06).
+
+    Raises
+    ------
+    ConfigError
+        If ATR or multiple is not positive.
+    """
+    return _CONTEXT.divide(capital * risk, volatility_distance(atr, multiple=multiple))
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """What a stop may cost beyond its distance (SIZE-12).
+
+    Attributes
+    ----------
+    slippage : a side, fraction of price
+    fee : a side, fraction of price
+    gap : fraction of price by which the stop may be jumped over
+    """
+
+    slippage: Decimal = Decimal(0)
+    fee: Decimal = Decimal(0)
+    gap: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        for name in ("slippage", "fee", "gap"):
+            value: Decimal = getattr(self, name)
+            if not (value.is_finite() and value >= 0):
+                raise ConfigError(f"{name} must be finite and not negative, received {value}")
+
+    def loss(self, entry: Decimal, stop: Decimal, *, is_short: bool = False) -> Decimal:
+        """Return money lost a unit if the stop is met at its worst: both sides cost, and the exit gaps."""
+        distance = _loss_per_unit(entry, stop, is_short=is_short)
+        return distance + entry * (self.slippage + self.fee) + stop * (self.slippage + self.fee + self.gap)
+
+
+def worst_case_units(
+    money: Decimal, entry: Decimal, stop: Decimal, costs: WorstCase, *, is_short: bool = False
+) -> Decimal:
+    """Return units whose worst loss is ``money``, not yet on the lot grid (SIZE-12).
+
+    Parameters
+    ----------
+    money : what may be lost, account currency
+
+    Raises
+    ------
+    ConfigError
+        If the stop is on the wrong side of the entry.
+    """
+    return _CONTEXT.divide(money, costs.loss(entry, stop, is_short=is_short))
+
+
+def average_volume_cap(average_volume: Decimal, *, share: Decimal = Decimal("0.01")) -> Decimal:
+    """Return the liquidity cap of an order in units: a share of average daily volume (SIZE-13).
+
+    Raises
+    ------
+    ConfigError
+        If a number is negative or not finite.
+    """
+    if not (average_volume.is_finite() and average_volume >= 0 and share > 0):
+        raise ConfigError(f"expected a volume >= 0 and a positive share, received {average_volume} and {share}")
+    return average_volume * share
 
 
 def volatility_adjusted(

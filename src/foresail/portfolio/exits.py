@@ -1,0 +1,251 @@
+"""Where a position is left: stop, targets, trail, time (EXIT-01 to 09).
+
+Every position has a stop. Which one: the signal's own, else the tier's, else the class's, else two average true ranges;
+none may lie further away than tier or class allow, unless the strategy says that it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from foresail.core.clock import from_ns
+from foresail.core.errors import ConfigError
+from foresail.domain.instruments import AssetClass
+from foresail.domain.signals import Side
+
+__all__ = [
+    "CLASS_EXITS",
+    "ClassExit",
+    "ExitInputs",
+    "ExitPlan",
+    "Target",
+    "choose_exit",
+    "crypto_ladder",
+    "is_crypto_weekend",
+    "is_near_stop",
+    "must_leave_for_news",
+    "trailing_stop",
+    "weekend_stop",
+]
+
+_ATR_STOP = Decimal(2)
+_TRAIL_ATR = Decimal(3)
+_REWARD = Decimal(2)  # reward to risk where nothing else is known
+_NEAR = Decimal("0.01")
+_WEEKEND = Decimal("0.7")
+_THIRD = Decimal(1) / Decimal(3)
+_NEWS_NS = 30 * 60 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClassExit:
+    """Stop and target of a group of instruments, fractions of price, or pips where ``pips`` is set (RISK-05, EXIT-03).
+
+    Attributes
+    ----------
+    stop, target : distances from the entry
+    pips : whether they count pips
+    """
+
+    stop: Decimal
+    target: Decimal
+    pips: bool = False
+
+
+CLASS_EXITS = {
+    "stock": ClassExit(Decimal("0.02"), Decimal("0.04")),
+    "crypto_major": ClassExit(Decimal("0.05"), Decimal("0.10")),
+    "crypto_other": ClassExit(Decimal("0.08"), Decimal("0.20")),
+    "forex_major": ClassExit(Decimal(30), Decimal(60), pips=True),
+    "forex_cross": ClassExit(Decimal(40), Decimal(80), pips=True),
+    "forex_exotic": ClassExit(Decimal(60), Decimal(120), pips=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A price at which part of a position is left; ``share`` of what was held at the entry."""
+
+    price: Decimal
+    share: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPlan:
+    """How a position is left.
+
+    Attributes
+    ----------
+    stop : price
+    targets : nearest first; what their shares leave runs on
+    trail : distance kept from the best price since entry once the last target is reached; None = no trail
+    leave_at : ns UTC, 0 = no time exit
+    stop_from, target_from : which rule chose them
+    """
+
+    side: Side
+    stop: Decimal
+    targets: tuple[Target, ...] = ()
+    trail: Decimal | None = None
+    leave_at: int = 0
+    stop_from: str = ""
+    target_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitInputs:
+    """What is known at the entry.
+
+    Attributes
+    ----------
+    entry : price
+    side : of the entry
+    group : key of ``CLASS_EXITS``
+    pip : price of one pip, for forex
+    signal_stop, signal_target : of the signal itself
+    tier_stop : fraction of price, from the price tier
+    atr : average true range, price
+    may_exceed : whether the strategy may place a wider stop than tier and class
+    leave_at : ns UTC of a time exit, 0 = none
+    """
+
+    entry: Decimal
+    side: Side
+    group: str
+    pip: Decimal = Decimal(0)
+    signal_stop: Decimal | None = None
+    signal_target: Decimal | None = None
+    tier_stop: Decimal | None = None
+    atr: Decimal | None = None
+    may_exceed: bool = False
+    leave_at: int = 0
+
+
+def choose_exit(inputs: ExitInputs) -> ExitPlan:
+    """Return stop, target and time of a position by the order of preference (EXIT-02 to 04, 07).
+
+    Raises
+    ------
+    ConfigError
+        If the group is unknown, a price is not positive, or a level lies on the wrong side of the entry.
+    """
+    if inputs.group not in CLASS_EXITS:
+        raise ConfigError(f"unknown exit group {inputs.group!r}; known: {', '.join(sorted(CLASS_EXITS))}")
+    if not (inputs.entry.is_finite() and inputs.entry > 0):
+        raise ConfigError(f"an exit needs a positive entry, received {inputs.entry}")
+    group = CLASS_EXITS[inputs.group]
+    sign = 1 if inputs.side is Side.BUY else -1
+    distance, stop_from = _stop_distance(inputs, group, sign)
+    widest = max(_class_distance(group.stop, inputs, group), (inputs.tier_stop or Decimal(0)) * inputs.entry)
+    if distance > widest and not inputs.may_exceed:
+        distance, stop_from = widest, f"{stop_from}, cut to the class or tier maximum"
+    stop = inputs.entry - sign * distance
+    if stop <= 0:
+        raise ConfigError(f"a stop {distance} away from the entry {inputs.entry} is no price")
+    price, target_from = _target(inputs, distance, sign)
+    return ExitPlan(inputs.side, stop, (Target(price),), None, inputs.leave_at, stop_from, target_from)
+
+
+def _stop_distance(inputs: ExitInputs, group: ClassExit, sign: int) -> tuple[Decimal, str]:
+    if inputs.signal_stop is not None:
+        distance = sign * (inputs.entry - inputs.signal_stop)
+        if not distance > 0:
+            raise ConfigError(
+                f"the stop {inputs.signal_stop} of a {inputs.side.value} lies on the wrong side of {inputs.entry}"
+            )
+        return distance, "the signal's own stop"
+    if inputs.tier_stop is not None:
+        return inputs.tier_stop * inputs.entry, "tier stop"
+    if group.pips and not inputs.pip > 0 and inputs.atr is not None:
+        return _ATR_STOP * inputs.atr, "2 average true ranges"
+    return _class_distance(group.stop, inputs, group), "class stop"
+
+
+def _class_distance(size: Decimal, inputs: ExitInputs, group: ClassExit) -> Decimal:
+    if not group.pips:
+        return size * inputs.entry
+    if not inputs.pip > 0:
+        if inputs.atr is None:
+            raise ConfigError(f"a {inputs.group} exit needs the price of a pip, or an average true range")
+        return _ATR_STOP * inputs.atr
+    return size * inputs.pip
+
+
+def _target(inputs: ExitInputs, distance: Decimal, sign: int) -> tuple[Decimal, str]:
+    """RC-13: the signal's own target, else twice the distance of the stop."""
+    if inputs.signal_target is not None:
+        if not sign * (inputs.signal_target - inputs.entry) > 0:
+            raise ConfigError(
+                f"the target {inputs.signal_target} of a {inputs.side.value} lies on the wrong side of {inputs.entry}"
+            )
+        return inputs.signal_target, "the signal's own target"
+    price = inputs.entry + sign * _REWARD * distance
+    if price <= 0:
+        raise ConfigError(f"a target of twice the stop's distance {distance} below {inputs.entry} is no price")
+    return price, "2:1 reward to risk"
+
+
+def crypto_ladder(plan: ExitPlan, entry: Decimal, atr: Decimal) -> ExitPlan:
+    """Return the plan with a third left at +10 %, a third at +20 %, the rest trailing three ATR (EXIT-06).
+
+    Raises
+    ------
+    ConfigError
+        If the average true range is not positive, or the plan is not of a purchase.
+    """
+    if plan.side is not Side.BUY or not atr > 0:
+        raise ConfigError(f"the ladder is for purchases with a positive average true range, received {atr}")
+    steps = (Target(entry * Decimal("1.10"), _THIRD), Target(entry * Decimal("1.20"), _THIRD))
+    return replace(plan, targets=steps, trail=_TRAIL_ATR * atr, target_from="EXIT-06 ladder")
+
+
+def trailing_stop(side: Side, best: Decimal, atr: Decimal, *, multiple: Decimal = _TRAIL_ATR) -> Decimal:
+    """Return a stop so many average true ranges behind the best price since entry (EXIT-05).
+
+    Raises
+    ------
+    ConfigError
+        If a number is not positive, or nothing of the price is left.
+    """
+    if not (best > 0 and atr > 0 and multiple > 0):
+        raise ConfigError(f"a trailing stop needs positive numbers, received {best}, {atr} and {multiple}")
+    level = best - atr * multiple if side is Side.BUY else best + atr * multiple
+    if level <= 0:
+        raise ConfigError(f"a trail of {multiple} times {atr} below {best} is no price")
+    return level
+
+
+def is_crypto_weekend(at: int) -> bool:
+    """Return whether an instant (ns UTC) lies between Saturday 00:00 and Sunday 24:00 UTC (EXIT-08)."""
+    moment: datetime = from_ns(at)
+    return moment.weekday() >= 5
+
+
+def weekend_stop(plan: ExitPlan, entry: Decimal, at: int, asset_class: AssetClass) -> ExitPlan:
+    """Return the plan with the stop 30 % nearer at a crypto weekend (EXIT-08); any other plan comes back as it is."""
+    if asset_class is not AssetClass.CRYPTO or not is_crypto_weekend(at):
+        return plan
+    return replace(
+        plan,
+        stop=entry + (plan.stop - entry) * _WEEKEND,
+        stop_from=f"{plan.stop_from}, 0.7 of its distance at the weekend",
+    )
+
+
+def must_leave_for_news(at: int, news: Sequence[int]) -> bool:
+    """Return whether major news is less than 30 minutes away (EXIT-09).
+
+    Parameters
+    ----------
+    at : ns UTC
+    news : instants of major news, ns UTC
+    """
+    return any(0 <= one - at < _NEWS_NS for one in news)
+
+
+def is_near_stop(price: Decimal, stop: Decimal) -> bool:
+    """Return whether a price lies within 1 % of its stop (EXIT-10)."""
+    return abs(price - stop) <= _NEAR * stop

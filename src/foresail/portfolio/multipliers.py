@@ -1,0 +1,93 @@
+"""What conditions take off a position's size (SIZE-10): multiplied in a fixed order, each named.
+
+A condition whose input is not known takes nothing off and is told as unknown, so that silence cannot pass for calm.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+
+from foresail.domain.instruments import AssetClass
+
+__all__ = ["Conditions", "SizeFactor", "condition_factor"]
+
+_ONE = Decimal(1)
+_BETA, _BETA_FACTOR = 1.5, Decimal("0.7")
+_VIX, _VIX_FACTOR = 25.0, Decimal("0.7")
+_BITCOIN, _BITCOIN_FACTOR = 0.80, Decimal("0.5")
+_ASIA_FACTOR = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is known at a decision; NaN or None = not known.
+
+    Attributes
+    ----------
+    beta : of a stock against its market
+    vix : index points
+    bitcoin_volatility : 30 days, annualised, fraction
+    is_asian_session : of forex
+    """
+
+    beta: float = math.nan
+    vix: float = math.nan
+    bitcoin_volatility: float = math.nan
+    is_asian_session: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SizeFactor:
+    """What is left of a size.
+
+    Attributes
+    ----------
+    size : factor of the position
+    leverage : factor of the leverage allowed
+    opens : whether new positions may be opened
+    acted : sentences on what acted, in order
+    unknown : conditions whose input is not known
+    """
+
+    size: Decimal
+    leverage: Decimal
+    opens: bool
+    acted: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def condition_factor(asset_class: AssetClass, now: Conditions) -> SizeFactor:
+    """Return what the conditions leave of a position's size: beta, VIX, Bitcoin volatility, session, in this order."""
+    size = leverage = _ONE
+    opens = True
+    acted: list[str] = []
+    unknown: list[str] = []
+    if asset_class is AssetClass.STOCK and _above(now.beta, _BETA, "beta", unknown):
+        size *= _BETA_FACTOR
+        acted.append(f"SIZE-10: beta {now.beta:.2f} above {_BETA}: times {_BETA_FACTOR}")
+    if _above(now.vix, _VIX, "VIX", unknown):
+        size *= _VIX_FACTOR
+        acted.append(f"SIZE-10: VIX {now.vix:.1f} above {_VIX:g}: times {_VIX_FACTOR}")
+    if asset_class is AssetClass.CRYPTO and _above(now.bitcoin_volatility, _BITCOIN, "Bitcoin volatility", unknown):
+        size *= _BITCOIN_FACTOR
+        opens = False
+        acted.append(
+            f"SIZE-10: Bitcoin volatility {now.bitcoin_volatility:.0%} above {_BITCOIN:.0%}: "
+            f"times {_BITCOIN_FACTOR}, no new positions"
+        )
+    if asset_class is AssetClass.FOREX:
+        if now.is_asian_session is None:
+            unknown.append("session")
+        elif now.is_asian_session:
+            leverage *= _ASIA_FACTOR
+            acted.append(f"SIZE-10: Asian session: leverage times {_ASIA_FACTOR}")
+    return SizeFactor(size, leverage, opens, tuple(acted), tuple(unknown))
+
+
+def _above(value: float, limit: float, name: str, unknown: list[str]) -> bool:
+    if not math.isfinite(value):
+        unknown.append(name)
+        return False
+    return value > limit
