@@ -43,6 +43,7 @@ class PessimisticDisk:
         self._crash_at, self._fail_at, self._error = crash_at, fail_at, error
         self._durable: dict[str, bytes] = {}
         self._now: dict[str, bytes] = {}
+        self._holes: dict[str, list[tuple[int, int]]] = {}  # written, given up by a failed sync, never on the platter
         self._locked = False
         self.operations = 0
         self.calls: list[str] = []
@@ -80,8 +81,15 @@ class PessimisticDisk:
         self._now[name] = before + content
 
     def sync(self, name: str) -> None:
-        """Return once everything that was appended to a file is durable."""
-        self._step(f"sync {name}")
+        """Return once everything that was appended to a file is durable.
+
+        A sync that fails gives up what was waiting: as with Linux, a second one succeeds without it.
+        """
+        try:
+            self._step(f"sync {name}")
+        except OSError:
+            self._holes.setdefault(name, []).append((len(self._durable.get(name, b"")), len(self._now[name])))
+            raise
         self._settle(name)
 
     def truncate(self, name: str, size: int) -> None:
@@ -144,7 +152,10 @@ class PessimisticDisk:
 
     def _settle(self, name: str) -> None:
         if self._syncs:
-            self._durable[name] = self._now[name]
+            content = bytearray(self._now[name])
+            for start, end in self._holes.get(name, ()):
+                content[start:end] = bytes(max(0, min(end, len(content)) - start))
+            self._durable[name] = bytes(content)
 
     def _after_crash(self, name: str) -> bytes | None:
         """Return what is found of a file: its synced part, and a random selection of the rest."""

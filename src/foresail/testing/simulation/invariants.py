@@ -7,7 +7,9 @@ from fractions import Fraction
 
 from foresail.core.ids import OrderId
 from foresail.domain.orders import Order
+from foresail.domain.signals import Side
 from foresail.ledger.entries import Decided, Entry, OrderIntended
+from foresail.ledger.orders import OrderStatus
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.oracle import naive_ledger
 from foresail.testing.simulation.process import Core
@@ -16,9 +18,11 @@ from foresail.testing.simulation.venue import FakeVenue
 
 __all__ = [
     "check_decisions",
+    "check_durable",
     "check_intents",
     "check_limit",
     "check_money",
+    "check_opening",
     "check_order",
     "check_replay",
     "check_send",
@@ -26,10 +30,26 @@ __all__ = [
 ]
 
 
-def check_send(order: Order, core: Core, disk: PessimisticDisk, sent: dict[OrderId, Order]) -> None:
-    """Check what leaves: its intent is durable, its id means one order only, and its instrument is not blocked."""
+def check_durable(order: Order, disk: PessimisticDisk) -> None:
+    """Check that the intent of what leaves would survive a loss of power now."""
     if not disk.is_durable(order.id.encode()):
         raise ViolationError(f"1: order {order.id} left before its intent was durable")
+
+
+def check_opening(order: Order, core: Core, *, age: int, oldest: int, is_latched: bool) -> None:
+    """Check that nothing which opens a position leaves on an old price or behind the kill switch."""
+    held = core.books.quantity(order.instrument)
+    signed = order.quantity if order.side is Side.BUY else -order.quantity
+    if held * signed < 0 and abs(signed) <= abs(held):
+        return
+    if is_latched:
+        raise ViolationError(f"7: order {order.id} left while the kill switch was latched")
+    if age > oldest:
+        raise ViolationError(f"5: order {order.id} left on a price {age / 1e9:.1f} s old, {oldest / 1e9:.1f} s allowed")
+
+
+def check_send(order: Order, core: Core, sent: dict[OrderId, Order]) -> None:
+    """Check what leaves: its id means one order only, it is open in the order book, its instrument is not unknown."""
     before = sent.get(order.id)
     if before is not None and before != order:
         raise ViolationError(f"1: id {order.id} was sent as {before} and as {order}")
@@ -38,8 +58,9 @@ def check_send(order: Order, core: Core, disk: PessimisticDisk, sent: dict[Order
         raise ViolationError(f"1: order {order.id} left, but is not open in the order book")
     if state.order != order:
         raise ViolationError(f"1: order {order.id} left as {order}, its intent is {state.order}")
-    if before is None and not order.reduce_only and order.instrument in core.orders.blocked():
-        raise ViolationError(f"3: {order.instrument} is blocked ({core.orders.blocked()[order.instrument]}), yet sent")
+    unknown = [one.order.id for one in core.orders.open(order.instrument) if one.status is OrderStatus.UNKNOWN]
+    if before is None and not order.reduce_only and (unknown or order.instrument in core.orders.blocked()):
+        raise ViolationError(f"3: {order.instrument} is blocked (unknown: {unknown}), yet order {order.id} left")
 
 
 def check_order(order_id: OrderId, core: Core, venue: FakeVenue) -> None:

@@ -89,6 +89,7 @@ class Link:
         self._fences: dict[OrderId, int] = {}
         self._first_fence = loop.now + _VALIDITY  # an earlier process may have sent just before it died
         self._requests = 0
+        self.times_sent: dict[OrderId, int] = {}
 
     @property
     def name(self) -> str:
@@ -97,6 +98,7 @@ class Link:
 
     def send(self, order: Order) -> None:
         """Send an order under its own id."""
+        self.times_sent[order.id] = self.times_sent.get(order.id, 0) + 1
         self._fences[order.id] = self._loop.now + _VALIDITY
         self._await(order.id, order.instrument)
         self._wire.send(order, self._loop.now + _VALIDITY)
@@ -114,7 +116,7 @@ class Link:
     def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
         """Ask what the venue knows of an order."""
         self._await(order_id, instrument)
-        is_proof = self._is_proof(order_id)
+        is_proof = self.is_proof_of_absence(order_id)
         self._wire.ask(order_id, lambda: self._absent(order_id, instrument, is_proof=is_proof))
 
     def take_reports(self) -> Sequence[VenueReport]:
@@ -128,25 +130,27 @@ class Link:
         self._inbox.append(report)
         self._wake()
 
-    def _is_proof(self, order_id: OrderId) -> bool:
+    def is_proof_of_absence(self, order_id: OrderId) -> bool:
         """Return whether nothing that we sent under an id can still arrive at the venue."""
         return self._loop.now > self._fences.get(order_id, self._first_fence)
 
     def _absent(self, order_id: OrderId, instrument: InstrumentId, *, is_proof: bool) -> None:
         outcome = VenueOutcome.ABSENT if is_proof else VenueOutcome.NO_ANSWER
-        self.receive(self._report(order_id, instrument, outcome, "the venue has no such order"))
+        self.receive(self.report(order_id, instrument, outcome, "the venue has no such order"))
 
     def _await(self, order_id: OrderId, instrument: InstrumentId) -> None:
         self._requests += 1
         if order_id not in self._waiting:
             self._waiting[order_id] = self._requests
-            self._loop.plan(_PATIENCE, self._give_up, order_id, instrument, self._requests)
+            self._loop.plan(_PATIENCE, self.give_up, order_id, instrument, self._requests)
 
-    def _give_up(self, order_id: OrderId, instrument: InstrumentId, request: int) -> None:
+    def give_up(self, order_id: OrderId, instrument: InstrumentId, request: int) -> None:
+        """Say that nobody knows, where no word came."""
         if self._waiting.get(order_id) == request:
-            self.receive(self._report(order_id, instrument, VenueOutcome.NO_ANSWER, "no answer"))
+            self.receive(self.report(order_id, instrument, VenueOutcome.NO_ANSWER, "no answer"))
 
-    def _report(self, order_id: OrderId, instrument: InstrumentId, outcome: VenueOutcome, text: str) -> VenueReport:
+    def report(self, order_id: OrderId, instrument: InstrumentId, outcome: VenueOutcome, text: str) -> VenueReport:
+        """Return the link's own word on an order."""
         now = self._loop.now
         return VenueReport(
             now, now, Rank.VENUE_FILL, "link", instrument, self._requests, order_id, outcome, text=text
@@ -174,22 +178,24 @@ class Process:
 
     def begin(self) -> None:
         """Perform what recovery asks for."""
-        self._finish(self._first)
+        self.finish(self._first)
 
     def handle(self, event: Event) -> None:
         """Take in an event; everything that it leads to is durable before anything leaves."""
-        self._finish(self.core.step(event))
+        self.finish(self.core.step(event))
 
     def snapshot(self) -> None:
         """Store the state, so that the next start reads less."""
         self.log.snapshot(self.core.to_plain())
 
-    def _finish(self, effects: tuple[Effect, ...]) -> None:
+    def finish(self, effects: tuple[Effect, ...]) -> None:
+        """Make everything durable, then let the effects out."""
         self.log.commit()
         for effect in effects:
-            self._perform(effect)
+            self.perform(effect)
 
-    def _perform(self, effect: Effect) -> None:
+    def perform(self, effect: Effect) -> None:
+        """Let one effect out."""
         if isinstance(effect, Send):
             self.link.send(effect.order)
         elif isinstance(effect, CancelSend):

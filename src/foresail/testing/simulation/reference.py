@@ -94,7 +94,7 @@ class ReferenceCore:
         self.orders = OrderBook()
         self.decided_at = 0
         self.halted = ""
-        self._at = 0
+        self.at = 0
         self._prices: Mapping[InstrumentId, int] = {}
         self._priced_at = 0
 
@@ -103,7 +103,7 @@ class ReferenceCore:
         if state is not None:
             self.books = Books.from_plain(state["books"])
             self.orders = OrderBook.from_plain(state["orders"])
-            self.decided_at, self.halted, self._at = state["decided_at"], state["halted"], state["at"]
+            self.decided_at, self.halted, self.at = state["decided_at"], state["halted"], state["at"]
         for entry in entries:
             self._fold(entry)
         if not self.books.totals().deposits:
@@ -122,7 +122,7 @@ class ReferenceCore:
 
     def step(self, event: Event) -> tuple[Effect, ...]:
         """Take in an event: write what follows from it, return what is to be done once that is durable."""
-        self._at = max(self._at, event.available_at)
+        self.at = max(self.at, event.available_at)
         if isinstance(event, VenueReport):
             return self._told(event)
         if isinstance(event, BarsClosed):
@@ -177,8 +177,11 @@ class ReferenceCore:
         return (Send(order),)
 
     def _may_open(self, nominal: int, instrument: InstrumentId) -> bool:
-        is_fresh = nominal - self._priced_at <= self._settings.oldest_price
-        return is_fresh and not self.halted and instrument not in self.orders.blocked()
+        return self.is_fresh(nominal) and not self.halted and instrument not in self.orders.blocked()
+
+    def is_fresh(self, nominal: int) -> bool:
+        """Return whether prices are young enough to open something at an instant."""
+        return nominal - self._priced_at <= self._settings.oldest_price
 
     def _fits(self, instrument: InstrumentId, side: Side, units: Decimal) -> bool:
         """Return whether the worst case stays within the limit: open and unknown orders count in full."""
@@ -280,7 +283,7 @@ class ReferenceCore:
         if state.status not in (OrderStatus.INTENDED, OrderStatus.UNKNOWN):
             return ()
         order = state.order
-        if self._at - order.decided_at <= _RESEND_WITHIN and not self.halted and not state.is_cancelling:
+        if self.at - order.decided_at <= _RESEND_WITHIN and not self.halted and not state.is_cancelling:
             return (Send(order),)
         self._write(lambda at, n: OrderRejected(at, n, report.order_id, "the venue proved that it never had it"))
         return ()
@@ -300,22 +303,26 @@ class ReferenceCore:
             self._write(lambda at, n: OrderExpired(at, n, name, left))
 
     def _replaced(self, report: VenueReport, state: OrderState) -> None:
-        is_awaited = state.replacing is not None and state.replacing.quantity == report.left
-        if state.is_open and (is_awaited or report.left > state.order.quantity):  # else an old word, told again
+        if self.is_news(report, state):
             name, total, price = report.order_id, report.left, report.limit_price
             self._write(lambda at, n: OrderReplaced(at, n, name, total, price))
+
+    def is_news(self, report: VenueReport, state: OrderState) -> bool:
+        """Return whether a change was awaited or is larger than what we know; else it is an old word, told again."""
+        is_awaited = state.replacing is not None and state.replacing.quantity == report.left
+        return state.is_open and (is_awaited or report.left > state.order.quantity)
 
     # -- the fold ----------------------------------------------------------------------------------------------------
 
     def _write(self, make: Callable[[int, int], Entry]) -> None:
-        entry = make(self._at, self._writer.next_sequence)
+        entry = make(self.at, self._writer.next_sequence)
         self._writer.append(entry)
         self._fold(entry)
 
     def _fold(self, entry: Entry) -> None:
         self.books.apply(entry)
         self.orders.apply(entry)
-        self._at = max(self._at, entry.at)
+        self.at = max(self.at, entry.at)
         if isinstance(entry, Decided):
             self.decided_at = max(self.decided_at, entry.decided_at)
         elif isinstance(entry, TradingHalted):

@@ -30,6 +30,7 @@ from foresail.testing.simulation.venue import FakeVenue, VenueExecution, VenueOr
 __all__ = ["Outcome", "World", "WorldSettings", "run_seed"]
 
 _START = 1_704_205_800 * SECOND  # Tuesday 2024-01-02, 14:30 UTC
+_MOST_EVENTS = 3_000  # a run has about 100; one that never comes to rest is cut short
 MakeCore = Callable[[CoreSettings, Board, EntryWriter], Core]
 
 
@@ -43,12 +44,14 @@ class WorldSettings:
     calm : how long the strategy goes on after the healing
     patience : how long after that everything may take to settle
     syncs : whether the disk's sync does anything; without it the run must fail
+    looks_at_disk : check before each send that the intent is durable; without it only what a crash loses is noticed
     """
 
     unsafe: int = 10 * SECOND
     calm: int = 3 * SECOND
     patience: int = 60 * SECOND
     syncs: bool = True
+    looks_at_disk: bool = True
     keeps_lines: bool = False
     make_core: MakeCore = ReferenceCore
 
@@ -101,7 +104,10 @@ class World:
         self._requests = 0
         self._clock_back = 0
         self._frozen_until = 0
+        self._priced_at = 0
+        self._is_latched = False
         self._is_deciding = True
+        self._last_decision: Timer | None = None
         self._bars = 0
 
     # -- phases ------------------------------------------------------------------------------------------------------
@@ -170,6 +176,8 @@ class World:
             self.trace.count("recovery")
             self._log_on()
             self._check_all()
+            if self._last_decision is not None:
+                self._give(self._last_decision)  # a stream that is read again asks again
 
     def _make_core(self, writer: EntryWriter) -> Core:
         return self.settings.make_core(self.core_settings, self.board, writer)
@@ -214,7 +222,7 @@ class World:
             return
         self._break_machine()
         self._mislead()
-        if self.loop.now % (3 * SECOND) < SECOND:
+        if self.loop.now % (4 * SECOND) < SECOND:
             self._guard(lambda process: process.snapshot())
 
     def _break_machine(self) -> None:
@@ -259,11 +267,14 @@ class World:
             at = self._clock()
             position = self.board.add(venue.prices)
             self._give(BarsClosed(at, self.loop.now, Rank.BASE_BAR, "bars", None, position, "tick", position))
+            if self.process is not None:
+                self._priced_at = self.loop.now
 
     def _decision(self) -> None:
         self.loop.plan(SECOND, self._decision)
         if self._is_deciding:
-            self._give(Timer(self._clock(), self.loop.now, Rank.DECISION, name="decide"))
+            self._last_decision = Timer(self._clock(), self.loop.now, Rank.DECISION, name="decide")
+            self._give(self._last_decision)
 
     def _reconcile(self) -> None:
         self.loop.plan(2 * SECOND, self._reconcile)
@@ -271,7 +282,11 @@ class World:
 
     def _operator(self, command: str) -> None:
         now = self._clock()
+        before = self.lives if self.process is not None else 0
+        self._is_latched = self._is_latched and command != "rearm"
         self._give(Operator(now, now, Rank.DECISION, "operator", None, 0, command))
+        if command == "kill" and self.process is not None and before == self.lives:
+            self._is_latched = True
 
     def _drain(self) -> None:
         if self.process is not None:
@@ -279,6 +294,8 @@ class World:
                 self._give(report)
 
     def _give(self, event: Event) -> None:
+        if self.trace.events > _MOST_EVENTS:
+            raise ViolationError(f"liveness: more than {_MOST_EVENTS} events in one run")
         self._guard(lambda process: process.handle(event))
         self._check_touched()
         if isinstance(event, VenueReport):
@@ -301,9 +318,14 @@ class World:
     def send(self, order: Order, valid_until: int) -> None:
         """Carry an order; what leaves is checked here."""
         process = self._sender()
-        invariants.check_send(order, process.core, self.disk, self.sent)
+        invariants.check_send(order, process.core, self.sent)
+        if self.settings.looks_at_disk:
+            invariants.check_durable(order, self.disk)
         if order.id in self.sent:
             self.trace.count("resend")
+        else:
+            age, oldest = self.loop.now - self._priced_at, self.core_settings.oldest_price
+            invariants.check_opening(order, process.core, age=age, oldest=oldest, is_latched=self._is_latched)
         self.sent[order.id] = order
         self.trace.add(self.loop.now, "wire", f"send {order.id} {order.side} {order.quantity} {order.limit_price}")
         self._carry(lambda: self.venue.receive(order, valid_until))
