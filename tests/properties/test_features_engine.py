@@ -21,6 +21,11 @@ NAMES = list(CATALOGUE)
 LANE = [name for name in NAMES if CATALOGUE[name].scope == "lane"]
 FREE = [name for name in NAMES if CATALOGUE[name].scale in {"free", "volume"}]
 REFERENCES = tuple(sorted({i[10:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("reference:")}))
+LEVELS = [
+    name
+    for name in LANE
+    if CATALOGUE[name].scale in {"price", "price_change"} and not any(":" in i for i in CATALOGUE[name].inputs)
+]
 GIVENS = tuple(sorted({i[6:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("given:")}))
 
 
@@ -176,6 +181,17 @@ def test_prices_times_a_power_of_two_change_no_bit(power):
     scaled[7, :, :4] *= 2.0**power
     before = compute(panel, FREE, context).values
     assert same_bits(before, compute(replace(panel, values=scaled), FREE, context).values)
+
+
+@pytest.mark.parametrize("power", [-12, 1, 20])
+def test_levels_and_differences_move_with_the_price_to_the_bit(power):
+    panel = gappy(20, 300, 7)
+    context = context_of(panel)
+    scaled = panel.values.copy()
+    scaled[7, :, :4] *= 2.0**power
+    before = compute(panel, LEVELS, context).values.copy()
+    before[7] *= 2.0**power
+    assert same_bits(before, compute(replace(panel, values=scaled), LEVELS, context).values)
 
 
 @settings(max_examples=8, deadline=None)
