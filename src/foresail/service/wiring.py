@@ -18,9 +18,11 @@ def warm_all(progress: Progress) -> int:
     from foresail.engine.pipeline import run_pipeline
     from foresail.evaluation.self_calibration import calibration_settings, simulated_market_data
     from foresail.evaluation.simulated_market import SimulationSettings
+    from foresail.features.books.driver import warm_books
     from foresail.features.kernels.build import warm
 
     warm(lambda _text, share: progress("compiling the features", round(share * 100), 100))
+    warm_books()
     progress("compiling the venue", 0, 1)
     settings = calibration_settings()
     short = replace(settings, walk_forward=replace(settings.walk_forward, minimum_train_bars=300))

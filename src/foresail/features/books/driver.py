@@ -295,3 +295,16 @@ def best_levels(stream: BookStream, depth: int) -> tuple[IntArray, IntArray]:
         if at < len(stream):
             memory = grown(memory)
     return price, size
+
+
+def warm_books() -> None:
+    """Compile the book step, or load it where that was done before, so that nothing compiles inside a request."""
+    one = np.ones(1, dtype=np.int64)
+    small = one.astype(np.int8)
+    row = BookStream(
+        InstrumentId("crypto.NONE"), 1.0, 1.0, one, one, small, small, one, one, one, one, one.astype(np.bool_)
+    )
+    driver = BookDriver(row)
+    driver.feed(row)
+    driver.advance(1)
+    best_levels(row, 1)

@@ -53,7 +53,7 @@ BAR_END = 0  # ns, 0 before the first row
 _FIRST = 1  # ns of the first row
 VALID = 2
 _READY = 3  # the top of the book at the last close is known
-_DIRTY = 4  # levels that flow looks at changed since the last close
+_FROM, _TO = 4, 25  # levels, among those that flow looks at, that changed since the last close
 _TOP_SUM, _TOP_COUNT = 5, 6  # lots on those levels, both sides, and how many levels there are
 _DEPTH_SUM, _DEPTH_COUNT = 7, 8  # of these over the closes of the bar
 _PRINTS, _VOLUME, _SIGNED = 9, 10, 11  # of the bar
@@ -64,7 +64,7 @@ _HEAD, _OPEN = 18, 19  # of the ring of large orders
 _JUDGED, _CANCELLED = 20, 21  # large orders of which the fate became known in the bar
 CROSSED, CLOSES = 22, 23  # closes of the stream, and those with bid >= ask
 STRAY = 24  # rows that took from a level more than it held
-NUMBERS = 25
+NUMBERS = 26
 
 # Columns of a large order, and of what was hit last on a side.
 _P_TIME, _P_ROW, _P_KEY, _P_SIZE, _P_ORDER, PENDING_WIDTH = 0, 1, 2, 3, 4, 5
@@ -118,53 +118,69 @@ class Columns(NamedTuple):
     closes: BoolArray
 
 
+# Without reference counts: nothing here makes an array, and counting at every look into the memory took most of the
+# time.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
 def _compiled(function: _Function) -> _Function:
     """Compile a function; no fast-math, so that results do not depend on how the compiler orders operations."""
-    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("_Function", njit(cache=True, **_OPTIONS)(function))
 
 
-@_compiled
-def _place(keys: IntArray, count: int, key: int) -> int:
+def _inlined(function: _Function) -> _Function:
+    """Compile a function into its callers, so that the memory is not handed over array by array for each row."""
+    return cast("_Function", njit(forceinline=True, **_OPTIONS)(function))
+
+
+@_inlined
+def _place(keys: IntArray, row: int, count: int, key: int) -> int:
     """Return the last position with a key not above ``key``, -1 if there is none; near the best first."""
     i = count - 1
     near = max(count - 17, -1)
-    while i > near and keys[i] > key:
+    while i > near and keys[row, i] > key:
         i -= 1
     if i > near or i < 0:
         return i
     low, high = -1, i + 1
     while high - low > 1:
         middle = (low + high) >> 1
-        if keys[middle] <= key:
+        if keys[row, middle] <= key:
             low = middle
         else:
             high = middle
     return low
 
 
-@_compiled
-def _set_level(m: BookMemory, row: int, key: int, i: int, size: int) -> None:
-    """Make the level ``key`` hold ``size`` lots; ``i`` is what ``_place`` returned."""
-    keys, sizes = m.keys[row], m.sizes[row]
+@_inlined
+def _set_level(m: BookMemory, row: int, key: int, i: int, old: int, size: int) -> None:
+    """Make the level ``key`` hold ``size`` lots instead of ``old``; ``i`` is what ``_place`` returned."""
     n = m.counts[row]
-    here = i >= 0 and keys[i] == key
-    if here and size > 0:
-        sizes[i] = size
-    elif here:
+    depth = n - 1 - i
+    levels = m.flow.shape[0]
+    last = depth + 1
+    if old > 0 and size > 0:
+        m.sizes[row, i] = size
+    elif old > 0:
         for j in range(i, n - 1):
-            keys[j] = keys[j + 1]
-            sizes[j] = sizes[j + 1]
+            m.keys[row, j] = m.keys[row, j + 1]
+            m.sizes[row, j] = m.sizes[row, j + 1]
         m.counts[row] = n - 1
+        last = levels
     elif size > 0:
         for j in range(n, i + 1, -1):
-            keys[j] = keys[j - 1]
-            sizes[j] = sizes[j - 1]
-        keys[i + 1] = key
-        sizes[i + 1] = size
+            m.keys[row, j] = m.keys[row, j - 1]
+            m.sizes[row, j] = m.sizes[row, j - 1]
+        m.keys[row, i + 1] = key
+        m.sizes[row, i + 1] = size
         m.counts[row] = n + 1
+        last = levels
+    if depth < levels:
+        m.numbers[_FROM] = min(m.numbers[_FROM], depth)
+        m.numbers[_TO] = max(m.numbers[_TO], last)
 
 
-@_compiled
+@_inlined
 def _print(m: BookMemory, t: int, side: int, size: int, whale_factor: float) -> None:
     """Count one print."""
     numbers = m.numbers
@@ -183,7 +199,7 @@ def _print(m: BookMemory, t: int, side: int, size: int, whale_factor: float) -> 
     numbers[_ALL_VOLUME] += size
 
 
-@_compiled
+@_inlined
 def _hit(m: BookMemory, t: int, row: int, key: int, size: int) -> None:
     """Remember that resting orders at a price were hit: icebergs refill there; a hit order was no spoof."""
     hit = m.hits[row]
@@ -214,15 +230,15 @@ def _expire(m: BookMemory, t: int, cancel_ns: int) -> None:
         numbers[_OPEN] -= 1
 
 
-@_compiled
+@_inlined
 def _added(m: BookMemory, t: int, row: int, key: int, size: int, order: int, large: float, cancel_ns: int) -> None:
     """Take note of an order or of the increase of a level."""
     numbers = m.numbers
-    hit = m.hits[row]
-    if hit[_H_KEY] == key and hit[_H_SIZE] > 0 and size >= hit[_H_SIZE] and t - hit[_H_TIME] <= 10 * SLOT_NS:
-        hit[_H_REFILLS] += 1
-        hit[_H_SIZE] = 0
-        if hit[_H_REFILLS] >= _REFILLS:
+    hits = m.hits
+    if hits[row, _H_KEY] == key and 0 < hits[row, _H_SIZE] <= size and t - hits[row, _H_TIME] <= 10 * SLOT_NS:
+        hits[row, _H_REFILLS] += 1
+        hits[row, _H_SIZE] = 0
+        if hits[row, _H_REFILLS] >= _REFILLS:
             numbers[_ICEBERG] = 1
     if numbers[_ADDITIONS] >= _FEW and size > large * (numbers[_ADDED] / numbers[_ADDITIONS]):
         _expire(m, t, cancel_ns)
@@ -238,33 +254,34 @@ def _added(m: BookMemory, t: int, row: int, key: int, size: int, order: int, lar
     numbers[_ADDED] += size
 
 
-@_compiled
+@_inlined
 def _cancelled(m: BookMemory, t: int, row: int, key: int, size: int, order: int, cancel_ns: int) -> None:
     """Look whether what was cancelled is a large order; by its id, or by price and size where orders have none."""
-    numbers = m.numbers
+    numbers, p = m.numbers, m.pending
     for k in range(numbers[_OPEN]):
-        p = m.pending[(numbers[_HEAD] + k) % PENDING]
-        same = p[_P_ORDER] == order and (order != 0 or (p[_P_ROW] == row and p[_P_KEY] == key and size >= p[_P_SIZE]))
-        if same and p[_P_SIZE] > 0:
+        j = (numbers[_HEAD] + k) % PENDING
+        if p[j, _P_ORDER] != order or p[j, _P_SIZE] == 0:
+            continue
+        if order != 0 or (p[j, _P_KEY] == key and p[j, _P_ROW] == row and size >= p[j, _P_SIZE]):
             numbers[_JUDGED] += 1
-            if t - p[_P_TIME] < cancel_ns:
+            if t - p[j, _P_TIME] < cancel_ns:
                 numbers[_CANCELLED] += 1
-            p[_P_SIZE] = 0
+            p[j, _P_SIZE] = 0
             return
 
 
-@_compiled
+@_inlined
 def _begin(m: BookMemory, kind: int) -> None:
     """Begin a snapshot, or stop and resume; no flow is known across it."""
     if kind == _CLEAR:
         m.counts[:] = 0
     m.numbers[VALID] = 0 if kind == _INVALID else 1
     m.numbers[_READY] = 0
-    m.numbers[_DIRTY] = 1
+    m.numbers[_FROM], m.numbers[_TO] = 0, m.flow.shape[0]
     m.lacking[:] = 1
 
 
-@_compiled
+@_inlined
 def _apply(
     m: BookMemory, t: int, kind: int, side: int, price: int, size: int, order: int, factors: FloatArray, cancel_ns: int
 ) -> None:
@@ -281,15 +298,13 @@ def _apply(
     row = 0 if side > 0 else 1
     key = price if side > 0 else -price
     n = m.counts[row]
-    i = _place(m.keys[row], n, key)
+    i = _place(m.keys, row, n, key)
     old = m.sizes[row, i] if i >= 0 and m.keys[row, i] == key else 0
     new = size if kind in (_LEVEL, _VIEW) else (old + size if kind == _ADD else old - size)
     if new < 0:
         numbers[STRAY] += 1
         new = 0
-    _set_level(m, row, key, i, new)
-    if n - 1 - i < m.flow.shape[0]:
-        numbers[_DIRTY] = 1
+    _set_level(m, row, key, i, old, new)
     if kind == _EXECUTE:
         _print(m, t, -side, size, factors[0])
         _hit(m, t, row, key, size)
@@ -301,7 +316,7 @@ def _apply(
         _cancelled(m, t, row, key, old - new, order, cancel_ns)
 
 
-@_compiled
+@_inlined
 def _move(key: int, size: int, key_before: int, size_before: int) -> int:
     """Return the order flow of one level of one side; a better price has a higher key (Cont, Kukanov, Stoikov)."""
     if key > key_before:
@@ -311,28 +326,28 @@ def _move(key: int, size: int, key_before: int, size_before: int) -> int:
     return size - size_before
 
 
-@_compiled
+@_inlined
 def _close(m: BookMemory) -> None:
-    """Add the order flow between the last close and this one, level by level."""
-    numbers = m.numbers
-    levels = m.flow.shape[0]
+    """Add the order flow between the last close and this one, of the levels that changed."""
+    numbers, top = m.numbers, m.top
     bids, asks = m.counts[0], m.counts[1]
-    total, there = 0, 0
-    for k in range(levels):
+    total, there = numbers[_TOP_SUM], numbers[_TOP_COUNT]
+    for k in range(numbers[_FROM], numbers[_TO]):
         b, a = bids - 1 - k, asks - 1 - k
         bid_key, bid_size = (m.keys[0, b], m.sizes[0, b]) if b >= 0 else (0, 0)
         ask_key, ask_size = (m.keys[1, a], m.sizes[1, a]) if a >= 0 else (0, 0)
-        total += bid_size + ask_size
-        there += (b >= 0) + (a >= 0)
+        bid_before, ask_before = top[1, k], top[3, k]
+        total += bid_size + ask_size - bid_before - ask_before
+        there += (bid_size > 0) + (ask_size > 0) - (bid_before > 0) - (ask_before > 0)
         if bid_size == 0 or ask_size == 0:
             m.lacking[k] = 1
-        elif numbers[_READY] == 1 and m.top[1, k] > 0 and m.top[3, k] > 0:
-            m.flow[k] += _move(bid_key, bid_size, m.top[0, k], m.top[1, k])
-            m.flow[k] -= _move(ask_key, ask_size, m.top[2, k], m.top[3, k])
-        m.top[0, k], m.top[1, k], m.top[2, k], m.top[3, k] = bid_key, bid_size, ask_key, ask_size
+        elif numbers[_READY] == 1 and bid_before > 0 and ask_before > 0:
+            m.flow[k] += _move(bid_key, bid_size, top[0, k], bid_before)
+            m.flow[k] -= _move(ask_key, ask_size, top[2, k], ask_before)
+        top[0, k], top[1, k], top[2, k], top[3, k] = bid_key, bid_size, ask_key, ask_size
     numbers[_TOP_SUM], numbers[_TOP_COUNT] = total, there
     numbers[_READY] = 1
-    numbers[_DIRTY] = 0
+    numbers[_FROM], numbers[_TO] = m.flow.shape[0], 0
 
 
 @_compiled
@@ -469,8 +484,8 @@ def run(
         if t >= numbers[BAR_END]:
             written = advance(m, t, bar_ns, depths, visible, factors[2:], cancel_ns, ends, out, written)
         _apply(m, t, rows.kind[i], rows.side[i], rows.price[i], rows.size[i], rows.order[i], factors, cancel_ns)
-        if rows.closes[i] and numbers[VALID] == 1 and (numbers[_DIRTY] == 1 or rows.kind[i] != _TRADE):
-            if numbers[_DIRTY] == 1:
+        if rows.closes[i] and numbers[VALID] == 1 and (rows.kind[i] != _TRADE or numbers[_FROM] < numbers[_TO]):
+            if numbers[_FROM] < numbers[_TO] or numbers[_READY] == 0:
                 _close(m)
             numbers[_DEPTH_SUM] += numbers[_TOP_SUM]
             numbers[_DEPTH_COUNT] += numbers[_TOP_COUNT]
