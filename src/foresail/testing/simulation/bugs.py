@@ -25,6 +25,7 @@ from foresail.ledger.entries import Entry, FillBooked
 from foresail.ledger.log import EntryLog
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus, Reserved
 from foresail.testing.disk import PessimisticDisk
+from foresail.testing.simulation.faults import FaultMix
 from foresail.testing.simulation.process import Link, Process
 from foresail.testing.simulation.reference import ReferenceCore
 
@@ -40,6 +41,7 @@ class PlantedBug:
     family : what it is called where it happened (design notes on reliability, section 2)
     make : (the right function) -> the wrong one
     fits_all : whether it can be planted under any core, not only under the reference core
+    mix : faults under which it shows, where those that a seed draws show it too seldom
     """
 
     name: str
@@ -48,6 +50,7 @@ class PlantedBug:
     attribute: str
     make: Callable[[Any], Any]
     fits_all: bool = True
+    mix: FaultMix | None = None
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -336,7 +339,7 @@ _KEEPING = (
     PlantedBug("unknown does not block", "wrong positions", OrderBook, "blocked", lambda _right: lambda book: {}),
     PlantedBug("the first fill ends an order", "partial fills", OrderBook, "apply", _first_fill_ends),
     PlantedBug("differing ends are not asked about", "missed fills", OrderBook, "differing",
-               lambda _right: lambda book: iter(())),
+               lambda _right: lambda book: iter(()), mix=FaultMix(silent_fill=0.6, late_fill=0.9, partial=0.9)),
     PlantedBug("snapshot without executions", "state lost on restart", OrderBook, "to_plain",
                _state_without_executions),
     PlantedBug("restart forgets open orders", "state lost on restart", OrderBook, "from_plain",
@@ -387,7 +390,8 @@ _DECIDING = (
     PlantedBug("any price is fresh", "silent stall", ReferenceCore, "is_fresh",
                lambda _right: lambda core, nominal: True, fits_all=False),
     PlantedBug("an old word undoes a change", "double fills", ReferenceCore, "is_news",
-               lambda _right: lambda core, report, state: True, fits_all=False),
+               lambda _right: lambda core, report, state: True, fits_all=False,
+               mix=FaultMix(delay=0.5, duplicate=0.6)),
     PlantedBug("time taken from the machine's clock", "clock skew", ReferenceCore, "step", _own_clock,
                fits_all=False),
 )  # fmt: skip

@@ -74,11 +74,17 @@ class Board:
 
     def __init__(self) -> None:
         self._closes: list[Mapping[InstrumentId, int]] = []
+        self._times: list[int] = []
 
-    def add(self, closes: Mapping[InstrumentId, int]) -> int:
-        """Keep the closes of a bar; return its position."""
+    def add(self, closes: Mapping[InstrumentId, int], at: int) -> int:
+        """Keep the closes of a bar that ends at an instant (ns); return its position."""
         self._closes.append(dict(closes))
+        self._times.append(at)
         return len(self._closes) - 1
+
+    def time(self, position: int) -> int:
+        """Return when a bar ended, ns UTC."""
+        return self._times[position]
 
     def closes(self, position: int) -> Mapping[InstrumentId, int]:
         """Return the closes of a bar."""

@@ -265,7 +265,7 @@ class World:
         self._bars += 1
         if self._bars % 2 and self.loop.now >= self._frozen_until:
             at = self._clock()
-            position = self.board.add(venue.prices)
+            position = self.board.add(venue.prices, self.loop.now)
             self._give(BarsClosed(at, self.loop.now, Rank.BASE_BAR, "bars", None, position, "tick", position))
             if self.process is not None:
                 self._priced_at = self.loop.now

@@ -1,0 +1,150 @@
+"""The whole application in the simulation: the trading core, its gate and latches, with a scripted desk.
+
+The reference core shows that journal, order book and books are sound; this shows that the core which trades is. It
+lives on the same prices, the same wishes and the same limits, so that every invariant and planted bug fits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.effects import Ask
+from foresail.domain.events import Event, Timer
+from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.orders import Order, Ruling
+from foresail.domain.signals import Side
+from foresail.engine.trading.core import CoreEffect, TradingCore
+from foresail.engine.trading.parts import Decision, DeskCall, TradingParts
+from foresail.ledger.entries import Entry
+from foresail.protocols import EntryWriter, RiskView
+from foresail.testing.simulation.loop import SECOND
+from foresail.testing.simulation.reference import Board, CoreSettings
+from foresail.testing.simulation.script import ACCOUNT, ENVIRONMENT, INSTRUMENTS, STRATEGY, WishKind, order_of, wishes
+
+__all__ = ["SimulatedCore", "make_trading_core"]
+
+
+class _Market:
+    """The board as the market of a core (``parts.TradingMarket``)."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.position = -1
+
+    def advance(self, position: int) -> None:
+        self.position = max(self.position, position)
+
+    def split(self, instrument: InstrumentId, ratio: float) -> None:
+        """Nothing is split here."""
+
+    def start(self, position: int) -> int | None:
+        del position
+        return None
+
+    def price(self, instrument: InstrumentId) -> Decimal | None:
+        if self.position < 0:
+            return None
+        return Decimal(self._board.closes(self.position)[instrument]) / 100
+
+    def known(self, position: int) -> Mapping[InstrumentId, float]:
+        del position
+        return {} if self.position < 0 else {k: v / 100 for k, v in self._board.closes(self.position).items()}
+
+    def price_time(self, instrument: InstrumentId) -> int | None:
+        del instrument
+        return None if self.position < 0 else self._board.time(self.position)
+
+    def rates(self, prices: Mapping[InstrumentId, float] | None = None) -> Mapping[str, Decimal]:
+        del prices
+        return {}
+
+    def to_plain(self) -> Any:
+        return self.position
+
+    def restore(self, plain: Any) -> None:
+        self.position = int(plain)
+
+
+class _Desk:
+    """Wants what the script says."""
+
+    id, every = STRATEGY, 1
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def start(self) -> Any:
+        return {}
+
+    def decide(self, memory: Any, call: DeskCall) -> Decision:
+        del memory
+        orders, cancels = [], []
+        for wish in wishes(self._seed, call.at):
+            if wish.kind is WishKind.CANCEL:
+                cancels.append(wish.instrument)
+            elif wish.kind is not WishKind.REPLACE and wish.instrument in call.prices:
+                orders.append(order_of(wish, call.at, round(call.prices[wish.instrument] * 100)))
+        return Decision(tuple(orders), tuple(cancels))
+
+
+class _Gate:
+    """Worst case within the limit, fresh prices, nothing in a blocked instrument."""
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self._settings = settings
+
+    def review(self, orders: Sequence[Order], view: RiskView) -> list[tuple[Order, tuple[Ruling, ...]]]:
+        return [self._one(order, view) for order in orders]
+
+    def _one(self, order: Order, view: RiskView) -> tuple[Order, tuple[Ruling, ...]]:
+        held = next((p.quantity for p in view.account.positions if p.instrument == order.instrument), Decimal(0))
+        buy, sell = view.reserved(order.instrument)
+        worst = held + buy + order.quantity if order.side is Side.BUY else sell + order.quantity - held
+        wrong = view.blocked(order.instrument)
+        if view.price_age(order.instrument) > self._settings.oldest_price:
+            wrong = "the price is old"
+        elif worst > self._settings.most:
+            wrong = f"worst case {worst} of {self._settings.most}"
+        if not wrong:
+            return order, ()
+        return replace(order, quantity=Decimal(0)), (Ruling("simulation", Decimal(0), wrong),)
+
+
+class SimulatedCore(TradingCore):
+    """The trading core, given its money at the first start, and asked about open orders at each reconciliation."""
+
+    def __init__(self, settings: CoreSettings, board: Board, writer: EntryWriter) -> None:
+        one = {
+            name: Instrument(name, name, AssetClass.STOCK, tick=Decimal("0.01"), lot=Decimal(1)) for name in INSTRUMENTS
+        }
+        parts = TradingParts(
+            ENVIRONMENT, ACCOUNT, "USD", one, _Market(board), (_Desk(settings.seed),), _Gate(settings),
+            allow_short=True, resend_ns=10 * SECOND,
+        )  # fmt: skip
+        super().__init__(parts, writer)
+        self._deposit = settings.deposit
+
+    def recover(self, state: Mapping[str, Any] | None, entries: Iterable[Entry] = ()) -> tuple[CoreEffect, ...]:
+        """Fold, and pay in the capital where nothing was paid in yet."""
+        effects = super().recover(state, entries)
+        if not self.books.totals().deposits:
+            self.deposit(self.books.at, self._deposit)
+        return effects
+
+    def step(self, event: Event) -> tuple[CoreEffect, ...]:
+        """Take in an event; the simulation's reconciliation asks about every order that is open."""
+        if isinstance(event, Timer) and event.name == "reconcile":
+            asked = super().step(replace(event, name="ask"))
+            names = {one.order_id for one in asked if isinstance(one, Ask)}
+            more = [one.order for one in self.orders.open() if one.order.id not in names]
+            return (*asked, *(Ask(one.id, one.instrument) for one in more))
+        return super().step(event)
+
+
+def make_trading_core(settings: CoreSettings, board: Board, writer: EntryWriter) -> SimulatedCore:
+    """Return the trading core of a run."""
+    return SimulatedCore(settings, board, writer)
