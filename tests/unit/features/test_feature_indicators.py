@@ -11,7 +11,7 @@ import talib
 
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
-from foresail.features.catalogue import CATALOGUE
+from foresail.features.catalogue import CATALOGUE, find
 from foresail.features.context import FeatureContext
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, run
@@ -212,3 +212,14 @@ def test_what_a_model_sees_has_no_units(name):
 
 def test_a_model_sees_the_change_of_the_balance_of_volume_not_its_sum():
     assert CATALOGUE["obv"].model_expression == CATALOGUE["obv_ratio_20"].expression
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rsi_5", "rsi_9", "rsi_14", "rsi_ema", "stoch_k", "stoch_d", "mfi_14", "adx_14", "plus_di", "minus_di"],
+)
+def test_an_index_is_a_fraction_inside_and_shown_from_0_to_100(name):
+    values = value_of(name)
+    assert np.nanmin(values) >= 0.0
+    assert np.nanmax(values) <= 1.0
+    assert find(name).display_factor == 100.0

@@ -23,13 +23,14 @@ __all__ = ["declared"]
 def declared() -> Iterable[FeatureSpec]:
     """Return the rows in schema order."""
     yield declare("rsi_14", rsi(14), "relative strength index, 0 to 1: above 0.7 overbought, below 0.3 oversold",
-                   "FEAT-141", group="momentum", aliases=("RSI", "rsi"), parameters=(14,), critical=True)  # fmt: skip
+                   "FEAT-141", group="momentum", aliases=("RSI", "rsi"), parameters=(14,), critical=True,
+                   display_factor=100.0)  # fmt: skip
     yield declare("rsi_5", rsi(5), "fast relative strength index, 0 to 1", "FEAT-142",
-                   group="momentum", parameters=(5,))  # fmt: skip
+                   group="momentum", parameters=(5,), display_factor=100.0)  # fmt: skip
     yield declare("stoch_k_14_3", stochastic(14, 3), "slow stochastic %K, 0 to 1", "FEAT-145",
-                   group="momentum", aliases=("stoch_k",), parameters=(14, 3))  # fmt: skip
+                   group="momentum", aliases=("stoch_k",), parameters=(14, 3), display_factor=100.0)  # fmt: skip
     yield declare("williams_r_14", williams(14), "Williams %R, -1 to 0", "FEAT-147",
-                   group="momentum", aliases=("williams_r",), parameters=(14,))  # fmt: skip
+                   group="momentum", aliases=("williams_r",), parameters=(14,), display_factor=100.0)  # fmt: skip
     yield declare("bb_place_20_2", bollinger_place(20, 2.0), "place of the close between the Bollinger bands",
                    "FEAT-165", group="volatility", aliases=("percent_b",), parameters=(20, 2))  # fmt: skip
     for w in (6, 7, 8, 9, 10):

@@ -30,7 +30,7 @@ __all__ = ["declared"]
 def declared() -> Iterable[FeatureSpec]:
     """Return the rows in schema order."""
     yield declare("atr_pct_14", atr_share(14), "average true range over close", "FEAT-167",
-                   group="volatility", aliases=("atr_pct",), parameters=(14,))  # fmt: skip
+                   group="volatility", aliases=("atr_pct",), parameters=(14,), display_factor=100.0)  # fmt: skip
     for w in (5, 20, 60):
         yield declare(f"volatility_{w}", volatility(w), f"deviation of the log return over {w} bars", "FEAT-169",
                        group="volatility", parameters=(w,))  # fmt: skip

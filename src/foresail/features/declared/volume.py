@@ -33,7 +33,7 @@ def declared() -> Iterable[FeatureSpec]:
     yield declare("obv_ratio_20", obv_ratio(20), "change of on-balance volume over the volume of 20 bars",
                    "FEAT-181", group="volume", aliases=("obv_slope",), parameters=(20,), classes=NO_FOREX)  # fmt: skip
     yield declare("mfi_14", money_flow(14), "money flow index, 0 to 1", "FEAT-186",
-                   group="volume", parameters=(14,), classes=NO_FOREX)  # fmt: skip
+                   group="volume", parameters=(14,), classes=NO_FOREX, display_factor=100.0)  # fmt: skip
     yield declare("amihud_ratio_60", amihud_ratio(60), "price move per traded value against its 60-bar mean",
                    "FEAT-187", group="volume", parameters=(60,), classes=NO_FOREX)  # fmt: skip
     yield declare("obv", obv(), "volume of rising bars less that of falling ones, summed", "FEAT-181", group="volume",
