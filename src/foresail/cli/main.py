@@ -14,6 +14,7 @@ from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_u
 from foresail.cli.features import features_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
+from foresail.cli.trade import backtest_command, kill_command, paper_app, parity_command
 
 __all__ = ["app", "main"]
 
@@ -31,6 +32,10 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(features_app, name="features")
 app.add_typer(holdout_app, name="holdout")
 app.command("judge")(judge_command)
+app.add_typer(paper_app, name="paper")
+app.command("backtest")(backtest_command)
+app.command("kill")(kill_command)
+app.command("parity")(parity_command)
 
 # The command-line library keeps its errors in a private package; a public one of them leads to their common parent.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]

@@ -18,9 +18,10 @@ from foresail.domain.events import BarsClosed, OrderEvent
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
-from foresail.engine.driver import BacktestInputs, Driver, ReviewedOrder
+from foresail.engine.driver import BacktestInputs, Driver
 from foresail.engine.history import history_events
 from foresail.engine.parts import Parts, build_parts
+from foresail.engine.trading.parts import ReviewedOrder
 from foresail.ledger.books import Books, Totals
 from foresail.ledger.entries import Entry, Marked
 from foresail.ledger.repricing import reprice
@@ -89,8 +90,8 @@ def run_backtest(
 
     Parameters
     ----------
-    first : time position of the first event; None takes that of the first forecast
     strategy : a plug-in; None takes the default strategy, which trades the forecasts
+    first : time position of the first event; None takes that of the first forecast
     """
     bars = inputs.data.bars
     parts = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=inputs.walk.explain)

@@ -32,7 +32,7 @@ from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
 from foresail.ledger.journal import Journal
 
-__all__ = ["BacktestInputs", "Driver", "ReviewedOrder", "history_parts"]
+__all__ = ["BacktestInputs", "Driver", "history_parts"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, StreamRequest, open_stream
 from foresail.service.workspace import find_workspace
 
-__all__ = ["PaperRequest", "paper_status", "start_paper", "stop_paper"]
+__all__ = ["PaperRequest", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
 
 _STATUS_EVERY_S = 0.5
 _NAP_S = 0.05

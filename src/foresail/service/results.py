@@ -16,8 +16,8 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side, Signal, SignalKind
 from foresail.engine.backtest import Backtest
-from foresail.engine.driver import ReviewedOrder
 from foresail.engine.pipeline import PipelineResult
+from foresail.engine.trading.parts import ReviewedOrder
 from foresail.ledger.trades import Trade
 from foresail.service.finished import Finished
 from foresail.service.report_figures import figures
