@@ -19,9 +19,10 @@ from functools import singledispatchmethod
 from typing import Any
 
 from foresail.core.errors import DataError, IntegrityError
-from foresail.core.ids import InstrumentId
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.accounts import Account, Position
+from foresail.domain.orders import Fill
 from foresail.domain.signals import Side
 from foresail.ledger.entries import (
     AlertRaised,
@@ -29,11 +30,14 @@ from foresail.ledger.entries import (
     BreakerTripped,
     CancelIntended,
     CancelRejected,
+    Converted,
     Decided,
     Deposited,
     DividendPaid,
     Entry,
     FillBooked,
+    FillBusted,
+    FillCorrected,
     HoldingCharged,
     LimitsLoaded,
     ListingEnded,
@@ -53,6 +57,7 @@ from foresail.ledger.entries import (
     TradingHalted,
     TradingResumed,
 )
+from foresail.ledger.executions import RecentFills
 from foresail.ledger.lots import Holding, Lot
 
 __all__ = ["Books", "BooksState", "Totals", "replay"]
@@ -80,6 +85,7 @@ class Totals:
     fees: Decimal = _ZERO
     slippage: Decimal = _ZERO
     holding: Decimal = _ZERO
+    exchanged: Decimal = _ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class Books:
         self._totals: dict[str, Totals] = {currency: Totals()}
         self._holdings: dict[InstrumentId, Holding] = {}
         self._marks: dict[InstrumentId, Decimal] = {}
+        self._recent = RecentFills()
 
     @property
     def cash(self) -> Decimal:
@@ -181,6 +188,26 @@ class Books:
                     cash += self._converted(total.cash, currency, rates)
             return cash + self.market_value(prices, rates)
 
+    def trial_balance(self, currency: str | None = None) -> dict[str, Decimal]:
+        """Return every account of one currency in double entry: what is owned is positive, where it came from negative.
+
+        The sum is zero after every entry.
+        """
+        chosen = self.currency if currency is None else currency
+        sums = self.totals(chosen)
+        with localcontext(MONEY_CONTEXT):
+            cost = sum((one.cost for one in self._holdings.values() if one.currency == chosen), _ZERO)
+            return {
+                "cash": sums.cash,
+                "positions at cost": cost,
+                "fees": sums.fees,
+                "holding costs": sums.holding,
+                "paid in": -sums.deposits,
+                "realised profit": -sums.realised,
+                "dividends": -sums.dividends,
+                "exchanged": -sums.exchanged,
+            }
+
     def unrealised(self, currency: str | None = None, prices: Mapping[InstrumentId, Decimal] | None = None) -> Decimal:
         """Return market value less cost of the positions quoted in a currency, in that currency."""
         chosen = self.currency if currency is None else currency
@@ -240,6 +267,7 @@ class Books:
                 for name, one in self._holdings.items()
             },
             "marks": {name: str(price) for name, price in self._marks.items()},
+            "recent": self._recent.to_plain(),
         }
 
     @classmethod
@@ -257,6 +285,7 @@ class Books:
                 holding.cost = MONEY_CONTEXT.add(holding.cost, lot.cost)
             books._holdings[holding.instrument] = holding
         books._marks = {InstrumentId(name): Decimal(price) for name, price in plain["marks"].items()}
+        books._recent = RecentFills.from_plain(plain["recent"])
         return books
 
     def apply(self, entry: Entry) -> None:
@@ -298,15 +327,53 @@ class Books:
                 f"fill of order {fill.order_id} would leave {holding.quantity + signed} units of {fill.instrument}; "
                 f"account {self.name} may not be short"
             )
-        totals = self._sums(entry.currency)
         profit = holding.trade(signed, fill.price, fill.filled_at)
-        flow = MONEY_CONTEXT.multiply(MONEY_CONTEXT.multiply(signed, fill.price), entry.multiplier)
-        totals.cash = MONEY_CONTEXT.subtract(MONEY_CONTEXT.subtract(totals.cash, flow), fill.fee)
-        totals.realised = MONEY_CONTEXT.add(totals.realised, profit)
-        totals.fees = MONEY_CONTEXT.add(totals.fees, fill.fee)
-        totals.slippage = MONEY_CONTEXT.add(totals.slippage, fill.slippage)
+        self._book_trade(fill, signed, profit, entry.multiplier, entry.currency)
+        self._recent.note(fill, entry.multiplier, entry.currency, entry.at)
         self._marks[fill.instrument] = fill.price
         self._settle(holding)
+
+    def _book_trade(self, fill: Fill, signed: Decimal, profit: Decimal, multiplier: Decimal, currency: str) -> None:
+        """Move cash, profit and costs for signed units; a negative sign of its quantity takes a fill back."""
+        totals, back = self._sums(currency), (signed > 0) != (fill.side is Side.BUY)
+        fee, slippage = (-fill.fee, -fill.slippage) if back else (fill.fee, fill.slippage)
+        flow = MONEY_CONTEXT.multiply(MONEY_CONTEXT.multiply(signed, fill.price), multiplier)
+        totals.cash = MONEY_CONTEXT.subtract(MONEY_CONTEXT.subtract(totals.cash, flow), fee)
+        totals.realised = MONEY_CONTEXT.add(totals.realised, profit)
+        totals.fees = MONEY_CONTEXT.add(totals.fees, fee)
+        totals.slippage = MONEY_CONTEXT.add(totals.slippage, slippage)
+
+    @_apply.register
+    def _(self, entry: FillBusted) -> None:
+        self._take_back(entry.order_id, entry.execution)
+
+    @_apply.register
+    def _(self, entry: FillCorrected) -> None:
+        _, multiplier, currency = self._take_back(entry.fill.order_id, entry.execution)
+        self._apply(FillBooked(entry.at, entry.sequence, entry.fill, multiplier, currency))
+
+    def _take_back(self, order_id: OrderId, execution: str) -> tuple[Fill, Decimal, str]:
+        """Reverse a fill: units, cash, fee and slippage; it may leave what the venue leaves, also a short position."""
+        fill, multiplier, currency = self._recent.take(order_id, execution)
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        holding = self._holdings.get(fill.instrument)
+        if holding is None:
+            holding = Holding(fill.instrument, multiplier, currency or self.currency)
+        profit = holding.untrade(signed, fill.price, fill.filled_at)
+        self._book_trade(fill, -signed, profit, multiplier, currency)
+        self._settle(holding)
+        return fill, multiplier, currency
+
+    @_apply.register
+    def _(self, entry: Converted) -> None:
+        sold, bought = self._sums(entry.sold_currency), self._sums(entry.bought_currency)
+        if sold is bought or not (entry.sold > 0 and entry.bought > 0):
+            raise IntegrityError(f"entry {entry.sequence}: a conversion needs two currencies and positive amounts")
+        sold.cash = MONEY_CONTEXT.subtract(MONEY_CONTEXT.subtract(sold.cash, entry.sold), entry.fee)
+        sold.exchanged = MONEY_CONTEXT.subtract(sold.exchanged, entry.sold)
+        sold.fees = MONEY_CONTEXT.add(sold.fees, entry.fee)
+        bought.cash = MONEY_CONTEXT.add(bought.cash, entry.bought)
+        bought.exchanged = MONEY_CONTEXT.add(bought.exchanged, entry.bought)
 
     @_apply.register
     def _(self, entry: Deposited) -> None:

@@ -73,6 +73,20 @@ class Holding:
             self.cost = MONEY_CONTEXT.add(self.cost, cost)
         return profit
 
+    def untrade(self, signed: Decimal, price: Decimal, at: int) -> Decimal:
+        """Take a trade back at its own price; return the realised profit of what that closes.
+
+        While the lot that it opened is the newest and whole, the holding is as if the trade had never been; later, the
+        opposite trade is made, which leaves the same units and the same money, with the profit told earlier.
+        """
+        newest = self.lots[-1] if self.lots else None
+        if newest is None or (newest.quantity, newest.opened_at) != (signed, at):
+            return self.trade(-signed, price, at)
+        self.lots.pop()
+        self.quantity = MONEY_CONTEXT.subtract(self.quantity, newest.quantity)
+        self.cost = MONEY_CONTEXT.subtract(self.cost, newest.cost)
+        return MONEY_CONTEXT.subtract(self._value(signed, price), newest.cost)
+
     def value(self, price: Decimal) -> Decimal:
         """Return the signed market value at a price."""
         return self._value(self.quantity, price)

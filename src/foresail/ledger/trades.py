@@ -16,6 +16,7 @@ from functools import singledispatchmethod
 from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side
 from foresail.ledger.entries import DividendPaid, Entry, FillBooked, HoldingCharged, ListingEnded, Marked, SplitApplied
+from foresail.ledger.executions import standing_entries
 from foresail.ledger.splits import split_quantity
 
 __all__ = ["Trade", "trades"]
@@ -222,12 +223,12 @@ def trades(entries: Iterable[Entry], bar_ends: Sequence[int] | None = None) -> l
 
     Parameters
     ----------
-    entries : the journal, in order
+    entries : the journal, in order; fills that were taken back count as never made
     bar_ends : ends of the bars, ns UTC, ascending; needed to count bars held
     """
     reader = _Reader()
     with decimal.localcontext(_CONTEXT):
-        for entry in entries:
+        for entry in standing_entries(entries):
             reader.read(entry)
             reader.last_at = entry.at
         found = sorted(reader.found, key=lambda trade: (trade.opened_at, trade.instrument))
