@@ -64,7 +64,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "low": [c - 1 for c in close],
                     "close": close,
                     "volume": 1e6,
-                }  # fmt: skip
+                }
             )
         )
     frame = pd.concat(rows)
