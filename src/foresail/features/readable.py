@@ -109,6 +109,7 @@ class _Writer:
             return arithmetic
         parts = [*inputs]
         parts += [str(n.window)] if n.window else []
+        parts += [str(n.extra)] if n.extra >= 0 and len(n.inputs) < 3 else []  # else the place of a third input
         parts += [_number(n.real)] if n.real and math.isfinite(n.real) else []
         return f"{n.op}({', '.join(parts)}{self._where(n)})"
 
@@ -133,6 +134,8 @@ def _arithmetic(n: Node, inputs: list[str]) -> str | None:
     if n.op in _SYMBOLS and len(inputs) == 2:
         instead = f", {_number(n.real)} where it is 0" if n.op == "divide" and math.isfinite(n.real) else ""
         return f"({inputs[0]} {_SYMBOLS[n.op]} {inputs[1]}{instead})"
+    if n.op == "combine" and n.real == 0.0:
+        return inputs[0]
     if n.op == "combine" and len(inputs) == 2:
         size = "" if abs(n.real) == 1.0 else f"{_number(abs(n.real))} * "
         return f"({inputs[0]} {'-' if n.real < 0 else '+'} {size}{inputs[1]})"
