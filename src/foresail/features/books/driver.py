@@ -15,11 +15,12 @@ from foresail.core.arrays import FloatArray, IntArray, TimeArray
 from foresail.core.errors import DataError, IntegrityError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.books import BookStream
-from foresail.features.books.kernel import BAR_END, CLOSES, CROSSED, STRAY, VALID, BookMemory, Columns, advance, run
+from foresail.features.books.kernel import BAR_END, CLOSES, CROSSED, STRAY, VALID, advance, run
 from foresail.features.books.kernel import levels_at as _levels_at
 from foresail.features.books.layout import BookSettings, columns_of, grown, new_memory
+from foresail.features.books.memory import BookMemory, Columns
 
-__all__ = ["BookBars", "BookDriver", "BookHealth", "best_levels", "book_bars"]
+__all__ = ["BookBars", "BookDriver", "BookHealth", "best_levels", "book_bars", "warm_books"]
 
 _MOST_BARS = 50_000_000
 _CAPACITY = 1024

@@ -1,4 +1,4 @@
-"""Integrated order flow: one number for the flow of all levels (Cont, Cucuringu, Zhang 2023).
+"""Integrated order flow: one number for the flow of all levels [ContCucuringuZhang2023].
 
 The first principal component of the levels' flows, each over the average depth of the book. Weights are fitted on
 training rows only, their absolute values add up to 1, and their sum is positive, so that buying is positive.

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
-from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.features.books.memory import BookMemory, Columns
 
 __all__ = [
     "BAR_END",
@@ -29,8 +30,6 @@ __all__ = [
     "SLOT_NS",
     "STRAY",
     "VALID",
-    "BookMemory",
-    "Columns",
     "advance",
     "levels_at",
     "run",
@@ -87,53 +86,22 @@ _O_PRINTS, _O_VOLUME, _O_SIGNED, _O_DEPTH, _O_WHALE, _O_SPOOF, _O_LAYER, _O_ICEB
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class BookMemory(NamedTuple):
-    """All that the step remembers. Row 0 is the bid, row 1 the ask.
-
-    A level's key is its price, negated for asks: keys ascend and the best is the last, so that what changes most often
-    moves least.
-    """
-
-    keys: IntArray  # (2, C) ticks
-    sizes: IntArray  # (2, C) lots
-    counts: IntArray  # (2,) levels
-    top: IntArray  # (4, L) at the last close: key and size of the bid, key and size of the ask; size 0 = no level
-    flow: IntArray  # (L,) lots, of the bar
-    lacking: IntArray  # (L,) 1 = the flow of this bar is not whole
-    numbers: IntArray  # (NUMBERS,)
-    slots: IntArray  # (2, SLOTS) number of the slot, prints in it
-    pending: IntArray  # (PENDING, PENDING_WIDTH)
-    hits: IntArray  # (2, HIT_WIDTH)
-
-
-class Columns(NamedTuple):
-    """The columns of a stream that the step reads, each (R,)."""
-
-    time: IntArray
-    kind: Any
-    side: Any
-    price: IntArray
-    size: IntArray
-    order: IntArray
-    closes: BoolArray
-
-
 # Without reference counts: nothing here makes an array, and counting at every look into the memory took most of the
 # time.
 _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
-def _compiled(function: _Function) -> _Function:
+def _jitted(function: _Function) -> _Function:
     """Compile a function; no fast-math, so that results do not depend on how the compiler orders operations."""
     return cast("_Function", njit(cache=True, **_OPTIONS)(function))
 
 
-def _inlined(function: _Function) -> _Function:
+def _jitted_inline(function: _Function) -> _Function:
     """Compile a function into its callers, so that the memory is not handed over array by array for each row."""
     return cast("_Function", njit(forceinline=True, **_OPTIONS)(function))
 
 
-@_inlined
+@_jitted_inline
 def _place(keys: IntArray, row: int, count: int, key: int) -> int:
     """Return the last position with a key not above ``key``, -1 if there is none; near the best first."""
     i = count - 1
@@ -152,7 +120,7 @@ def _place(keys: IntArray, row: int, count: int, key: int) -> int:
     return low
 
 
-@_inlined
+@_jitted_inline
 def _set_level(m: BookMemory, row: int, key: int, i: int, old: int, size: int) -> None:
     """Make the level ``key`` hold ``size`` lots instead of ``old``; ``i`` is what ``_place`` returned."""
     n = m.counts[row]
@@ -180,7 +148,7 @@ def _set_level(m: BookMemory, row: int, key: int, i: int, old: int, size: int) -
         m.numbers[_TO] = max(m.numbers[_TO], last)
 
 
-@_inlined
+@_jitted_inline
 def _print(m: BookMemory, t: int, side: int, size: int, whale_factor: float) -> None:
     """Count one print."""
     numbers = m.numbers
@@ -199,7 +167,7 @@ def _print(m: BookMemory, t: int, side: int, size: int, whale_factor: float) -> 
     numbers[_ALL_VOLUME] += size
 
 
-@_inlined
+@_jitted_inline
 def _hit(m: BookMemory, t: int, row: int, key: int, size: int) -> None:
     """Remember that resting orders at a price were hit: icebergs refill there; a hit order was no spoof."""
     hit = m.hits[row]
@@ -216,7 +184,7 @@ def _hit(m: BookMemory, t: int, row: int, key: int, size: int) -> None:
             m.numbers[_JUDGED] += 1
 
 
-@_compiled
+@_jitted
 def _expire(m: BookMemory, t: int, cancel_ns: int) -> None:
     """Drop large orders that outlived the limit, and those that were judged before."""
     numbers = m.numbers
@@ -230,7 +198,7 @@ def _expire(m: BookMemory, t: int, cancel_ns: int) -> None:
         numbers[_OPEN] -= 1
 
 
-@_inlined
+@_jitted_inline
 def _added(m: BookMemory, t: int, row: int, key: int, size: int, order: int, large: float, cancel_ns: int) -> None:
     """Take note of an order or of the increase of a level."""
     numbers = m.numbers
@@ -254,7 +222,7 @@ def _added(m: BookMemory, t: int, row: int, key: int, size: int, order: int, lar
     numbers[_ADDED] += size
 
 
-@_inlined
+@_jitted_inline
 def _cancelled(m: BookMemory, t: int, row: int, key: int, size: int, order: int, cancel_ns: int) -> None:
     """Look whether what was cancelled is a large order; by its id, or by price and size where orders have none."""
     numbers, p = m.numbers, m.pending
@@ -270,7 +238,7 @@ def _cancelled(m: BookMemory, t: int, row: int, key: int, size: int, order: int,
             return
 
 
-@_inlined
+@_jitted_inline
 def _begin(m: BookMemory, kind: int) -> None:
     """Begin a snapshot, or stop and resume; no flow is known across it."""
     if kind == _CLEAR:
@@ -281,7 +249,7 @@ def _begin(m: BookMemory, kind: int) -> None:
     m.lacking[:] = 1
 
 
-@_inlined
+@_jitted_inline
 def _apply(
     m: BookMemory, t: int, kind: int, side: int, price: int, size: int, order: int, factors: FloatArray, cancel_ns: int
 ) -> None:
@@ -316,9 +284,9 @@ def _apply(
         _cancelled(m, t, row, key, old - new, order, cancel_ns)
 
 
-@_inlined
+@_jitted_inline
 def _move(key: int, size: int, key_before: int, size_before: int) -> int:
-    """Return the order flow of one level of one side; a better price has a higher key (Cont, Kukanov, Stoikov)."""
+    """Return the order flow of one level of one side; a better price has a higher key [ContKukanovStoikov2014]."""
     if key > key_before:
         return size
     if key < key_before:
@@ -326,7 +294,7 @@ def _move(key: int, size: int, key_before: int, size_before: int) -> int:
     return size - size_before
 
 
-@_inlined
+@_jitted_inline
 def _close(m: BookMemory) -> None:
     """Add the order flow between the last close and this one, of the levels that changed."""
     numbers, top = m.numbers, m.top
@@ -350,7 +318,7 @@ def _close(m: BookMemory) -> None:
     numbers[_FROM], numbers[_TO] = m.flow.shape[0], 0
 
 
-@_compiled
+@_jitted
 def _side_sum(sizes: IntArray, count: int, depth: int) -> int:
     total = 0
     for k in range(min(depth, count)):
@@ -358,7 +326,7 @@ def _side_sum(sizes: IntArray, count: int, depth: int) -> int:
     return total
 
 
-@_compiled
+@_jitted
 def _hidden(sizes: IntArray, count: int) -> float:
     """Return the population deviation of the sizes of the best ten levels over their mean."""
     n = min(_TOP, count)
@@ -369,7 +337,7 @@ def _hidden(sizes: IntArray, count: int) -> float:
     return math.sqrt(square / n) / mean
 
 
-@_compiled
+@_jitted
 def _layered(sizes: IntArray, count: int) -> bool:
     """Return whether at least four of the best ten levels hold the same size."""
     n = min(_TOP, count)
@@ -382,7 +350,7 @@ def _layered(sizes: IntArray, count: int) -> bool:
     return False
 
 
-@_compiled
+@_jitted
 def _quotes(m: BookMemory, depths: IntArray, visible: int, tick: float, lot: float, out: FloatArray) -> None:
     """Write what the standing book says; nothing where a side is empty or the sides cross."""
     bids, asks = m.counts[0], m.counts[1]
@@ -407,7 +375,7 @@ def _quotes(m: BookMemory, depths: IntArray, visible: int, tick: float, lot: flo
             out[BASE + depths.shape[0] + d] = (b + a) * 0.5 * lot
 
 
-@_compiled
+@_jitted
 def _emit(
     m: BookMemory, depths: IntArray, visible: int, tick: float, lot: float, cancel_ns: int, out: FloatArray
 ) -> None:
@@ -444,7 +412,7 @@ def _emit(
         numbers[place] = 0
 
 
-@_compiled
+@_jitted
 def advance(
     m: BookMemory, until: int, bar_ns: int, depths: IntArray, visible: int, scale: FloatArray, cancel_ns: int,
     ends: IntArray, out: FloatArray, written: int,
@@ -459,7 +427,7 @@ def advance(
     return written
 
 
-@_compiled
+@_jitted
 def run(
     m: BookMemory, rows: Columns, first: int, bar_ns: int, depths: IntArray, visible: int, factors: FloatArray,
     cancel_ns: int, ends: IntArray, out: FloatArray, written: int,
@@ -495,7 +463,7 @@ def run(
     return rows.time.shape[0], written
 
 
-@_compiled
+@_jitted
 def levels_at(
     m: BookMemory, rows: Columns, first: int, factors: FloatArray, price: IntArray, size: IntArray, written: int
 ) -> tuple[int, int]:

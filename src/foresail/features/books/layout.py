@@ -9,7 +9,8 @@ import numpy as np
 from foresail.core.arrays import IntArray
 from foresail.core.clock import NS_PER_S
 from foresail.core.errors import ConfigError
-from foresail.features.books.kernel import HIT_WIDTH, NUMBERS, PENDING, PENDING_WIDTH, SLOT_NS, SLOTS, BookMemory
+from foresail.features.books.kernel import HIT_WIDTH, NUMBERS, PENDING, PENDING_WIDTH, SLOT_NS, SLOTS
+from foresail.features.books.memory import BookMemory
 
 __all__ = ["BASE_COLUMNS", "BookSettings", "columns_of", "grown", "new_memory"]
 
