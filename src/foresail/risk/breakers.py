@@ -1,8 +1,8 @@
 """Circuit breakers and the drawdown ladder: what is due at an instant, as a pure function of state and limits.
 
-The core calls ``due`` after every fill and mark, and at least every 60 s (RISK-30). It journals each trip and alert, and
-then performs the action: cancels open orders, and closes the stated fraction of every position by the exit path. A
-breaker in force is not due again; a step of the ladder acts once and re-arms when the drawdown is below it again.
+The core calls ``due`` after every fill and mark, and at least every 60 s (RISK-30). It journals each trip and alert.
+Then it performs the action: cancels open orders, and closes the stated fraction of every position by the exit path.
+A breaker in force is not due again; a step of the ladder acts once and re-arms when the drawdown is below it again.
 
 After the last step positions are gone and the drawdown cannot recover by itself: reassessing (RISK-19) is a person's
 ``BreakerReset``, which restates the peak.

@@ -9,10 +9,21 @@ from decimal import Decimal
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
-from foresail.domain.orders import Order, Ruling
+from foresail.domain.orders import Order, OrderKind, Ruling
 from foresail.protocols import RiskView
 
-__all__ = ["allow", "asset_class_of", "gross_value", "held_units", "refuse", "shrink_to_value", "whole_units"]
+__all__ = [
+    "allow",
+    "asset_class_of",
+    "entry_and_stop",
+    "gross_value",
+    "held_units",
+    "refuse",
+    "scale",
+    "shrink_to_money",
+    "shrink_to_value",
+    "whole_units",
+]
 
 _CLASSES = {"crypto": AssetClass.CRYPTO, "fx": AssetClass.FOREX}
 _ROUND_DOWN = decimal.Context(prec=60, rounding=decimal.ROUND_DOWN)
@@ -42,6 +53,21 @@ def whole_units(units: float) -> Decimal:
     return Decimal(units).quantize(_STEP, context=_ROUND_DOWN)
 
 
+def entry_and_stop(order: Order, price: float) -> tuple[float, float | None]:
+    """Return the level at which an order is expected to fill and the stop that will hang on it, None where none.
+
+    A plain stop order without ``trigger_price`` takes ``stop_price`` as its trigger: then it carries no stop.
+    """
+    stop = None if order.stop_price is None else float(order.stop_price)
+    if order.limit_price is not None:
+        return float(order.limit_price), stop
+    if order.trigger_price is not None:
+        return float(order.trigger_price), stop
+    if order.kind is OrderKind.STOP and stop is not None:
+        return stop, None
+    return price, stop
+
+
 def allow(rule: str, order: Order) -> Ruling:
     """Return the ruling that changes nothing."""
     return Ruling(rule, order.quantity)
@@ -50,6 +76,21 @@ def allow(rule: str, order: Order) -> Ruling:
 def refuse(rule: str, text: str) -> Ruling:
     """Return the ruling that lets nothing pass."""
     return Ruling(rule, Decimal(0), text)
+
+
+def scale(rule: str, order: Order, factor: float, text: str) -> Ruling:
+    """Return the ruling that leaves a fraction of an order."""
+    return Ruling(rule, whole_units(float(order.quantity) * factor * (1.0 + 1e-12)), text)
+
+
+def shrink_to_money(rule: str, order: Order, view: RiskView, room: float, *, text: str) -> Ruling:
+    """Return the ruling that leaves the units whose value stays within ``room``, account currency; NaN refuses."""
+    price = view.price(order.instrument)
+    if float(order.quantity) * price <= room:
+        return allow(rule, order)
+    if not room > 0.0:
+        return refuse(rule, text)
+    return Ruling(rule, min(whole_units(room / price), order.quantity), f"{text}: order cut")
 
 
 def shrink_to_value(rule: str, order: Order, view: RiskView, used: float, *, limit: float, what: str) -> Ruling:

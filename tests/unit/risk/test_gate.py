@@ -17,7 +17,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, OrderKind, Ruling
 from foresail.domain.signals import Side
-from foresail.risk.gate import RiskGate, default_rules, inactive_rules
+from foresail.risk.gate import RiskGate, default_rules, halt_reason, inactive_rules
 
 LIMITS = PositionLimits(0.01, 0.15, 0.20, 0.60, 0.10, shorting=False, stop_distance=0.02)
 A, B, C, X = "stock.US.A", "stock.US.B", "stock.US.C", "crypto.BINANCE.BTC-USDT"
@@ -148,9 +148,16 @@ def test_broken_account_refuses_entries():
     assert review([order()], View(broken, {A: 100.0}))[0][0] == 0
 
 
-def test_a_contract_multiplier_is_refused_until_it_is_supported():
+def test_a_contract_counts_with_its_multiplier():
     gate = RiskGate(default_rules(LIMITS), {A: dataclasses.replace(KNOWN[A], multiplier=D(10))})
-    assert gate.review([order()], view())[0][0].quantity == 0
+    ((after, rulings),) = gate.review([order(quantity="20")], view())
+    assert after.quantity == 15  # 15 % of 100,000 at 100 x 10 a contract
+    assert after.stop_price == 95  # levels of the order stay as they were
+    assert rulings[0].rule == "RISK-01 max position"
+    ((after, rulings),) = gate.review([order(quantity="20", stop="90")], view())
+    assert (after.quantity, rulings[0].rule) == (10, "RISK-01 risk per trade")
+    broken = RiskGate(default_rules(LIMITS), {A: dataclasses.replace(KNOWN[A], multiplier=D("NaN"))})
+    assert broken.review([order()], view())[0][0].quantity == 0
 
 
 @dataclasses.dataclass
@@ -176,8 +183,11 @@ def test_a_rule_that_raises_lets_no_order_leave():
         def review(self, order, view):
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        review([order()], view(), rules=[Broken()])
+    orders = [order(), order(B), order(A, "5", Side.SELL)]
+    results = RiskGate([Broken()], KNOWN).review(orders, view({A: 5}))
+    assert [o.quantity for o, _ in results] == [0, 0, 5]  # nothing opens, the exit leaves
+    assert "ZeroDivisionError" in halt_reason(results[0][1])
+    assert not halt_reason(results[2][1])
 
 
 def test_inactive_rules_say_why():

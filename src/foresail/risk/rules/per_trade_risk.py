@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.protocols import RiskView
-from foresail.risk.exposure import allow, refuse, whole_units
+from foresail.risk.exposure import allow, entry_and_stop, refuse, whole_units
 
 __all__ = ["PerTradeRisk"]
 
@@ -22,9 +22,9 @@ class PerTradeRisk:
     def review(self, order: Order, view: RiskView) -> Ruling:
         """Return the units whose loss at the stop stays within the limit."""
         price, equity = view.price(order.instrument), float(view.account.equity)
-        entry = price if order.limit_price is None else float(order.limit_price)
-        assumed = order.stop_price is None
-        loss = price * self.limits.stop_distance if order.stop_price is None else abs(entry - float(order.stop_price))
+        entry, stop = entry_and_stop(order, price)
+        assumed = stop is None
+        loss = price * self.limits.stop_distance if stop is None else abs(entry - stop)
         if not loss > 0.0:
             return refuse(self.name, "the stop stands at the entry: no loss can be measured")
         most = self.limits.risk_per_trade * equity * (1.0 + 1e-9) / loss

@@ -1,0 +1,195 @@
+"""What rules see during one review: the account in its worst case, and what has passed in the same batch.
+
+Positions count as if every open and unknown order had filled to its worst (reliability, invariant 3); what passed
+earlier in the batch counts too. A price is money per unit in the account's currency: price times contract multiplier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from foresail.core.arrays import FloatArray
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.accounts import Account, Position
+from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Order
+from foresail.domain.signals import Side
+from foresail.protocols import RiskView
+
+__all__ = ["Projected"]
+
+_ZERO = Decimal(0)
+
+
+class Projected:
+    """A view (``protocols.TradingRiskView``, or the plain one of a research run) carried forward through a batch."""
+
+    def __init__(self, view: RiskView, instruments: Mapping[InstrumentId, Instrument]) -> None:
+        self._view: Any = view  # research runs give the plain view; a rule that asks it for more refuses
+        self._instruments = instruments
+        self._held = {p.instrument: p.quantity for p in view.account.positions}
+        orders = getattr(view, "open_orders", None)
+        self._orders: list[tuple[Order, Decimal]] = [] if orders is None else list(orders())
+        self._passed: list[tuple[Order, Decimal]] = []
+        self._prices: dict[InstrumentId, float] = {}
+        self._closing: dict[tuple[InstrumentId, str], Decimal] = {}
+        self._reserve()
+        self._account = view.account
+        self._worst: tuple[Position, ...] = view.account.positions
+        if self._orders:
+            self._restate(sum((self._spending(order, units) for order, units in self._orders), _ZERO))
+
+    # -- what rules may ask -------------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> Account:
+        """The account with positions and cash in their worst case."""
+        return self._account
+
+    @property
+    def now(self) -> int:
+        """Instant of the decision, ns UTC."""
+        return int(self._view.now)
+
+    @property
+    def state(self) -> Any:
+        """The fold that breakers and caps read (``RiskState``)."""
+        return self._view.state
+
+    @property
+    def passed(self) -> Sequence[tuple[Order, Decimal]]:
+        """Orders that passed before in this batch, with their units."""
+        return self._passed
+
+    def instrument(self, instrument: InstrumentId) -> Instrument | None:
+        """Return the record of an instrument, None where it is not known."""
+        return self._instruments.get(instrument)
+
+    def price(self, instrument: InstrumentId) -> float:
+        """Return money per unit, account currency, NaN where no price is known."""
+        if instrument not in self._prices:
+            record = self._instruments.get(instrument)
+            factor = 1.0 if record is None else float(record.multiplier)
+            self._prices[instrument] = float(self._view.price(instrument)) * factor
+        return self._prices[instrument]
+
+    def sector(self, instrument: InstrumentId) -> str:
+        """Return the sector used for caps."""
+        return str(self._view.sector(instrument))
+
+    def price_age(self, instrument: InstrumentId) -> int:
+        """Return ns since the last price was made."""
+        return int(self._view.price_age(instrument))
+
+    def open_orders(self) -> Sequence[tuple[Order, Decimal]]:
+        """Return open and unknown orders and those that passed before, with the units that may still trade."""
+        return (*self._orders, *self._passed)
+
+    def blocked(self, instrument: InstrumentId) -> str:
+        """Return why an instrument may not be traded, empty where it may."""
+        return str(self._view.blocked(instrument))
+
+    def fact(self, name: str) -> float:
+        """Return the newest value of a fact, NaN where none is known."""
+        return float(self._view.fact(name))
+
+    def spread(self, instrument: InstrumentId) -> float:
+        """Return ask less bid, price units, NaN where it is not measured."""
+        return float(self._view.spread(instrument))
+
+    def average_volume(self, instrument: InstrumentId) -> float:
+        """Return the average daily volume in units, NaN where it is not measured."""
+        return float(self._view.average_volume(instrument))
+
+    def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
+        """Return (N, T) simple returns of the last days, NaN where missing; None where no history is kept."""
+        returns: FloatArray | None = self._view.daily_returns(instruments)
+        return returns
+
+    def held(self, instrument: InstrumentId) -> Decimal:
+        """Return signed units held, less what passed exits close; open orders do not count here."""
+        return self._held.get(instrument, _ZERO)
+
+    def exit_room(self, order: Order) -> Decimal:
+        """Return how many units an order may close: held less what other exits may take, a group counted once."""
+        held = self.held(order.instrument)
+        reduces = held < 0 if order.side is Side.BUY else held > 0
+        room = abs(held) if reduces else _ZERO
+        room += self._closing.get((order.instrument, order.group), _ZERO) if order.group else _ZERO
+        taken: dict[str, Decimal] = {}
+        for other, units in self._orders:
+            if other.instrument != order.instrument or other.side is not order.side:
+                continue
+            if other.group and other.group == order.group:
+                continue
+            key = other.group or other.id
+            taken[key] = max(units, taken.get(key, _ZERO))
+        if order.parent is not None:
+            room += self._parent_units(order.parent, order)
+        return max(_ZERO, room - sum(taken.values(), _ZERO))
+
+    # -- carrying forward ---------------------------------------------------------------------------------------------
+
+    def close(self, order: Order, quantity: Decimal) -> None:
+        """Carry an exit forward."""
+        self._move(order, quantity)
+        key = (order.instrument, order.group)
+        self._closing[key] = max(quantity, self._closing.get(key, _ZERO))
+
+    def open(self, order: Order, quantity: Decimal) -> None:
+        """Carry an opening order forward."""
+        self._move(order, quantity)
+        self._passed.append((order, quantity))
+
+    def _move(self, order: Order, quantity: Decimal) -> None:
+        signed = quantity if order.side is Side.BUY else -quantity
+        after = self._held.get(order.instrument, _ZERO) + signed
+        self._held[order.instrument] = after
+        if after == 0:
+            del self._held[order.instrument]
+        self._restate(self._money(order.instrument) * signed)
+
+    def _restate(self, paid: Decimal) -> None:
+        base = self._account
+        names = [*self._held, *(name for name in self._reserved if name not in self._held)]
+        positions = []
+        for name in names:
+            units = self._worst_units(name)
+            if units != 0:
+                positions.append(Position(name, units, self._money(name), base.at))
+        cash = base.cash - paid if base.cash.is_finite() else base.cash  # not finite: nothing opens, exits go on
+        self._account = replace(base, cash=cash, positions=tuple(positions))
+
+    def _reserve(self) -> None:
+        """Sum what open orders that may open still buy and sell."""
+        self._reserved: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
+        for order, units in self._orders:
+            if order.reduce_only:
+                continue
+            buy, sell = self._reserved.get(order.instrument, (_ZERO, _ZERO))
+            self._reserved[order.instrument] = (buy + units, sell) if order.side is Side.BUY else (buy, sell + units)
+
+    def _worst_units(self, instrument: InstrumentId) -> Decimal:
+        held = self._held.get(instrument, _ZERO)
+        buy, sell = self._reserved.get(instrument, (_ZERO, _ZERO))
+        long, short = held + buy, held - sell
+        return long if abs(long) >= abs(short) else short
+
+    def _spending(self, order: Order, units: Decimal) -> Decimal:
+        """Money that an open order may still take; a sale gives none before it has happened."""
+        return self._money(order.instrument) * units if order.side is Side.BUY and not order.reduce_only else _ZERO
+
+    def _money(self, instrument: InstrumentId) -> Decimal:
+        price = self.price(instrument)
+        return Decimal(repr(price)) if math.isfinite(price) else _ZERO
+
+    def _parent_units(self, parent: OrderId, order: Order) -> Decimal:
+        """Return units that a parent on its way may open for an exit to close."""
+        for other, units in self.open_orders():
+            if other.id == parent and other.instrument == order.instrument and other.side is not order.side:
+                return units
+        return _ZERO

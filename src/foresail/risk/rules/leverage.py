@@ -1,0 +1,85 @@
+"""Leverage (RISK-20 to RISK-23): never above the safe leverage of the class, and off until a user raises it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from foresail.domain.instruments import AssetClass
+from foresail.domain.limits import BookLimits
+from foresail.domain.orders import Order, Ruling
+from foresail.risk.exposure import allow, asset_class_of, gross_value, shrink_to_money
+from foresail.risk.projected import Projected
+
+__all__ = ["CLASS_MAXIMUM", "LeverageCap", "margin_ratio", "margin_state", "safe_leverage"]
+
+_CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
+_BASE = {AssetClass.STOCK: 2.0, AssetClass.CRYPTO: 1.5, AssetClass.FOREX: 5.0}
+CLASS_MAXIMUM = {AssetClass.STOCK: 2.0, AssetClass.CRYPTO: 3.0, AssetClass.FOREX: 20.0}  # RISK-05
+_HIGH, _LOW = 0.30, 0.15  # annual portfolio volatility
+_DAY_NS = 86_400 * 10**9
+_HOUR_NS = 3_600 * 10**9
+_ASIA = (0, 8)  # UTC hours of the Asian forex session
+_FIRST_SATURDAY = 2  # 1 January 1970 was a Thursday
+
+
+def safe_leverage(asset_class: AssetClass, *, volatility: float) -> float:
+    """Return the leverage that a portfolio's volatility allows (RISK-20).
+
+    Parameters
+    ----------
+    volatility : annual, of the portfolio, fraction; NaN counts as high
+
+    Examples
+    --------
+    >>> safe_leverage(AssetClass.STOCK, volatility=0.35), safe_leverage(AssetClass.CRYPTO, volatility=0.10)
+    (1.0, 1.8)
+    """
+    factor = 1.0 if _LOW <= volatility <= _HIGH else 1.2 if volatility < _LOW else 0.5
+    return round(min(_BASE[asset_class] * factor, CLASS_MAXIMUM[asset_class]), 12)
+
+
+def margin_ratio(cash: float, margin_used: float) -> float:
+    """Return cash over the margin in use (RISK-21); infinite where none is used."""
+    return math.inf if margin_used == 0.0 else cash / margin_used
+
+
+def margin_state(ratio: float) -> str:
+    """Return ``close`` below 0.50 (riskiest positions go), ``hold`` below 2.0 (nothing levered opens) or ``free``.
+
+    A ratio that is not a number closes nothing by itself and opens nothing.
+    """
+    if ratio < 0.50:
+        return "close"
+    return "free" if ratio >= 2.0 else "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageCap:
+    """Limits the value of a class to leverage times equity; the Asian session halves forex, weekends unlever crypto.
+
+    The fact ``portfolio_volatility`` (annual) brings in RISK-20; where it is not known the user's setting and the class
+    maximum hold.
+    """
+
+    limits: BookLimits
+    name: str = "RISK-20 leverage"
+
+    def review(self, order: Order, view: Projected) -> Ruling:
+        """Return the units that the leverage of the class leaves."""
+        own = asset_class_of(order.instrument)
+        most = min(self.limits.leverage[_CLASSES.index(own)], CLASS_MAXIMUM[own])
+        volatility = view.fact("portfolio_volatility")
+        if not math.isnan(volatility):
+            most = min(most, safe_leverage(own, volatility=volatility))
+        if own is AssetClass.FOREX and _ASIA[0] <= view.now // _HOUR_NS % 24 < _ASIA[1]:
+            most *= 0.5  # SIZE-10
+        if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
+            most = min(most, 1.0)  # EXIT-08
+        used = gross_value(view, lambda other: asset_class_of(other) is own)
+        room = most * (1.0 + 1e-9) * float(view.account.equity) - used
+        if not math.isfinite(room):
+            room = math.nan
+        if float(order.quantity) * view.price(order.instrument) <= room:
+            return allow(self.name, order)
+        return shrink_to_money(self.name, order, view, room, text=f"leverage of {own.value} is limited to {most:g}")

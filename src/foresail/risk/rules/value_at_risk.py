@@ -1,0 +1,56 @@
+"""Value at risk of the portfolio (RISK-14, RC-15): with the order in it, one day in twenty may lose at most 15 %."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.limits import BookLimits
+from foresail.domain.orders import Order, Ruling
+from foresail.domain.signals import Side
+from foresail.measures.value_at_risk import value_at_risk
+from foresail.risk.exposure import allow, refuse, whole_units
+from foresail.risk.projected import Projected
+
+__all__ = ["ValueAtRisk"]
+
+_LEAST = 20  # days of history
+_STEPS = 12  # halvings of the order; the last is within 1 / 4096 of it
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAtRisk:
+    """Cuts an opening until the historical loss at 95 % of the whole portfolio is within its limit.
+
+    A missing return counts as 0 on its day. An order that lowers the loss passes whatever the loss is.
+    """
+
+    limits: BookLimits
+    name: str = "RISK-14 value at risk"
+
+    def review(self, order: Order, view: Projected) -> Ruling:
+        """Return the units that keep the loss within its limit."""
+        most = self.limits.value_at_risk
+        if most is None:
+            return allow(self.name, order)
+        held = [p for p in view.account.positions if p.quantity != 0]
+        returns = view.daily_returns([order.instrument, *(p.instrument for p in held)])
+        if returns is None or returns.shape[1] < _LEAST:
+            if self.limits.needs_history:
+                return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
+            return allow(self.name, order)
+        window = np.nan_to_num(np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :], nan=0.0)
+        equity = float(view.account.equity)
+        weights = np.array([float(p.quantity) * view.price(p.instrument) / equity for p in held])
+        base = weights @ window[1:] if held else np.zeros(window.shape[1])
+        full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
+        before, loss = value_at_risk(base), value_at_risk(base + full * window[0])
+        if loss <= most or loss <= before:
+            return allow(self.name, order)
+        low, high = 0.0, 1.0
+        for _ in range(_STEPS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if value_at_risk(base + middle * full * window[0]) <= most else (low, middle)
+        text = f"the loss of one day in twenty would be {loss:.1%} of equity, {most:.0%} are allowed"
+        return Ruling(self.name, whole_units(low * float(order.quantity)), f"{text}: order cut")
