@@ -211,11 +211,17 @@ class NaiveMatcher:
                     child.follow(price)
 
     def _shrink_group(self, filled: Ticket, lots: int) -> None:
-        for other in self.tickets:
-            if other is filled or not filled.group or other.group != filled.group or not other.left:
+        """Shrink reducing orders of a group to what is left to close; any other order of it goes as a whole."""
+        if not filled.group:
+            return
+        members = [one for one in self.tickets if one.group == filled.group]
+        sizes = [one.left for one in members if one.reduces and one is not filled]
+        to_close = max([filled.left + lots, *sizes]) - lots
+        for other in members:
+            if other is filled or not other.left:
                 continue
-            if other.reduces and filled.reduces and lots < other.left:
-                other.left -= lots
+            if filled.reduces and other.reduces and to_close > 0:
+                other.left = min(other.left, to_close)
                 other.asleep = min(other.asleep, other.left)
                 other.fresh = min(other.fresh, other.left - other.asleep)
             else:

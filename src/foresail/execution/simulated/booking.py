@@ -52,7 +52,18 @@ from foresail.execution.simulated.columns import (
 )
 from foresail.execution.simulated.prices import impact_fraction, is_open_to, paid_price
 
-__all__ = ["awake_lots", "cancel_row", "change_position", "execute", "leave", "tighten", "write_fill"]
+__all__ = [
+    "awake_lots",
+    "book_fill",
+    "cancel_row",
+    "change_position",
+    "end_exits",
+    "execute",
+    "leave",
+    "permitted_lots",
+    "tighten",
+    "write_fill",
+]
 
 
 @compiled
@@ -65,7 +76,7 @@ def awake_lots(order: IntArray, step: int) -> int:
 
 
 @compiled
-def _permitted(order: IntArray, position: IntArray, lots: int, clock: IntArray) -> int:
+def permitted_lots(order: IntArray, position: IntArray, lots: int, clock: IntArray) -> int:
     """Return how many of some lots the holding permits, before volume is considered."""
     if order[REDUCE] == 1:
         lots = min(lots, max(-order[SIGN] * position[QUANTITY], 0))
@@ -142,18 +153,28 @@ def _wake(orders: IntArray, parent: IntArray, lots: int, price: int) -> None:
 
 @compiled
 def _cancel_group(tables: Tables, row: int, lots: int, n_events: int) -> int:
-    """Shrink the reducing orders of a group by what one of them has filled; take out its other orders whole."""
+    """Shrink the reducing orders of a group to what one of them has left to close; take out its other orders whole.
+
+    What there is to close is the largest of the reducing orders, the stop of a bracket, less the lots just filled.
+    """
     orders, _positions, _bars, _fills, events = tables
+    group = orders[row, GROUP]
+    closes = orders[row, REDUCE] == 1
+    to_close = orders[row, LEFT] + lots
+    for r in range(orders.shape[0]):
+        if orders[r, GROUP] == group and orders[r, REDUCE] == 1:
+            to_close = max(to_close, orders[r, LEFT])
+    to_close -= lots
     for r in range(orders.shape[0]):
         other = orders[r]
-        if r == row or other[GROUP] != orders[row, GROUP] or other[LEFT] == 0:
+        if r == row or other[GROUP] != group or other[LEFT] == 0:
             continue
-        if other[REDUCE] == 1 and orders[row, REDUCE] == 1 and lots < other[LEFT]:
-            other[LEFT] -= lots
+        if not closes or other[REDUCE] == 0 or to_close <= 0:
+            n_events = cancel_row(events, n_events, orders, r)
+        elif to_close < other[LEFT]:
+            other[LEFT] = to_close
             other[DORMANT] = min(other[DORMANT], other[LEFT])
             other[FRESH] = min(other[FRESH], other[LEFT] - other[DORMANT])
-        else:
-            n_events = cancel_row(events, n_events, orders, r)
     return n_events
 
 
@@ -174,12 +195,31 @@ def _end_family(tables: Tables, row: int, n_events: int) -> int:
 
 
 @compiled
+def book_fill(tables: Tables, row: int, lots: int, price: int, n_events: int) -> int:
+    """Book lots of an order that were filled at a price: position, children, group, family; return the event count."""
+    orders, positions, _bars, _fills, _events = tables
+    order = orders[row]
+    position = positions[order[INSTRUMENT]]
+    before = position[QUANTITY]
+    change_position(position, order[SIGN] * lots, order[STOP], order[TARGET])
+    order[LEFT] -= lots
+    order[FILLED] += lots
+    order[FRESH] = min(order[FRESH], order[LEFT] - order[DORMANT])
+    _wake(orders, order, lots, price)
+    if order[GROUP] > 0:
+        n_events = _cancel_group(tables, row, lots, n_events)
+    if before != 0 and before * position[QUANTITY] <= 0:
+        n_events = _end_family(tables, row, n_events)
+    return n_events
+
+
+@compiled
 def _lots_to_trade(
     order: IntArray, position: IntArray, bar: IntArray, clock: IntArray, step: int
 ) -> tuple[int, int, int]:
     """Return (lots that may act, of these permitted, of these within the volume)."""
     wanted = awake_lots(order, step)
-    permitted = _permitted(order, position, wanted, clock)
+    permitted = permitted_lots(order, position, wanted, clock)
     lots = permitted if bar[CAP] < 0 else min(permitted, bar[CAP])
     if order[TIF] == FOK and lots < order[LEFT]:
         lots = 0
@@ -213,16 +253,7 @@ def execute(
         n_fills += 1
         if bars[i, CAP] >= 0:
             bars[i, CAP] -= lots
-        before = positions[i, QUANTITY]
-        change_position(positions[i], sign * lots, order[STOP], order[TARGET])
-        order[LEFT] -= lots
-        order[FILLED] += lots
-        order[FRESH] = min(order[FRESH], order[LEFT] - order[DORMANT])
-        _wake(orders, order, lots, price)
-        if order[GROUP] > 0:
-            n_events = _cancel_group(tables, row, lots, n_events)
-        if before != 0 and before * positions[i, QUANTITY] <= 0:
-            n_events = _end_family(tables, row, n_events)
+        n_events = book_fill(tables, row, lots, price, n_events)
     if permitted < wanted and lots == permitted and order[LEFT] > 0 and order[TIF] != FOK:
         n_events = cancel_row(events, n_events, orders, row)
     return n_fills, n_events
@@ -238,7 +269,7 @@ def leave(
 ) -> tuple[int, int]:
     """Close lots of a position (instrument, step, row) by its attached stop or target; return the new counts."""
     i, step, row = place
-    orders, positions, bars, fills, events = tables
+    _orders, positions, bars, fills, _events = tables
     n_fills, n_events = counts
     position = positions[i]
     sign = -1 if position[QUANTITY] > 0 else 1
@@ -256,11 +287,19 @@ def leave(
     write_fill(fills[n_fills], (step, row, i), (sign, lots), (reference, maker))
     fills[n_fills, F_PRICE] = paid_price((reference, bound, maker), sign, bars[i], slip, market[2][i])
     change_position(position, sign * lots, 0, 0)
-    if position[QUANTITY] == 0:
+    n_events = end_exits(tables, i, sign, n_events)
+    return n_fills + 1, n_events
+
+
+@compiled
+def end_exits(tables: Tables, i: int, sign: int, n_events: int) -> int:
+    """Once an attached exit has closed a position: cancel what would have reduced it and what is partly filled."""
+    orders, positions, _bars, _fills, events = tables
+    if positions[i, QUANTITY] == 0:
         for r in range(orders.shape[0]):
             order = orders[r]
             ends = order[SIGN] == sign or order[FILLED] > 0
             asleep = order[PARENT] > 0 and order[DORMANT] == order[LEFT]
             if order[INSTRUMENT] == i and order[LEFT] > 0 and ends and not asleep:
                 n_events = cancel_row(events, n_events, orders, r)
-    return n_fills + 1, n_events
+    return n_events

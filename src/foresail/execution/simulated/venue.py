@@ -19,6 +19,7 @@ from foresail.core.arrays import IntArray
 from foresail.core.errors import ConfigError, OrderRejectedError, UnknownNameError
 from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.core.numbers import round_tick
+from foresail.domain.books import BookStream
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.events import OrderEvent, VenueOutcome, VenueReport
 from foresail.domain.instruments import Instrument
@@ -26,6 +27,8 @@ from foresail.domain.orders import Fill, FillReason, Order
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel
 from foresail.execution.simulated import columns as c
+from foresail.execution.simulated.book_levels import DEPTH, book_from_plain, book_to_plain, empty_book
+from foresail.execution.simulated.books import B_TIME, batch_rows, book_clock, match_book
 from foresail.execution.simulated.changes import change_row, restate_for_dividend, restate_for_split, restated_order
 from foresail.execution.simulated.market import MarketReader
 from foresail.execution.simulated.matching import match_bar
@@ -39,6 +42,7 @@ __all__ = ["SimulatedVenue", "VenueBar", "VenueSettings"]
 
 _NAME = "simulated"
 _VERSION = 2
+_NO_BARS: IntArray = np.zeros((0, c.BAR_WIDTH), dtype=np.int64)
 
 
 class SimulatedVenue:
@@ -75,6 +79,7 @@ class SimulatedVenue:
         self._keys: dict[OrderId, int] = {}  # number of every order ever taken
         self._filled: dict[int, int] = {}  # lots filled of orders that left the book
         self._groups: dict[str, int] = {}
+        self._books: dict[int, tuple[IntArray, IntArray]] = {}
         self._log = ReportLog()
         self._sequence = 0
 
@@ -221,6 +226,36 @@ class SimulatedVenue:
         self._settle(orders, totals, events[:n_events], bar.end)
         return out
 
+    def step_book(self, rows: BookStream, *, session_end: int | None = None) -> list[Fill]:
+        """Match rows of one instrument's order book and return what was filled, in the order in which it happened.
+
+        Parameters
+        ----------
+        rows : the next rows of the instrument's stream; the venue keeps the book between calls
+        session_end : ns UTC at which day orders end; None = midnight UTC after the first row
+
+        Raises
+        ------
+        ConfigError
+            If the stream has another tick or lot than the instrument.
+        """
+        i = self._place(rows.instrument)
+        batch = batch_rows(rows, self._instruments[i])
+        book = self._books.setdefault(i, empty_book())
+        clock = book_clock(batch, session_end, allow_short=self._settings.allow_short)
+        out: list[Fill] = []
+        while len(batch):
+            orders = np.array(self._rows, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+            totals = orders[:, c.LEFT] + orders[:, c.FILLED]
+            fills = np.zeros((4 * DEPTH + 8 * len(orders), c.FILL_WIDTH), dtype=np.int64)
+            events = np.zeros((len(orders), c.EVENT_WIDTH), dtype=np.int64)
+            tables = (orders, self._positions, _NO_BARS, fills, events)
+            done, n_fills, n_events = match_book(i, batch, book, tables, clock)
+            out += [self._told(row, int(batch[row[0], B_TIME])) for row in fills[:n_fills].tolist()]
+            self._settle(orders, totals, events[:n_events], int(batch[done - 1, B_TIME]))
+            batch = batch[done:]
+        return out
+
     def _settle(self, orders: IntArray, totals: IntArray, events: IntArray, at_ns: int) -> None:
         """Take over the order table, telling what was cancelled, expired or shrunk by its group."""
         self._rows = orders.tolist()
@@ -323,6 +358,7 @@ class SimulatedVenue:
             "filled": sorted([key, lots] for key, lots in self._filled.items()),
             "groups": dict(sorted(self._groups.items())),
             "sequence": self._sequence,
+            "books": [[i, book_to_plain(book)] for i, book in sorted(self._books.items())],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -344,6 +380,7 @@ class SimulatedVenue:
         self._filled = dict(state["filled"])
         self._groups = dict(state["groups"])
         self._sequence = state["sequence"]
+        self._books = {i: book_from_plain(plain) for i, plain in state["books"]}
         self._log.clear()
 
     def _place(self, instrument: InstrumentId) -> int:
@@ -403,18 +440,19 @@ class SimulatedVenue:
     def _fills(self, rows: IntArray, end_ns: int, at_open: int) -> list[Fill]:
         """Return domain fills: at the open all sales, then purchases, then the rest; the kernel's order otherwise."""
         order = np.lexsort((rows[:, c.F_INSTRUMENT], rows[:, c.F_STEP]))  # stable within an instrument
-        out = []
-        for step, i, row, sign, lots, price, reference, maker in rows[order].tolist():
-            if row >= 0:
-                parent = self._open[row]
-                identity, reason = parent.id, parent.reason
-                self._parents[i] = parent.id
-            else:
-                reason = FillReason.STOP if row == c.ROW_STOP else FillReason.TARGET
-                identity = self._exit_id(i, reason)
-            at = at_open if step <= 2 else end_ns
-            out.append(self._fill((i, sign, lots, price, reference, maker), identity, reason, at))
-        return out
+        return [self._told(row, at_open if row[0] <= 2 else end_ns) for row in rows[order].tolist()]
+
+    def _told(self, row: list[int], at_ns: int) -> Fill:
+        """Return the domain fill of a row of fills."""
+        _step, i, place, sign, lots, price, reference, maker = row
+        if place >= 0:
+            parent = self._open[place]
+            identity, reason = parent.id, parent.reason
+            self._parents[i] = parent.id
+        else:
+            reason = FillReason.STOP if place == c.ROW_STOP else FillReason.TARGET
+            identity = self._exit_id(i, reason)
+        return self._fill((i, sign, lots, price, reference, maker), identity, reason, at_ns)
 
     def _fill(
         self, numbers: tuple[int, int, int, int, int, int], identity: OrderId, reason: FillReason, at_ns: int
