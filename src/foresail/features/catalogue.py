@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
@@ -35,7 +36,7 @@ from foresail.features.declared import (
     volatility,
     volume,
 )
-from foresail.features.declared.sets import SETS
+from foresail.features.declared.sets import SETS, feature_set, members_for
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
 from foresail.features.givens import absence
 from foresail.features.session_flags import INTRADAY
@@ -44,8 +45,10 @@ __all__ = [
     "CATALOGUE",
     "CRITICAL",
     "TARGETS",
+    "SetColumns",
     "critical_features",
     "expand",
+    "expand_set",
     "features_hash",
     "find",
     "resolve",
@@ -54,10 +57,10 @@ __all__ = [
 
 TARGETS = ("close", "high", "low")  # FEAT-07: entry first, then take-profit and stop-loss
 
-# FEAT-03. Sentiment joins the stock list when a set brings it.
+# FEAT-03. What lowers a signal where it is missing; a class without news or real volume has a list of its own.
 CRITICAL: Mapping[AssetClass, tuple[str, ...]] = MappingProxyType(
     {
-        AssetClass.STOCK: ("close", "volume", "rsi_14"),
+        AssetClass.STOCK: ("close", "volume", "sentiment_score", "rsi_14"),
         AssetClass.CRYPTO: ("close", "volume", "rsi_14"),
         AssetClass.FOREX: ("close", "rsi_14"),
     }
@@ -130,7 +133,8 @@ def resolve(
 
     Parameters
     ----------
-    names : names, aliases, or the name of a set; None = the default set
+    names : names, aliases, or the name of a set, whose members take the variants of the panel's class (FEAT-21);
+        None = the default set
     reference_names, given_names : what the context will hold, lower case
 
     Returns
@@ -141,13 +145,65 @@ def resolve(
     absent: dict[str, str] = {}
     known = {f"reference:{name.lower()}" for name in reference_names} | {f"given:{name}" for name in given_names}
     fields = {field for field in BAR_FIELDS if panel.has(field)}
-    for spec in expand(names):
+    asset_class = _asset_class(panel)
+    wanted = members_for(names, asset_class) if isinstance(names, str) else names
+    for spec in expand(wanted):
         reason = _reason(spec, panel, fields, known)
         if reason is None:
             available.append(spec)
         else:
             absent[spec.name] = reason
     return tuple(available), absent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetColumns:
+    """The columns of a set over a panel (FEAT-17).
+
+    Attributes
+    ----------
+    set_id : name and version of the set, "chosen" for a list of names
+    columns : F features in the order of the set, with the variants of the panel's class
+    mask : (F,) true where the panel cannot give the feature; its column is NaN, never 0
+    reasons : name -> why, for each of those
+    """
+
+    set_id: str
+    columns: tuple[FeatureSpec, ...]
+    mask: BoolArray
+    reasons: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the F names."""
+        return tuple(spec.name for spec in self.columns)
+
+    @property
+    def available(self) -> tuple[FeatureSpec, ...]:
+        """Return the features that the panel can give, in order."""
+        return tuple(spec for spec, absent in zip(self.columns, self.mask, strict=True) if not absent)
+
+
+def expand_set(
+    names: Sequence[str] | str, panel: Panel, reference_names: Sequence[str] = (), given_names: Sequence[str] = ()
+) -> SetColumns:
+    """Return all columns of a set for a panel, absent ones among them with their mask and reason.
+
+    Parameters
+    ----------
+    names : the name of a set, or names and aliases
+    reference_names, given_names : what the context will hold, lower case
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such set or feature.
+    """
+    named = isinstance(names, str)
+    columns = expand(members_for(str(names), _asset_class(panel)) if named else names)
+    _, reasons = resolve(names, panel, reference_names, given_names)
+    mask = np.array([spec.name in reasons for spec in columns], dtype=np.bool_)
+    return SetColumns(feature_set(str(names)).id if named else "chosen", columns, mask, MappingProxyType(reasons))
 
 
 def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]) -> str | None:

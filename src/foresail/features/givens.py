@@ -256,7 +256,7 @@ def _models() -> Iterable[GivenSeries]:
         _Kind("-1 to 1", "instrument", _S + _C, "SENT-24", 1, text),
     )
     yield from _make(
-        "momentum_score percent_change scanner_trend",
+        "momentum_score percent_change scanner_rsi scanner_rvol scanner_trend",
         _Kind("score", "instrument", _S, "SCAN-03", 1, "no scanner has run"),
     )
     for frame, days in (("1m", 1 / 24), ("5m", 1 / 24), ("30m", 0.25), ("1h", 0.25), ("6h", 1), ("1d", _SESSION)):

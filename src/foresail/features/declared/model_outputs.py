@@ -23,6 +23,8 @@ def declared() -> Iterable[FeatureSpec]:
     for name, text in (
         ("momentum_score", "score of the momentum scanner, 0 to 1"),
         ("percent_change", "change since the previous close as the scanner saw it, a fraction"),
+        ("scanner_rsi", "RSI as the scanner saw it, 0 to 1"),
+        ("scanner_rvol", "volume so far over the usual one by then, as the scanner saw it"),
         ("scanner_trend", "trend as the scanner saw it, -1, 0, 1"),
     ):
         aliases = {"percent_change": ("percentChange",), "scanner_trend": ("trend",)}.get(name, ())

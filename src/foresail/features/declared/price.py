@@ -16,6 +16,7 @@ from foresail.features.formulas.price import (
     momentum,
     velocity,
 )
+from foresail.features.formulas.trend import price_to_sma
 
 __all__ = ["declared"]
 
@@ -50,12 +51,15 @@ def _display() -> Iterable[FeatureSpec]:
     """Return the bar itself and what the sources state in prices and percent."""
     for name, value in (("open", OPEN), ("high", HIGH), ("low", LOW), ("close", CLOSE)):
         yield declare(name, value, f"{name} of the bar, forward adjusted", "FEAT-101", group="price", type_="price",
-                       scale="price", critical=name == "close")  # fmt: skip
+                       scale="price", critical=name == "close",
+                       model=log_return(1) if name == "close" else None)  # fmt: skip
     yield declare("volume", VOLUME, "units traded, in units of the first bar", "FEAT-102", group="volume",
                    type_="volume", scale="volume", classes=NO_FOREX, critical=True)  # fmt: skip
     for lag in (1, 5, 20, 60):
         yield declare(f"return_{lag}", change(lag), f"simple return over {lag} bars", "FEAT-103", group="price",
                        type_="percentage", parameters=(lag,), display_factor=100.0)  # fmt: skip
+    yield declare("price_momentum", price_to_sma(20), "close over its mean of 20 bars, minus 1", "FEAT-105",
+                   group="price", parameters=(20,))  # fmt: skip
     yield declare("price_velocity", velocity(5), "mean change of the close a bar, 5 bars", "FEAT-106", group="price",
                    scale="price_change", parameters=(5,))  # fmt: skip
     yield declare("price_acceleration", acceleration(5), "change of the velocity", "FEAT-107", group="price",

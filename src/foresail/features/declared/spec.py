@@ -12,7 +12,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.features.expressions import BAR, CLOSE, VOLUME, Cross, Expression, Ref, Series, node
 from foresail.features.plan import memory_of, nodes_of, ready_of
 
-__all__ = ["ALL", "BAR_FIELDS", "NO_FOREX", "SCALES", "SCHEMA_VERSION", "FeatureSpec", "declare"]
+__all__ = ["ALL", "BAR_FIELDS", "NO_FOREX", "SCALES", "SCHEMA_VERSION", "TYPES", "FeatureSpec", "declare"]
 
 SCHEMA_VERSION = 1
 ALL = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
@@ -20,6 +20,11 @@ NO_FOREX = (AssetClass.STOCK, AssetClass.CRYPTO)
 BAR_FIELDS = ("open", "high", "low", "close", "volume")
 # How a value moves when all prices (or volumes) of the instrument are multiplied by a constant.
 SCALES = ("free", "price", "price_change", "volume")
+# FEAT-05. The type decides how a value is normalised (NORM-03); there is none for "unknown".
+TYPES = (
+    "price", "volume", "sentiment", "percentage", "indicator", "index", "flag", "cyclic", "category", "macro",
+    "onchain", "book", "model",
+)  # fmt: skip
 _CLOCK_FIELDS = (
     ("close",),
     ("close", "high", "low"),
@@ -151,8 +156,10 @@ def declare(
     Raises
     ------
     ValueError
-        If the scale is unknown.
+        If the scale or the type is unknown (FEAT-05).
     """
+    if type_ not in TYPES:
+        raise ValueError(f"feature {name}: unknown type {type_!r}, known: {', '.join(TYPES)}")
     if scale not in SCALES:
         raise ValueError(f"feature {name}: unknown scale {scale!r}, known: {', '.join(SCALES)}")
     inputs = _inputs(expression)

@@ -34,7 +34,6 @@ def declared() -> Iterable[FeatureSpec]:
             f"close above its mean of {w} bars, fraction",
             "FEAT-130",
             group="trend",
-            aliases=("price_momentum",) if w == 20 else (),
             parameters=(w,),
         )
     yield declare("ema_ratio_12_26", ema_ratio(12, 26), "fast over slow exponential mean, minus 1", "FEAT-122",

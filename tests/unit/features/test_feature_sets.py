@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+
+from foresail.core.errors import UnknownNameError
+from foresail.domain.instruments import AssetClass
+from foresail.domain.panel import Panel
+from foresail.features.catalogue import CATALOGUE, critical_features, expand, expand_set, find
+from foresail.features.context import FeatureContext
+from foresail.features.declared.sets import (
+    DEFAULT_SETS,
+    FEATURE_SETS,
+    SETS,
+    default_sets,
+    feature_set,
+    members_for,
+)
+from foresail.features.declared.spec import TYPES, declare
+from foresail.features.expressions import CLOSE
+from foresail.features.missing import NO_NEWS, compute_set, dropped_notes, gap_steps
+from foresail.features.transforms import DropSparse, Fold, Pipeline
+
+SIZES = {
+    "book": 4, "core20": 20, "ensemble": 114, "frame50": 50, "scan100": 100, "spine": 62, "swing32": 32, "tft64": 64,
+    "tft_daily": 6,
+}  # fmt: skip
+FIELDS = ("open", "high", "low", "close", "volume")
+FRAME_NS = 86_400_000_000_000
+
+
+def bars(kind: str = "stock.US", n: int = 3, t: int = 260) -> Panel:
+    rng = np.random.default_rng(5)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (n, t)), axis=1))
+    high, low = close * 1.01, close * 0.99
+    values = np.stack([close * 1.001, high, low, close, rng.uniform(1e3, 1e4, (n, t))], axis=2)
+    end = 1_600_000_000_000_000_000 + FRAME_NS * np.arange(1, t + 1, dtype=np.int64)
+    names = tuple(f"{kind}.S{i}" for i in range(n))
+    return Panel(values, np.ones((n, t), bool), end - FRAME_NS, end, end, FIELDS, names, "1d", "24/7")
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_sets_have_the_size_that_their_names_promise(name):
+    assert len(expand(name)) == SIZES[name]
+    assert len(set(SETS[name])) == len(SETS[name])
+
+
+def test_every_member_is_a_name_of_the_catalogue():
+    strange = {name: [m for m in members if m not in CATALOGUE] for name, members in SETS.items()}
+    assert strange == {name: [] for name in SETS}
+
+
+def test_ensemble_is_scan100_with_predictions_and_risks():
+    assert SETS["ensemble"][:100] == SETS["scan100"]
+    assert [find(n).type for n in SETS["ensemble"][100:106]] == ["model"] * 6
+    assert SETS["scan100"][:50] == SETS["frame50"]
+
+
+def test_multi_holds_at_least_sixty_for_each_class_and_is_the_one_to_select_from():
+    for asset_class in AssetClass:
+        there = [n for n in members_for("multi", asset_class) if asset_class in find(n).asset_classes]
+        assert len(there) >= 60
+    assert [name for name, one in sorted(FEATURE_SETS.items()) if not one.fixed] == ["multi"]
+
+
+def test_a_set_is_stored_by_name_and_version():
+    assert feature_set("scan100").id == "scan100/1"
+    with pytest.raises(UnknownNameError, match="scan100"):
+        feature_set("scan10")
+
+
+def test_defaults_by_use_name_sets():
+    assert default_sets("daily") == ("swing32",)
+    assert default_sets("hourly") == ("core20", "multi")
+    assert all(name in SETS for names in DEFAULT_SETS.values() for name in names)
+    with pytest.raises(UnknownNameError, match="minute"):
+        default_sets("minutes")
+
+
+def test_crypto_takes_the_wider_bands():
+    assert "bb_upper" in members_for("core20", AssetClass.STOCK)
+    crypto = members_for("core20", AssetClass.CRYPTO)
+    assert crypto.index("bb25_upper") == SETS["core20"].index("bb_upper")
+    assert "bb_upper" not in crypto
+    assert "bb25_upper" in expand_set("core20", bars("crypto.X")).names
+    assert members_for("spine", AssetClass.CRYPTO) == SETS["spine"]
+
+
+def test_absent_members_keep_their_place_with_mask_and_reason():
+    panel = bars()
+    table = compute_set("core20", panel, FeatureContext.of(panel))
+    assert table.panel.fields == SETS["core20"]
+    absent = table.columns.names.index("sentiment_score")
+    assert table.columns.mask[absent]
+    assert "no texts were scored" in table.columns.reasons["sentiment_score"]
+    assert np.isnan(table.panel.values[:, :, absent]).all()
+    assert table.missing[:, :, absent].all()
+    close = table.columns.names.index("close")
+    assert np.array_equal(table.panel.values[:, :, close], panel.field("close"))
+    assert not table.missing[:, 60:, table.columns.names.index("sma_50")].any()
+    assert set(table.columns.reasons) == {n for n, m in zip(table.columns.names, table.columns.mask, strict=True) if m}
+
+
+def test_no_news_is_neutral_with_the_mask_set():
+    panel = bars(t=30)
+    n, t, _ = panel.shape
+    score = np.full((n, t, 2), np.nan)
+    score[:, 10:] = 0.4
+    names = ("news_volume", "sentiment_score")
+    context = FeatureContext(np.full(n, -1, dtype=np.int64), given_names=names, given=score).complete(panel)
+    table = compute_set("core20", panel, context)
+    at = table.columns.names.index("sentiment_score")
+    assert (table.panel.values[:, :10, at] == NO_NEWS["sentiment_score"]).all()
+    assert table.missing[:, :10, at].all()
+    assert (table.panel.values[:, 10:, at] == 0.4).all()
+    assert not table.missing[:, 10:, at].any()
+    assert np.isnan(table.panel.values[:, :, table.columns.names.index("sentiment_momentum")]).all()
+    raw = compute_set("core20", panel, context, no_news=False)
+    assert np.isnan(raw.panel.values[:, :10, at]).all()
+
+
+def test_a_bar_that_does_not_exist_has_no_neutral_news():
+    panel = bars(t=6)
+    panel.present[0, 3] = False
+    given = np.full((3, 6, 1), np.nan)
+    context = FeatureContext(np.full(3, -1, dtype=np.int64), given_names=("sentiment_score",), given=given)
+    table = compute_set(("sentiment_score",), panel, context.complete(panel))
+    assert np.isnan(table.panel.values[0, 3, 0])
+    assert table.panel.values[0, 2, 0] == 0.0
+
+
+def test_gaps_go_to_trees_and_medians_with_a_mask_to_networks():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 20, 3))
+    values[:, :5, 1] = np.nan  # a quarter of the rows
+    values[0, 3, 2] = np.nan
+    rows = np.array([(i, t) for t in range(20) for i in range(2)])
+    trees = Pipeline(gap_steps("trees")).fit(values, rows, Fold(0, 20))
+    assert trees.outputs == ("f0", "f2")
+    assert np.isnan(trees.transform(values)[0, 3, 1])
+    network = Pipeline(gap_steps("network")).fit(values, rows, Fold(0, 20))
+    assert network.outputs == ("f0", "f2", "missing:f0", "missing:f2")
+    told = network.transform(values)
+    assert told[0, 3, 3] == 1.0
+    assert told[0, 3, 1] == np.nanmedian(values[:, :, 2])
+    sparse = trees.steps[0]
+    assert isinstance(sparse, DropSparse)
+    assert dropped_notes(sparse) == ("f1 is missing in 25.0% of the training rows (at most 20% allowed): left out",)
+    with pytest.raises(UnknownNameError, match="network"):
+        gap_steps("networks")
+
+
+def test_an_unknown_type_is_refused_and_all_others_are_used():
+    with pytest.raises(ValueError, match="unknown type 'unknown'"):
+        declare("x", CLOSE, "d", "FEAT-101", group="price", type_="unknown")
+    assert {spec.type for spec in CATALOGUE.values()} == set(TYPES)
+
+
+def test_critical_lists_follow_the_class():
+    assert critical_features(AssetClass.STOCK) == ("close", "volume", "sentiment_score", "rsi_14")
+    assert critical_features(AssetClass.CRYPTO) == ("close", "volume", "rsi_14")
+    assert critical_features(AssetClass.FOREX) == ("close", "rsi_14")
