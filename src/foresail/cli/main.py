@@ -14,6 +14,7 @@ from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_u
 from foresail.cli.features import features_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
+from foresail.cli.ledger import ledger_app, rebuild_command
 from foresail.cli.trade import backtest_command, kill_command, paper_app, parity_command
 
 __all__ = ["app", "main"]
@@ -33,6 +34,8 @@ app.add_typer(features_app, name="features")
 app.add_typer(holdout_app, name="holdout")
 app.command("judge")(judge_command)
 app.add_typer(paper_app, name="paper")
+app.add_typer(ledger_app, name="ledger")
+app.command("rebuild")(rebuild_command)
 app.command("backtest")(backtest_command)
 app.command("kill")(kill_command)
 app.command("parity")(parity_command)

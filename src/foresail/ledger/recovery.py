@@ -106,8 +106,11 @@ def read_entries(disk: Disk) -> Iterator[Entry]:
             yield entry
 
 
-def verify_log(disk: Disk) -> tuple[int, str]:
-    """Check every frame, chain and sequence number; return (entries, chain of the last frame as hex).
+def verify_log(disk: Disk) -> tuple[int, str, int]:
+    """Check every frame, chain and sequence number; return (entries, chain of the last frame as hex, bytes behind it).
+
+    Bytes behind the last whole frame are a write that a crash cut short, or damage of the very last commit: from the
+    file alone nobody can tell which, so they are told and not passed over.
 
     Raises
     ------
@@ -115,10 +118,13 @@ def verify_log(disk: Disk) -> tuple[int, str]:
         At the first damage, with segment and offset.
     """
     count = sum(1 for _ in read_entries(disk))
-    chain = CHAIN_START
-    for segment in _segments(disk, _numbers(disk), 1):
-        chain = segment.chain
-    return count, chain.hex()
+    chain, behind, numbers = CHAIN_START, 0, _numbers(disk)
+    last = 0
+    for segment in _segments(disk, numbers, 1):
+        chain, behind, last = segment.chain, segment.length - segment.end, segment.number
+    if numbers and last != numbers[-1]:
+        behind += len(disk.read(segment_name(numbers[-1])))
+    return count, chain.hex(), behind
 
 
 def recover(disk: Disk, session: Session) -> tuple[Position, Recovery, int]:
