@@ -24,6 +24,7 @@ from foresail.core.ids import InstrumentId
 __all__ = ["ASK", "BID", "ArrivalClock", "BookKind", "BookStream", "ClockReport", "join_streams", "to_steps"]
 
 BID, ASK = 1, -1
+_MOST_STEPS = 1e14  # leaves room for sums of many rows in 63 bits
 _COLUMNS = ("event_time", "available_at", "kind", "side", "price", "size", "order", "sequence", "closes")
 
 
@@ -193,9 +194,18 @@ def to_steps(values: FloatArray, step: float, what: str) -> IntArray:
     Raises
     ------
     DataError
-        If a number is no multiple of the step.
+        If a number is no multiple of the step, or so many steps that sums could not be exact.
     """
     steps = np.rint(values / step)
+    huge = np.flatnonzero(np.abs(steps) > _MOST_STEPS)
+    if len(huge):
+        i = int(huge[0])
+        raise DataError(
+            f"{what} {values[i]!r} in row {i + 1} is {steps[i]:.3g} steps of {step}: at most {_MOST_STEPS:.0e} fit",
+            row=i + 1,
+            column=what,
+            hint="state a coarser step, for example the lot of the venue instead of its last decimal",
+        )
     wrong = np.flatnonzero(~(np.abs(values / step - steps) <= 1e-6 * np.maximum(1.0, np.abs(steps) * 1e-6)))
     if len(wrong):
         i = int(wrong[0])

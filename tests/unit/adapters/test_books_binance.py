@@ -93,6 +93,13 @@ def test_futures_are_linked_by_the_number_before_not_by_their_first():
     assert not spot.valid
 
 
+def test_futures_go_on_from_a_difference_that_ends_at_the_snapshot():
+    reader = fed(depth(9, 10, before=8), snapshot(10), depth(20, 25, [(98, 4)], before=10))
+    assert reader.valid
+    assert reader.report().dropped == 1
+    assert book_of(reader) == (True, {98: 4, 99: 1}, {101: 2})
+
+
 def test_a_snapshot_that_is_too_old_does_not_count():
     reader = fed(depth(20, 22), depth(23, 25), snapshot(10))
     assert not reader.valid
@@ -152,6 +159,8 @@ def test_what_cannot_be_read_is_refused_with_its_line(tmp_path):
         fed({"data": 7})
     with pytest.raises(DataError, match=r"99\.3.* is no multiple of 1\.0"):
         fed(snapshot(1, bids=((99.3, 1),))).take()
+    with pytest.raises(DataError, match="coarser step"):
+        fed(snapshot(1, bids=((99, 1e14),))).take()
     path = tmp_path / "stream.gz"
     path.write_bytes(gzip.compress(f"1 {json.dumps(snapshot(1))}\nnonsense\n".encode()))
     with pytest.raises(DataError, match=r"stream\.gz, line 2"):

@@ -301,6 +301,136 @@ def test_the_book_and_its_flow_equal_a_plain_book(seed):
             assert math.isnan(bars.column("imbalance_10")[b])
 
 
+def random_orders(rows, seed):
+    """Orders that join, shrink, go and are hit; prints; some large orders that go at once, some levels that refill."""
+    rng = generator(seed, "orders")
+    made, alive, t = opening(BIDS, ASKS), {}, 0.0
+    for order in range(1, rows):
+        t += float(rng.integers(0, 120)) / 1000
+        u = rng.random()
+        side = 1 if rng.random() < 0.5 else -1
+        price = 10000 - side * (2 + int(rng.geometric(0.4)))
+        if u < 0.5 or not alive:
+            size = int(rng.integers(200, 400)) if rng.random() < 0.05 else int(rng.integers(1, 12))
+            alive[order] = (side, price, size)
+            made.append((t, K.ADD, side, price, size, order))
+        elif u < 0.9:
+            which = max(alive) if rng.random() < 0.5 else int(rng.choice(sorted(alive)))
+            side, price, size = alive[which]
+            if u < 0.65:
+                del alive[which]
+                made.append((t, K.DELETE, side, price, size, which))
+            else:
+                part = int(rng.integers(1, size + 1))
+                alive[which] = (side, price, size - part)
+                if size == part:
+                    del alive[which]
+                kind = K.REDUCE if u < 0.7 and size != part else K.EXECUTE
+                made.append((t, kind, side, price, part, which))
+                if kind == K.EXECUTE and rng.random() < 0.7:  # refilled at once
+                    alive[-order] = (side, price, part)
+                    made.append((t, K.ADD, side, price, part, -order))
+        else:
+            size = 20_000 if rng.random() < 0.02 else int(rng.integers(1, 20))
+            made.append((t, K.TRADE, side, 10000, size, 0))
+    return stream(made)
+
+
+class PlainTape:
+    """The oracle of what is no sum over levels: lists of everything, searched anew at every question."""
+
+    def __init__(self):
+        self.prints, self.adds, self.ends, self.hits, self.news = [], [], {}, [], []
+
+    def take(self, t, kind, side, price, size, order):
+        if kind in {K.TRADE, K.EXECUTE}:
+            self.prints.append((t, size))
+        if kind == K.EXECUTE:
+            self.news.append((t, "hit", side, price, size))
+        elif kind == K.TRADE:
+            self.news.append((t, "hit", -side, price, size))
+        if kind == K.ADD:
+            usual = np.mean([a[4] for a in self.adds]) if len(self.adds) >= 100 else np.inf
+            self.adds.append((t, side, price, order, size, size > 10 * usual))
+            self.news.append((t, "add", side, price, size))
+        if kind == K.DELETE:
+            self.ends.setdefault(order, t)
+
+    def velocity(self, end):
+        return sum(end - 60 * S <= t < end for t, _ in self.prints) / 60
+
+    def whale(self, start, end):
+        sizes = [q for _, q in self.prints]
+        return float(any(start <= t < end and k >= 100 and q > 100 * np.mean(sizes[:k])
+                         for k, (t, q) in enumerate(self.prints)))  # fmt: skip
+
+    def spoof(self, start, end):
+        fates = []
+        for t, _, _, order, _, large in self.adds:
+            if large:
+                gone = self.ends.get(order, np.inf)
+                fates.append((gone, 1) if gone - t < S else (t + S, 0))
+        # One that stays is judged a second later, at the next row or end of bar; bars end on whole seconds.
+        judged = [cancelled for at, cancelled in fates if (start <= at < end if cancelled else start < at <= end)]
+        return np.mean(judged) if judged else np.nan
+
+    def iceberg(self, start, end):
+        state, found = {1: (None, 0, 0, 0), -1: (None, 0, 0, 0)}, 0.0
+        for t, what, side, price, size in self.news:
+            where, open_size, hit_at, refills = state[side]
+            if what == "hit":
+                same = where == price
+                state[side] = (price, (open_size if same else 0) + size, t, refills if same else 0)
+            elif where == price and 0 < open_size <= size and t - hit_at <= S:
+                state[side] = (price, 0, hit_at, refills + 1)
+                found = 1.0 if refills + 1 >= 3 and start <= t < end else found
+        return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_prints_and_hints_equal_a_plain_tape(seed):
+    data = random_orders(2500, seed)
+    tape, book = PlainTape(), PlainBook()
+    sizes = {}
+    for i in range(len(data)):
+        row = (int(data.kind[i]), int(data.side[i]), int(data.price[i]), int(data.size[i]))
+        book.take(*row)
+        if i > 20:
+            tape.take(int(data.available_at[i]), *row, int(data.order[i]))
+        if data.closes[i]:
+            sizes[int(data.available_at[i])] = [[q for _, q in book.top(s, 10)] for s in (1, -1)]
+    bars = book_bars(data)
+    seen = dict.fromkeys(("whale_trade", "spoof_hint", "iceberg_hint", "layer_hint"), 0)
+    times = np.array(sorted(sizes))
+    for b in range(len(bars)):
+        start, end = int(bars.start[b]), int(bars.end[b])
+        told = {name: bars.column(name)[b] for name in bars.names}
+        if end - T0 >= 60 * S:
+            assert told["trade_velocity"] == tape.velocity(end)
+        assert told["whale_trade"] == tape.whale(start, end)
+        np.testing.assert_equal(told["spoof_hint"], tape.spoof(start, end))
+        assert told["iceberg_hint"] == tape.iceberg(start, end)
+        top = sizes[int(times[np.searchsorted(times, end) - 1])]
+        assert told["layer_hint"] == float(any(max(map(side.count, side)) >= 4 for side in top))
+        for name in seen:
+            seen[name] += told[name] > 0
+    assert min(seen.values()) > 0, seen  # every branch was met
+    assert (bars.column("spoof_hint") == 0).any()
+
+
+def test_long_bars_are_the_sums_of_short_ones():
+    data = random_stream(4000, 6, gaps=False)
+    short = book_bars(data, BookSettings(flow_levels=1))
+    for seconds in (10, 60, 300):
+        long = book_bars(data, BookSettings(bar_ns=seconds * S, flow_levels=1))
+        for b in range(1, len(long)):
+            inside = (short.start >= long.start[b]) & (short.end <= long.end[b])
+            for name in ("order_flow_imbalance", "trade_volume", "signed_volume", "trade_count"):
+                assert long.column(name)[b] == short.column(name)[inside].sum()
+            for name in ("mid", "imbalance_10", "hidden_liquidity"):
+                np.testing.assert_equal(long.column(name)[b], short.column(name)[inside][-1])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_live_equals_history_bit_for_bit_over_cuts_and_restarts(seed):
     data = random_stream(3000, seed)

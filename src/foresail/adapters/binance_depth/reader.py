@@ -181,7 +181,7 @@ class DepthReader:
             self._counts["dropped"] += 1
             return
         if self._fresh:
-            linked = told.first <= final + 1
+            linked = told.first <= final + 1 or told.before == final
         else:
             linked = told.first == final + 1 if told.before is None else told.before == final
         if not linked:
