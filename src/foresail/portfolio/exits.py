@@ -139,7 +139,9 @@ def choose_exit(inputs: ExitInputs) -> ExitPlan:
     group = CLASS_EXITS[inputs.group]
     sign = 1 if inputs.side is Side.BUY else -1
     distance, stop_from = _stop_distance(inputs, group, sign)
-    widest = max(_class_distance(group.stop, inputs, group), (inputs.tier_stop or Decimal(0)) * inputs.entry)
+    widest = _class_distance(group.stop, inputs, group)
+    if inputs.tier_stop is not None:
+        widest = max(widest, inputs.tier_stop * inputs.entry)
     if distance > widest and not inputs.may_exceed:
         distance, stop_from = widest, f"{stop_from}, cut to the class or tier maximum"
     stop = inputs.entry - sign * distance

@@ -23,7 +23,7 @@ from foresail.core.errors import ConfigError
 from foresail.forecasting.neural.blocks import GatedResidual, GatedSkip
 from foresail.forecasting.neural.tft.selection import RealSelection
 
-__all__ = ["Segments", "TemporalFusionTransformer", "TftOutput", "TftSettings"]
+__all__ = ["Segments", "StaticContext", "TemporalFusionTransformer", "TftOutput", "TftSettings"]
 
 
 @dataclass(frozen=True, slots=True)
