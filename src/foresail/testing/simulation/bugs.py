@@ -26,7 +26,7 @@ from foresail.ledger.log import EntryLog
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus, Reserved
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.faults import FaultMix
-from foresail.testing.simulation.process import Link, Process
+from foresail.testing.simulation.process import Link, LiveProcess, Process
 from foresail.testing.simulation.reference import ReferenceCore
 
 __all__ = ["PlantedBug", "planted_bugs"]
@@ -142,12 +142,12 @@ def _repairs_position(right: Callable[[Process, Event], None]) -> Callable[[Proc
 
 _SENDING = (
     PlantedBug("new id per retry", "duplicate orders", Link, "send", _new_id_per_retry),
-    PlantedBug("send before commit", "lost orders", Process, "finish", _send_before_commit),
-    PlantedBug("sent although the journal failed", "disk full", Process, "handle", _send_after_failure),
-    PlantedBug("total taken for the rest", "double fills", Process, "perform", _total_taken_for_rest),
-    PlantedBug("unknown is sent again instead of asked for", "duplicate orders", Process, "perform",
+    PlantedBug("send before commit", "lost orders", LiveProcess, "finish", _send_before_commit),
+    PlantedBug("sent although the journal failed", "disk full", LiveProcess, "handle", _send_after_failure),
+    PlantedBug("total taken for the rest", "double fills", LiveProcess, "perform", _total_taken_for_rest),
+    PlantedBug("unknown is sent again instead of asked for", "duplicate orders", LiveProcess, "perform",
                _resend_instead_of_ask),
-    PlantedBug("position repaired by trading", "wrong positions", Process, "handle", _repairs_position),
+    PlantedBug("position repaired by trading", "wrong positions", LiveProcess, "handle", _repairs_position),
 )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def _no_bust(report: VenueReport) -> VenueReport | None:
 def _clamped(report: VenueReport) -> VenueReport:
     if report.fill is None or report.outcome is not VenueOutcome.FILLED:
         return report
-    return replace(report, fill=replace(report.fill, quantity=min(report.fill.quantity, Decimal(9))))
+    return replace(report, fill=replace(report.fill, quantity=min(report.fill.quantity, Decimal(5))))
 
 
 def _late_fill_ignored(right: Callable[[Process, Event], None]) -> Callable[[Process, Event], None]:
@@ -219,13 +219,13 @@ def _late_fill_ignored(right: Callable[[Process, Event], None]) -> Callable[[Pro
 
 _TELLING = (
     PlantedBug("silence read as rejection", "lost orders", Link, "report", _silence_is_rejection),
-    PlantedBug("unknown resolved by time", "lost orders", Process, "handle", _unknown_expires),
+    PlantedBug("unknown resolved by time", "lost orders", LiveProcess, "handle", _unknown_expires),
     PlantedBug("early absence taken for proof", "lost orders", Link, "is_proof_of_absence",
                lambda _right: lambda link, order_id: True),
     PlantedBug("correction booked as another fill", "double fills", Link, "receive", _receive(_correction_as_fill)),
     PlantedBug("bust ignored", "wrong positions", Link, "receive", _receive(_no_bust)),
     PlantedBug("large fills clamped", "partial fills", Link, "receive", _receive(_clamped)),
-    PlantedBug("fill after the end ignored", "missed fills", Process, "handle", _late_fill_ignored),
+    PlantedBug("fill after the end ignored", "missed fills", LiveProcess, "handle", _late_fill_ignored),
 )  # fmt: skip
 
 

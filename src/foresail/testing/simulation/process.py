@@ -14,16 +14,17 @@ from foresail.domain.effects import Ask, CancelSend, Effect, ReplaceSend, Send
 from foresail.domain.events import Event, Rank, VenueOutcome, VenueReport
 from foresail.domain.orders import Order
 from foresail.ledger.books import Books
+from foresail.ledger.disk import Disk
 from foresail.ledger.entries import Entry, SessionStarted
 from foresail.ledger.log import EntryLog
 from foresail.ledger.orders import OrderBook
 from foresail.ledger.recovery import Session
-from foresail.protocols import EntryWriter
+from foresail.protocols import EntryWriter, VenueLink
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.loop import SECOND, VirtualLoop
 from foresail.testing.simulation.script import ACCOUNT, ENVIRONMENT
 
-__all__ = ["SESSION", "Core", "CoreFactory", "Link", "Process", "Wire"]
+__all__ = ["SESSION", "Core", "CoreFactory", "Link", "LiveProcess", "Process", "Wire"]
 
 SESSION = Session(ENVIRONMENT, ACCOUNT, "build", "settings")
 _PATIENCE = 2 * SECOND  # without a word for so long, nobody knows
@@ -43,11 +44,11 @@ class Core(Protocol):
         """Orders and what became of them."""
         ...
 
-    def recover(self, state: Mapping[str, Any] | None, entries: Iterable[Entry]) -> tuple[Effect, ...]:
-        """Fold a snapshot and the tail."""
+    def recover(self, state: Mapping[str, Any] | None, entries: Iterable[Entry]) -> tuple[Any, ...]:
+        """Fold a snapshot and the tail; return effects (a core may know more kinds than are carried here)."""
         ...
 
-    def step(self, event: Event) -> tuple[Effect, ...]:
+    def step(self, event: Event) -> tuple[Any, ...]:
         """Take in an event."""
         ...
 
@@ -157,7 +158,7 @@ class Link:
         )  # fmt: skip
 
 
-class Process:
+class LiveProcess:
     """A running application: journal, core and link.
 
     Parameters
@@ -165,8 +166,8 @@ class Process:
     at : what its clock says, ns UTC
     """
 
-    def __init__(self, disk: PessimisticDisk, make_core: CoreFactory, link: Link, at: int) -> None:
-        self.link = link
+    def __init__(self, disk: Disk, make_core: CoreFactory, link: VenueLink, at: int) -> None:
+        self.venue_link = link
         self.log = EntryLog.open(disk, SESSION, at=at)
         self.core = make_core(self.log)
         found = self.log.recovery
@@ -197,10 +198,18 @@ class Process:
     def perform(self, effect: Effect) -> None:
         """Let one effect out."""
         if isinstance(effect, Send):
-            self.link.send(effect.order)
+            self.venue_link.send(effect.order)
         elif isinstance(effect, CancelSend):
-            self.link.cancel(effect.order_id, effect.instrument)
+            self.venue_link.cancel(effect.order_id, effect.instrument)
         elif isinstance(effect, ReplaceSend):
-            self.link.replace(effect)
+            self.venue_link.replace(effect)
         elif isinstance(effect, Ask):
-            self.link.ask(effect.order_id, effect.instrument)
+            self.venue_link.ask(effect.order_id, effect.instrument)
+
+
+class Process(LiveProcess):
+    """A running application on a link of the simulation."""
+
+    def __init__(self, disk: PessimisticDisk, make_core: CoreFactory, link: Link, at: int) -> None:
+        self.link = link
+        super().__init__(disk, make_core, link, at)

@@ -20,7 +20,7 @@ from foresail.domain.signals import Side
 from foresail.engine.trading.core import CoreEffect, TradingCore
 from foresail.engine.trading.parts import Decision, DeskCall, TradingParts
 from foresail.ledger.entries import Entry
-from foresail.protocols import EntryWriter, RiskView
+from foresail.protocols import EntryWriter
 from foresail.testing.simulation.loop import SECOND
 from foresail.testing.simulation.reference import Board, CoreSettings
 from foresail.testing.simulation.script import ACCOUNT, ENVIRONMENT, INSTRUMENTS, STRATEGY, WishKind, order_of, wishes
@@ -97,10 +97,10 @@ class _Gate:
     def __init__(self, settings: CoreSettings) -> None:
         self._settings = settings
 
-    def review(self, orders: Sequence[Order], view: RiskView) -> list[tuple[Order, tuple[Ruling, ...]]]:
+    def review(self, orders: Sequence[Order], view: Any) -> list[tuple[Order, tuple[Ruling, ...]]]:
         return [self._one(order, view) for order in orders]
 
-    def _one(self, order: Order, view: RiskView) -> tuple[Order, tuple[Ruling, ...]]:
+    def _one(self, order: Order, view: Any) -> tuple[Order, tuple[Ruling, ...]]:
         held = next((p.quantity for p in view.account.positions if p.instrument == order.instrument), Decimal(0))
         buy, sell = view.reserved(order.instrument)
         worst = held + buy + order.quantity if order.side is Side.BUY else sell + order.quantity - held

@@ -76,7 +76,7 @@ def run_seed(seed: int, settings: WorldSettings | None = None, mix: FaultMix | N
         world.run()
     except ViolationError as error:
         violation = str(error)
-    except (IntegrityError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+    except (IntegrityError, OSError, ArithmeticError, LookupError, ValueError, TypeError) as error:
         violation = f"0: {type(error).__name__}: {error}"
     trace = world.trace
     return Outcome(seed, trace.digest, trace.events, dict(sorted(trace.counts.items())), violation,
@@ -266,14 +266,14 @@ class World:
         if self._bars % 2 and self.loop.now >= self._frozen_until:
             at = self._clock()
             position = self.board.add(venue.prices, self.loop.now)
-            self._give(BarsClosed(at, self.loop.now, Rank.BASE_BAR, "bars", None, position, "tick", position))
             if self.process is not None:
                 self._priced_at = self.loop.now
+            self._give(BarsClosed(at, self.loop.now, Rank.BASE_BAR, "bars", None, position, "tick", position))
 
     def _decision(self) -> None:
         self.loop.plan(SECOND, self._decision)
         if self._is_deciding:
-            self._last_decision = Timer(self._clock(), self.loop.now, Rank.DECISION, name="decide")
+            self._last_decision = Timer(self.loop.now, self.loop.now, Rank.DECISION, name="decide")
             self._give(self._last_decision)
 
     def _reconcile(self) -> None:
@@ -324,7 +324,7 @@ class World:
         if order.id in self.sent:
             self.trace.count("resend")
         else:
-            age, oldest = self.loop.now - self._priced_at, self.core_settings.oldest_price
+            age, oldest = order.decided_at - self._priced_at, self.core_settings.oldest_price
             invariants.check_opening(order, process.core, age=age, oldest=oldest, is_latched=self._is_latched)
         self.sent[order.id] = order
         self.trace.add(self.loop.now, "wire", f"send {order.id} {order.side} {order.quantity} {order.limit_price}")
