@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from foresail.evaluation.forecast_table import TableOptions
     from foresail.evaluation.judge import JudgeSettings
     from foresail.service.calls import (
+        FeatureResult,
         Judgement,
         RunResult,
         Verification,
+        compute_features,
         demo,
         judge,
         judge_forecasts,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FeatureResult",
     "ForecastJudgeSettings",
     "JudgeSettings",
     "Judgement",
@@ -42,6 +45,7 @@ __all__ = [
     "TableOptions",
     "Verification",
     "__version__",
+    "compute_features",
     "demo",
     "judge",
     "judge_forecasts",

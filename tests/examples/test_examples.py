@@ -81,3 +81,12 @@ def test_purged_folds_select_the_useful_feature_in_every_fold(tmp_path: Path) ->
     lines = done.stdout.splitlines()
     assert len(lines) == 15
     assert all("'f2'" in line for line in lines)
+
+
+def test_features_are_computed_and_the_absent_one_has_a_reason(tmp_path: Path) -> None:
+    done = _start(tmp_path, str(EXAMPLES / "features.py"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("4 features, 1 absent)")
+    assert lines[1].startswith("absent: volume_ratio_20: needs volume")
+    assert "True" in lines

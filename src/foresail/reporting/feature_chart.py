@@ -52,6 +52,7 @@ class FeatureChart:
     values : (T,) of the feature, on the scale of screens, NaN where it has none
     warm : (T,) bool, true from the first value on
     on_price : whether the feature is a level of the price
+    factor : by which the values are multiplied, as screens do
     facts : (name, text) pairs shown on the page
     """
 
@@ -63,6 +64,7 @@ class FeatureChart:
     values: FloatArray
     warm: BoolArray
     on_price: bool
+    factor: float = 1.0
     facts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -75,7 +77,7 @@ class FeatureChart:
 def feature_svg(chart: FeatureChart) -> str:
     """Return the chart as a file of its own."""
     style = page_style(page_environment())
-    inner = _draw(chart, WIDE)
+    inner = str(_draw(chart, WIDE))
     ground = Markup('<rect width="100%" height="100%" fill="var(--card)"/>')
     head, _, rest = inner.partition(">")
     opened = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDE}" ', 1)
@@ -138,7 +140,8 @@ def _draw(chart: FeatureChart, width: int) -> Markup:
     else:
         own = _scale(chart.values, height - BOTTOM, price_bottom + _GAP, may_be_log=False)
         parts.append(y_axis(own, [(t, short(t)) for t in _ticks(own)], width))
-        parts.append(label(0, price_bottom + _GAP - 10, chart.feature, "unit"))
+        named = chart.feature if chart.factor == 1.0 else f"{chart.feature}, times {chart.factor:g}"
+        parts.append(label(0, price_bottom + _GAP - 10, named, "unit"))
         if not np.isfinite(chart.values).any():
             parts.append(label(width / 2, price_bottom + _GAP + below / 2, "no value in these bars", "tick mid"))
         parts.append(line(x, own, chart.end, chart.values, "line s-level"))

@@ -6,11 +6,13 @@ A wrong request raises a ``ForesailError`` whose text says what to do, as on the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foresail.core.errors import UnknownNameError
+from foresail.domain.panel import Panel
 from foresail.domain.schemas import TABLES
 from foresail.evaluation.forecast_judge import ForecastJudgeSettings
 from foresail.evaluation.judge import JudgeSettings
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "FeatureResult",
     "Judgement",
     "RunResult",
     "Verification",
+    "compute_features",
     "demo",
     "judge",
     "judge_forecasts",
@@ -130,6 +134,86 @@ class Verification:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FeatureResult:
+    """Computed features.
+
+    Attributes
+    ----------
+    names : the columns, in order
+    absent : feature -> why these bars cannot give it; its column has no value
+    features_hash : of formulas, instruments, times and every value: equal hashes mean equal features
+    document : everything that ``foresail features compute --json`` prints
+    panel : instruments, times and the (N, T, F) values, NaN where missing
+    """
+
+    names: tuple[str, ...]
+    absent: Mapping[str, str]
+    features_hash: str
+    document: Mapping[str, Any]
+    panel: Panel
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one feature as pandas: a row per bar, named by its end in UTC, and a column per instrument.
+
+        Raises
+        ------
+        UnknownNameError
+            If the feature was not asked for.
+        """
+        import pandas as pd
+
+        ends = pd.to_datetime(self.panel.end, utc=True)
+        if name not in self.names:
+            raise UnknownNameError("feature of this result", name, self.names)
+        columns = [str(one) for one in self.panel.instruments]
+        return pd.DataFrame(self.panel.field(name).T, index=pd.DatetimeIndex(ends, name="end"), columns=columns)
+
+    def __repr__(self) -> str:
+        n, t, f = self.panel.shape
+        return (
+            f"FeatureResult({n} instruments, {t} bars of {self.panel.frame}, {f} features, {len(self.absent)} absent)"
+        )
+
+
+def compute_features(
+    names: str | Sequence[str] = "spine",
+    *,
+    bars: str | Path = "embedded:us20",
+    out: str | Path | None = None,
+    frame: str | None = None,
+    form: str = "display",
+    until: str | None = None,
+    timezone: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> FeatureResult:
+    """Compute features of any bars: ``foresail features compute``.
+
+    Parameters
+    ----------
+    names : a set, or features, aliases and ``feature@frame``
+    bars : as in ``run``; the sample of the demo by default
+    out : Parquet file to write as well
+    frame : coarsen the bars to this frame first
+    form : "display" (as defined) or "model" (free of units)
+    until, timezone, force, progress : as in ``run``
+
+    Raises
+    ------
+    ForesailError
+        If a name is unknown, or the bars or the file cannot be used.
+    """
+    from foresail.service.features import FeatureRequest, compute_table, describe, save_table
+
+    wanted = names if isinstance(names, str) else ",".join(names)
+    request = FeatureRequest(names=wanted, bars=str(bars), frame=frame, form=form, until=until, timezone=timezone)
+    table = compute_table(request, progress=progress or _silent)
+    if out is not None:
+        save_table(table, Path(out), force=force)
+    return FeatureResult(table.panel.fields, table.absent, table.features_hash, describe(table), table.panel)
 
 
 def run(

@@ -127,6 +127,7 @@ def feature_chart(table: FeatureTable, symbol: str, *, last: int = 500) -> Featu
         values=values[rows],
         warm=warm[rows],
         on_price=spec.scale == "price" and table.form == "display",
+        factor=factor,
         facts=facts,
     )
 

@@ -37,7 +37,16 @@ from foresail.service.loading import EMBEDDED, Loaded, load_bars, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
-__all__ = ["FeatureRequest", "FeatureTable", "chosen_names", "compute_features", "compute_table", "load_market"]
+__all__ = [
+    "FeatureRequest",
+    "FeatureTable",
+    "chosen_names",
+    "compute_features",
+    "compute_table",
+    "describe",
+    "load_market",
+    "save_table",
+]
 
 _BLOCK = 24  # features computed together between two reports of progress
 
@@ -203,7 +212,8 @@ def _computed(data: MarketData, names: tuple[str, ...], form: str, progress: Pro
         )
     out = np.full((*data.bars.present.shape, len(names)), np.nan)
     done, total = 0, len(own) + len(framed)
-    progress("computing features", 0, total)
+    if total:
+        progress("computing features", 0, total)
     for block in [own[i : i + _BLOCK] for i in range(0, len(own), _BLOCK)]:
         values = compute(data.bars, block, context, form=form).values
         out[:, :, [names.index(name) for name in block]] = values
@@ -248,17 +258,20 @@ def compute_features(request: FeatureRequest, *, out: Path, force: bool = False,
     ForesailError
         If the request, the bars or the file cannot be used.
     """
+    _check_file(out, force=force)
+    table = compute_table(request, progress=progress)
+    rows = save_table(table, out, force=force)
+    return Outcome({"out": str(out), "rows": rows, **describe(table)}, _lines(table, out, rows))
+
+
+def _check_file(out: Path, *, force: bool) -> None:
+    """Refuse a file that cannot be written before anything is computed."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out}: expected a file that ends in .parquet")
     if out.exists() and not force:
         raise UserError(f"{out} exists", hint="choose another file, or add --force to replace it")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}", hint="make it first, or choose another")
-    table = compute_table(request, progress=progress)
-    document = describe(table)
-    rows = write_table(table, out, document)
-    document = {"out": str(out), "rows": rows, **document}
-    return Outcome(document, _lines(table, out, rows))
 
 
 def describe(table: FeatureTable) -> dict[str, Any]:
@@ -277,12 +290,18 @@ def describe(table: FeatureTable) -> dict[str, Any]:
     }
 
 
-def write_table(table: FeatureTable, out: Path, document: dict[str, Any]) -> int:
-    """Write one row per existing bar, all at once or not at all, and return how many there are.
+def save_table(table: FeatureTable, out: Path, *, force: bool = False) -> int:
+    """Write one row per existing bar to Parquet, all at once or not at all, and return how many there are.
 
     Columns: instrument; start, end, available_at in ns UTC; then each feature with null where it is missing, and beside
-    it ``<feature>__known``, the mask. ``foresail.features`` in the file's metadata holds ``document``.
+    it ``<feature>__known``, the mask. ``foresail.features`` in the file's metadata holds what ``describe`` says.
+
+    Raises
+    ------
+    UserError
+        If the file exists and ``force`` is not set, or it cannot be written.
     """
+    _check_file(out, force=force)
     import pyarrow as pa
 
     from foresail.service.tables import write_parquet
@@ -303,7 +322,7 @@ def write_table(table: FeatureTable, out: Path, document: dict[str, Any]) -> int
         columns[name] = pa.array(values, pa.float64(), mask=~known)
         columns[f"{name}__known"] = pa.array(known)
     head = {"foresail.table": "features", "foresail.version": "1"}
-    head["foresail.features"] = json.dumps(document, sort_keys=True, ensure_ascii=False)
+    head["foresail.features"] = json.dumps(describe(table), sort_keys=True, ensure_ascii=False)
     whole = pa.table(columns).replace_schema_metadata(head)
     temporary = out.with_name(f".{out.name}.tmp")
     try:
