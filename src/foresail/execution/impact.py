@@ -38,7 +38,7 @@ class ImpactModel:
 
     References
     ----------
-    [AlmgrenThumHauptmannLi2005] and [SatoKanazawa2025] in docs/REFERENCES.md.
+    [AlmgrenThumHauptmannLi2005] and [SatoKanazawa2024] in docs/REFERENCES.md.
     """
 
     name: str
