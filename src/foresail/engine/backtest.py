@@ -15,6 +15,7 @@ from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.actions import DelistingRule
 from foresail.domain.events import BarsClosed, OrderEvent
+from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
@@ -84,6 +85,7 @@ def run_backtest(
     *,
     strategy: Strategy | None = None,
     first: int | None = None,
+    limits: TradingLimits | None = None,
     progress: Progress | None = None,
 ) -> Backtest:
     """Run a strategy over history and return what came of it.
@@ -92,13 +94,14 @@ def run_backtest(
     ----------
     strategy : a plug-in; None takes the default strategy, which trades the forecasts
     first : time position of the first event; None takes that of the first forecast
+    limits : of breakers; None = none trips
     """
     bars = inputs.data.bars
     parts = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=inputs.walk.explain)
     positions = inputs.walk.block.position
     if first is None:
         first = int(positions[0]) if len(positions) else bars.shape[1]
-    driver = Driver(inputs, parts)
+    driver = Driver(inputs, parts, limits)
     if first < bars.shape[1]:
         driver.deposit(int(bars.start[first]))
         _pass_history(driver, bars, first, parts.strategy.spec.every, progress)

@@ -17,6 +17,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account
 from foresail.domain.actions import DelistingRule
 from foresail.domain.events import BarsClosed, Event, OrderEvent, VenueReport
+from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
@@ -54,13 +55,19 @@ class BacktestInputs:
 
 
 def history_parts(
-    inputs: BacktestInputs, parts: Parts, *, account: str = "backtest", environment: str = "backtest"
+    inputs: BacktestInputs,
+    parts: Parts,
+    *,
+    account: str = "backtest",
+    environment: str = "backtest",
+    limits: TradingLimits | None = None,
 ) -> tuple[TradingParts, SimulatedLink]:
     """Return what a core on stored bars is made of, and the venue that reads the same bars.
 
     Parameters
     ----------
     account, environment : go into the ids of orders and the first entry of the journal
+    limits : of breakers; None = none trips
     """
     settings, data = inputs.settings, inputs.data
     market = PanelMarket(data.bars, parts.by_id, settings.currency)
@@ -93,6 +100,7 @@ def history_parts(
         gate=parts.gate,
         allow_short=parts.limits.shorting,
         holding_cost=parts.costs.holding_cost,
+        limits=limits,
     )
     rules = VenueRules(
         data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)
@@ -112,10 +120,10 @@ class Driver:
     notes : (decided_at, instrument, text) on what was cut or left out
     """
 
-    def __init__(self, inputs: BacktestInputs, parts: Parts) -> None:
+    def __init__(self, inputs: BacktestInputs, parts: Parts, limits: TradingLimits | None = None) -> None:
         settings = inputs.settings
         t = inputs.data.bars.shape[1]
-        trading, self.link = history_parts(inputs, parts)
+        trading, self.link = history_parts(inputs, parts, limits=limits)
         self._capital, self._by_id = settings.capital, parts.by_id
         self.journal = Journal()
         self.core = TradingCore(replace(trading, watch=self._on_decision, is_audited=False), self.journal)
@@ -146,8 +154,8 @@ class Driver:
         return self.link.left
 
     def deposit(self, at: int) -> None:
-        """Pay in the capital."""
-        self.core.deposit(at, self._capital, self.core.parts.currency)
+        """Pay in the capital; where limits hold, say which."""
+        self.core.begin(at, self._capital)
 
     def apply(self, event: Event) -> None:
         """Apply the next event: the venue first, then the core, then what the core wants done."""

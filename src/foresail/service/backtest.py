@@ -47,7 +47,7 @@ def run_strategy_backtest(request: StreamRequest, *, out: Path | None, force: bo
     target = out or workspace / "runs" / f"backtest-{stream.loaded.data.bar_set.name}-{hash_value(record)[:8]}"
     if target.exists() and not force:
         raise UserError(f"{target} exists", hint="choose another --out, or add --force to replace it")
-    result = run_backtest(stream.inputs, strategy=stream.strategy(), first=0, progress=progress)
+    result = run_backtest(stream.inputs, strategy=stream.strategy(), first=0, limits=stream.limits(), progress=progress)
     document = {
         "format": 1,
         "record": record,

@@ -88,11 +88,11 @@ class _Daemon:
         """Run the account to the end of the stream or until it is stopped; the run is closed on return."""
         parts, link = stream.parts(account=self._folder.name, environment="paper")
         session = Session("paper", self._folder.name, __version__, hash_value(stream.identity()))
-        bars, capital = stream.inputs.data.bars, stream.settings.capital
+        bars = stream.inputs.data.bars
         rules = StreamRules(
             snapshot_every=self._request.snapshot_every,
             commit_every=_GROUP if self._speed == float("inf") else 1,
-            begin=lambda core: core.deposit(int(bars.start[0]), capital, stream.settings.currency),
+            begin=stream.begin,
         )
         run = AccountRun.open(parts, link, RealDisk(self._folder.journal), session, rules)
         try:

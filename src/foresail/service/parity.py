@@ -65,7 +65,7 @@ def history_entries(stream: Stream, account: str, paper: Sequence[Entry], progre
     parts, link = stream.parts(account=account, environment="paper")
     journal = Journal()
     core = TradingCore(parts, journal)
-    core.deposit(int(stream.inputs.data.bars.start[0]), stream.settings.capital, stream.settings.currency)
+    stream.begin(core)
     shell = Shell(core, link)
     decided = {one.decided_at for one in paper if isinstance(one, Decided)}
     events, last = stream.events(), paper[-1].at

@@ -14,10 +14,12 @@ from foresail.core.errors import ConfigError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.events import Event
 from foresail.domain.forecast import ForecastBlock
+from foresail.domain.limits import TradingLimits
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.simulated import SimulatedLink
 from foresail.engine.walkforward import WalkForward
@@ -67,7 +69,15 @@ class Stream:
         """Return fresh parts of a core and the simulated venue on these bars."""
         data = self.inputs.data
         built = build_parts(data.bars, data.bar_set, self.settings, strategy=self.strategy(), explain=None)
-        return history_parts(self.inputs, built, account=account, environment=environment)
+        return history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
+
+    def limits(self) -> TradingLimits:
+        """Return the limits of breakers and caps."""
+        return TradingLimits(profile=self.settings.profile)
+
+    def begin(self, core: TradingCore) -> None:
+        """Pay the capital into a core that has booked nothing yet."""
+        core.begin(int(self.inputs.data.bars.start[0]), self.settings.capital)
 
     def events(self) -> tuple[Event, ...]:
         """Return every event of the stored bars in their one order."""

@@ -11,24 +11,26 @@ A decision happens at most once for each (strategy, nominal instant), before and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
 from foresail.core.canonical import hash_value
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
-from foresail.domain.effects import Ask, CancelSend, Effect, Send
+from foresail.domain.effects import Ask, CancelSend, Effect, Notify, Send
 from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, VenueReport
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
-from foresail.engine.trading.latches import Latches
+from foresail.engine.trading.latches import Latches, reduces
 from foresail.engine.trading.operators import close_orders, parse_command
 from foresail.engine.trading.parts import Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
 from foresail.engine.trading.reports import ReportReader
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
+    AlertRaised,
+    BreakerTripped,
     CancelIntended,
     Decided,
     Deposited,
@@ -37,6 +39,7 @@ from foresail.ledger.entries import (
     FillBooked,
     HoldingCharged,
     HoldingKind,
+    LimitsLoaded,
     Marked,
     OperatorActed,
     OrderIntended,
@@ -48,6 +51,8 @@ from foresail.ledger.entries import (
 )
 from foresail.ledger.orders import OrderBook
 from foresail.protocols import EntryWriter
+from foresail.risk.breakers import due
+from foresail.risk.state import RiskState
 
 __all__ = ["CoreEffect", "TradingCore"]
 
@@ -67,7 +72,7 @@ class TradingCore:
 
     Attributes
     ----------
-    books, orders, latches : folds over the journal; read only
+    books, orders, latches, risk : folds over the journal; read only. ``risk`` is None without limits
     """
 
     def __init__(self, parts: TradingParts, writer: EntryWriter) -> None:
@@ -89,6 +94,8 @@ class TradingCore:
 
     def _start_folds(self, books: Books, orders: OrderBook, latches: Latches) -> None:
         self.books, self.orders, self.latches = books, orders, latches
+        limits = self.parts.limits
+        self.risk = None if limits is None else RiskState(limits, currency=self.parts.currency)
         self.reader = ReportReader(self.parts.instruments, orders, self._write, self.parts.resend_ns)
 
     # -- the fold -----------------------------------------------------------------------------------------------------
@@ -118,6 +125,13 @@ class TradingCore:
         """Book money paid in."""
         self._write(Deposited, at, amount=amount, currency=currency)
 
+    def begin(self, at: int, capital: Decimal) -> None:
+        """Book the capital in the account's currency, and the limits that hold from here on (COMP-05)."""
+        self.deposit(at, capital, self.parts.currency)
+        limits = self.parts.limits
+        if limits is not None:
+            self._write(LimitsLoaded, at, profile=limits.profile, digest=hash_value(asdict(limits)))
+
     def stream_position(self, source: str = _BARS) -> int:
         """Return up to where a source was applied, -1 before its first event."""
         return self._streams.get(source, -1)
@@ -141,6 +155,7 @@ class TradingCore:
             "books": self.books.to_plain(),
             "orders": self.orders.to_plain(),
             "latches": self.latches.to_plain(),
+            "risk": None if self.risk is None else self.risk.to_plain(),
             "exits": self.reader.to_plain(),
             "market": self.parts.market.to_plain(),
             "memories": self._memories,
@@ -154,6 +169,8 @@ class TradingCore:
         """Take over a state that ``to_plain`` returned."""
         books = Books.from_plain(plain["books"])
         self._start_folds(books, OrderBook.from_plain(plain["orders"]), Latches.from_plain(plain["latches"]))
+        if self.risk is not None and plain["risk"] is not None:
+            self.risk = RiskState.from_plain(plain["risk"], self.parts.limits, currency=self.parts.currency)
         self.reader.restore(plain["exits"])
         self.parts.market.restore(plain["market"])
         self._memories.update(plain["memories"])
@@ -174,6 +191,9 @@ class TradingCore:
         self.books.apply(entry)
         self.orders.apply(entry)
         self.latches.apply(entry)
+        if self.risk is not None:
+            is_valued = isinstance(entry, Marked) or (isinstance(entry, Deposited) and bool(entry.currency))
+            self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
         if isinstance(entry, Decided):
             self._decided[entry.strategy] = entry.decided_at
         elif isinstance(entry, StreamAdvanced):
@@ -194,7 +214,8 @@ class TradingCore:
     def _on_report(self, event: VenueReport) -> tuple[CoreEffect, ...]:
         if event.fill is not None:
             self._charge_to(event.fill.filled_at)
-        return self.reader.read(event)
+        effects = self.reader.read(event)
+        return effects if event.fill is None else (*effects, *self._protect(event.event_time))
 
     def _on_bars(self, event: BarsClosed) -> tuple[CoreEffect, ...]:
         """Charge for holding, take in the prices, mark what is held."""
@@ -208,12 +229,12 @@ class TradingCore:
             price = market.price(position.instrument)
             if price is not None:
                 prices.append((position.instrument, price))
-        self._write(Marked, event.event_time, prices=tuple(prices))
         if self.parts.is_audited:
             self._write(StreamAdvanced, event.event_time, source=_BARS, position=event.position)
         else:
             self._streams[_BARS] = event.position
-        return ()
+        self._write(Marked, event.event_time, prices=tuple(prices))
+        return tuple(self._protect(event.event_time))
 
     def _on_fact(self, event: Fact) -> tuple[CoreEffect, ...]:
         """Book a split or dividend on what is held; keep the value of any other fact."""
@@ -261,7 +282,7 @@ class TradingCore:
     def _on_timer(self, event: Timer) -> tuple[CoreEffect, ...]:
         """Let every desk that is due decide once; the timer "ask" asks about orders whose outcome is not known."""
         if event.name == "ask":
-            return self._questions()
+            return (*self._questions(), *self._protect(event.available_at))
         effects: list[CoreEffect] = []
         for desk in self.parts.desks:
             if event.sequence % desk.every == 0 and self._decided.get(desk.id, -1) < event.available_at:
@@ -315,7 +336,9 @@ class TradingCore:
             prices = {name: price * float(factor[name]) for name, price in prices.items()}
             asked = [in_account_currency(one, factor.get(one.instrument, Decimal(1))) for one in orders]
         market = self.parts.market
-        view = CoreRiskView(call.account, call.at, prices, records, self.orders, market, facts_known=self._facts)
+        view = CoreRiskView(
+            call.account, call.at, prices, records, self.orders, market, state=self.risk, facts_known=self._facts
+        )
         reviewed = self.parts.gate.review(asked, view)
         out = []
         for order, (passed, rulings) in zip(orders, reviewed, strict=True):
@@ -336,13 +359,33 @@ class TradingCore:
             self._write(OrderIntended, at, order=order)
         return [Send(order) for order in orders]
 
-    def _take_back(self, at: int, instrument: InstrumentId | None) -> list[CoreEffect]:
-        """Journal that open orders, of one instrument or all, are to be cancelled."""
+    def _take_back(self, at: int, instrument: InstrumentId | None, *, entries_only: bool = False) -> list[CoreEffect]:
+        """Journal that open orders, of one instrument or all, are to be cancelled; those that reduce may stay."""
         effects: list[CoreEffect] = []
         for state in list(self.orders.open(instrument)):
-            if not state.is_cancelling:
+            stays = entries_only and reduces(state.order, self.books.quantity(state.order.instrument))
+            if not state.is_cancelling and not stays:
                 self._write(CancelIntended, at, order_id=state.order.id)
                 effects.append(CancelSend(state.order.id, state.order.instrument))
+        return effects
+
+    # -- breakers -----------------------------------------------------------------------------------------------------
+
+    def _protect(self, at: int) -> list[CoreEffect]:
+        """Journal the breakers that are due (RISK-24 to 30), take entries back, close the part that they ask for."""
+        if self.risk is None or self.parts.limits is None:
+            return []
+        action = due(self.risk, self.parts.limits, at)
+        for trip in action.trips:
+            self._write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
+        effects: list[CoreEffect] = []
+        for alert in action.alerts:
+            self._write(AlertRaised, at, kind=alert.kind, severity=alert.severity.value, text=alert.text)
+            effects.append(Notify(alert.kind, alert.severity.value, alert.text))
+        if action.cancels_entries:
+            effects += self._take_back(at, None, entries_only=True)
+        if action.close_fraction > 0:
+            effects += self._intend(at, close_orders(self, at, "breaker", action.close_fraction))
         return effects
 
     # -- people -------------------------------------------------------------------------------------------------------
@@ -363,7 +406,7 @@ class TradingCore:
             return ()
         effects = self._take_back(at, InstrumentId(command.scope) if command.scope else None)
         if command.closes:
-            effects += self._intend(at, close_orders(self, at))
+            effects += self._intend(at, close_orders(self, at, "operator"))
         return tuple(effects)
 
 

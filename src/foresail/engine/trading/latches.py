@@ -13,9 +13,14 @@ from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
 from foresail.ledger.entries import Entry, TradingHalted, TradingResumed
 
-__all__ = ["Latches"]
+__all__ = ["Latches", "reduces"]
 
 _ZERO = Decimal(0)
+
+
+def reduces(order: Order, held: Decimal) -> bool:
+    """Return whether an order goes against what is held."""
+    return held < 0 if order.side is Side.BUY else held > 0
 
 
 class Latches:
@@ -41,8 +46,8 @@ class Latches:
         why = self._halted.get("") or self._halted.get(order.instrument)
         if why is None:
             return None
-        reduces = held < 0 if order.side is Side.BUY else held > 0
-        return Ruling(why[0], min(order.quantity, abs(held)) if reduces else _ZERO, f"halted: {why[1]}")
+        allowed = min(order.quantity, abs(held)) if reduces(order, held) else _ZERO
+        return Ruling(why[0], allowed, f"halted: {why[1]}")
 
     def to_plain(self) -> dict[str, list[str]]:
         """Return everything as plain data."""

@@ -13,6 +13,7 @@ from foresail.core.errors import ConfigError
 from foresail.core.ids import order_id
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
+from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
@@ -58,19 +59,27 @@ def parse_command(command: str) -> Command:
     raise ConfigError(f"expected one of {', '.join(_VERBS)}, received {command!r}", hint="for example: kill close")
 
 
-def close_orders(core: TradingCore, at: int) -> list[Order]:
-    """Return a market order for every position that closes it, less what is being sold already."""
+def close_orders(core: TradingCore, at: int, why: str, fraction: float = 1.0) -> list[Order]:
+    """Return market orders that close a fraction of every position, never more than is held less exits on their way.
+
+    Parameters
+    ----------
+    why : who closes, operator or breaker; part of the ids
+    """
     orders = []
     parts = core.parts
     for position in core.books.positions():
         name, quantity = position.instrument, position.quantity
         identity = order_id(
-            environment=parts.environment, account=parts.account, strategy="operator", version="1",
+            environment=parts.environment, account=parts.account, strategy=why, version="1",
             decided_at_ns=at, leg=f"{name}:close",
         )  # fmt: skip
         side = Side.SELL if quantity > 0 else Side.BUY
-        if identity in core.orders:
-            continue  # the same command, told again
-        order = Order(identity, name, side, abs(quantity), OrderKind.MARKET, at, FillReason.EXIT, strategy="operator")
+        reserved = core.orders.reserved(name)
+        leaving = reserved.sell if quantity > 0 else reserved.buy
+        units = exit_quantity(quantity, leaving, fraction, parts.instruments[name].lot)
+        if identity in core.orders or units <= 0:
+            continue  # the same command told again, or all of it is leaving already
+        order = Order(identity, name, side, units, OrderKind.MARKET, at, FillReason.EXIT, strategy=why)
         orders.append(replace(order, reduce_only=True))
     return orders

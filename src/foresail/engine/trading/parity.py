@@ -112,10 +112,7 @@ def _cause(
 ) -> Cause:
     """Return what shows itself as the cause, UNEXPLAINED where nothing does."""
     if found.what == "fill" and found.name.split("#")[0] in shared:
-        if _is_close(found.paper, found.history):
-            return Cause.NUMERICAL
-        touched = [cause for end, cause in known.changed_bars if end >= found.at]
-        return touched[0] if touched and known.changed_bars[0][0] <= found.at else Cause.FILL_MODEL
+        return _fill_cause(found, known, commands)
     if any(at <= found.at for at in commands):
         return Cause.OPERATOR
     before = [cause for end, cause in known.changed_bars if end <= found.at]
@@ -124,6 +121,17 @@ def _cause(
     if known.strategy_changed:
         return Cause.STRATEGY
     return Cause.MODEL_DELAY if _is_delayed(found, all_found) else Cause.UNEXPLAINED
+
+
+def _fill_cause(found: _Found, known: ParityContext, commands: Sequence[int]) -> Cause:
+    """Return why an order that both sides have was filled otherwise."""
+    if _is_close(found.paper, found.history):
+        return Cause.NUMERICAL
+    touched = [cause for end, cause in known.changed_bars if end == found.at]
+    if touched:
+        return touched[0]
+    is_other_size = not (found.paper and found.history) or found.paper.quantity != found.history.quantity
+    return Cause.OPERATOR if is_other_size and any(at <= found.at for at in commands) else Cause.FILL_MODEL
 
 
 def _is_delayed(found: _Found, all_found: Sequence[_Found]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account, Position
 from foresail.domain.instruments import Instrument
+from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Signal
 from foresail.protocols import RiskView
@@ -181,6 +182,7 @@ class TradingParts:
     allow_short : whether books may hold less than nothing
     holding_cost : (position, notional, since ns, until ns) -> money in the quote currency (COST-10)
     watch : told of every decision after the gate, for reports; it decides nothing
+    limits : of breakers and caps; None = no risk state is kept and no breaker trips
     is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
     resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
     """
@@ -198,3 +200,4 @@ class TradingParts:
     resend_ns: int = _FIVE_MINUTES_NS
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
+    limits: TradingLimits | None = None
