@@ -98,7 +98,10 @@ class RiskGate:
         state: RiskState | None = getattr(view, "state", None)
         if self._flow is None or state is None:
             return None
-        sent: int = sum(one.is_exit for one in state.last_minute(getattr(view, "now", 0)))
+        try:
+            sent: int = sum(one.is_exit for one in state.last_minute(getattr(view, "now", 0)))
+        except _FAULTS:
+            return None  # openings refuse by themselves; an exit does not wait for a broken state
         return max(0, self._flow.exit_orders_per_minute - sent)
 
     def _review(self, order: Order, projected: Projected, batch: _Batch) -> tuple[Decimal, tuple[Ruling, ...]]:

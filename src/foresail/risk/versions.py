@@ -1,0 +1,85 @@
+"""Versions of the limits (COMP-05): a digest of all of them, what a change loosens, and the consent it needs.
+
+Limits take effect as a whole, at one entry of the journal (``LimitsLoaded``); every review before it used the old ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foresail.core.canonical import hash_value
+from foresail.core.errors import ConfigError
+from foresail.domain.limits import PositionLimits, TradingLimits
+from foresail.risk.accounts import rows
+
+__all__ = ["confirm_change", "limits_digest", "loosened"]
+
+# limits of which more is stricter; of all other numbers less is
+_STRICTER_UP = frozenset(
+    {
+        "breakers.cut_fraction",
+        "breakers.pause_days",
+        "breakers.week_pause_days",
+        "breakers.money_base",
+        "market.vix_cut",
+        "market.min_volume",
+        "book.correlation_cut",
+        "book.correlation_days",
+        "book.value_at_risk_days",
+        "book.margin_rate",
+        "account.pdt_equity",
+        "account.maintenance",
+        "account.settlement_days",
+        "position.cash_floor",
+        "position.stop_distance",
+    }
+)
+_TRUE_IS_STRICT = frozenset({"breakers.closes_on_loss", "market.needs_links", "book.needs_history"})
+
+
+def limits_digest(limits: TradingLimits, positions: Mapping[str, PositionLimits]) -> str:
+    """Return the hash of every limit; ``positions`` by name of the asset class."""
+    return hash_value({"trading": _plain(rows(limits)), "positions": {k: _position(v) for k, v in positions.items()}})
+
+
+def loosened(old: TradingLimits, new: TradingLimits) -> tuple[str, ...]:
+    """Return the limits that a change loosens; what cannot be compared counts as loosened."""
+    before, after = rows(old), rows(new)
+    return tuple(name for name in before if _is_looser(name, before[name], after[name]))
+
+
+def confirm_change(old: TradingLimits, new: TradingLimits, *, confirmed: bool) -> tuple[str, ...]:
+    """Return what a change loosens, once it may be made.
+
+    Raises
+    ------
+    ConfigError
+        If it loosens something and nobody confirmed that.
+    """
+    names = loosened(old, new)
+    if names and not confirmed:
+        changes = ", ".join(f"{name} {rows(old)[name]} -> {rows(new)[name]}" for name in names)
+        raise ConfigError(f"the change loosens limits: {changes}", hint="confirm it, or leave these as they are")
+    return names
+
+
+def _is_looser(name: str, old: Any, new: Any) -> bool:
+    if old == new or new is None or old is None:
+        return old != new and new is None
+    if isinstance(old, bool):
+        return bool(old) if name in _TRUE_IS_STRICT else bool(new)
+    if isinstance(old, tuple):
+        if len(old) != len(new) or not all(isinstance(one, int | float) for one in (*old, *new)):
+            return True
+        return any(_is_looser(name, a, b) for a, b in zip(old, new, strict=True))
+    is_stricter_up = name in _STRICTER_UP
+    return isinstance(old, str) or (bool(new < old) if is_stricter_up else not new <= old)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _position(limits: PositionLimits) -> dict[str, Any]:
+    return {name: getattr(limits, name) for name in PositionLimits.__dataclass_fields__}
