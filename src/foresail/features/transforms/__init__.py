@@ -7,11 +7,14 @@ class with ``learn`` and ``apply`` and one line in ``records``; the contract sui
 from __future__ import annotations
 
 from foresail.features.transforms.base import Fitted, FoldBound, Lesson, State, Transform
+from foresail.features.transforms.categories import CategoryColumns
 from foresail.features.transforms.components import PCA
 from foresail.features.transforms.encoders import OneHotEncoder, OrdinalEncoder
 from foresail.features.transforms.fold import Fold, FoldMark
 from foresail.features.transforms.foreign import Bound, bind
+from foresail.features.transforms.forest import ForestImportance, RecursiveElimination
 from foresail.features.transforms.gaps import DropSparse, ForwardFill, MedianImputer
+from foresail.features.transforms.per_instrument import InstrumentScaler, TargetScaler
 from foresail.features.transforms.pipeline import Pipeline
 from foresail.features.transforms.records import KINDS, from_record, read_transform, to_record, write_transform
 from foresail.features.transforms.scalers import RankGauss, RobustScaler, StandardScaler
@@ -22,23 +25,28 @@ __all__ = [
     "KINDS",
     "PCA",
     "Bound",
+    "CategoryColumns",
     "DropCorrelated",
     "DropSparse",
     "Fitted",
     "Fold",
     "FoldBound",
     "FoldMark",
+    "ForestImportance",
     "ForwardFill",
+    "InstrumentScaler",
     "Lesson",
     "MedianImputer",
     "OneHotEncoder",
     "OrdinalEncoder",
     "Pipeline",
     "RankGauss",
+    "RecursiveElimination",
     "RobustScaler",
     "SelectKBest",
     "StandardScaler",
     "State",
+    "TargetScaler",
     "ThresholdChoice",
     "Transform",
     "bind",

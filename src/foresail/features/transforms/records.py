@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import DataError, UnknownNameError
 from foresail.features.transforms.base import Fitted, FoldBound
+from foresail.features.transforms.categories import CategoryColumns
 from foresail.features.transforms.components import PCA
 from foresail.features.transforms.encoders import OneHotEncoder, OrdinalEncoder
 from foresail.features.transforms.fold import FoldMark
+from foresail.features.transforms.forest import ForestImportance, RecursiveElimination
 from foresail.features.transforms.gaps import DropSparse, ForwardFill, MedianImputer
+from foresail.features.transforms.per_instrument import InstrumentScaler, TargetScaler
 from foresail.features.transforms.pipeline import Pipeline
 from foresail.features.transforms.scalers import RankGauss, RobustScaler, StandardScaler
 from foresail.features.transforms.selection import DropCorrelated, SelectKBest
@@ -26,18 +29,23 @@ from foresail.features.transforms.threshold import ThresholdChoice
 __all__ = ["KINDS", "from_record", "read_transform", "to_record", "write_transform"]
 
 _CLASSES: tuple[type[FoldBound], ...] = (
+    CategoryColumns,
     DropCorrelated,
     DropSparse,
+    ForestImportance,
     ForwardFill,
+    InstrumentScaler,
     MedianImputer,
     OneHotEncoder,
     OrdinalEncoder,
     PCA,
     Pipeline,
     RankGauss,
+    RecursiveElimination,
     RobustScaler,
     SelectKBest,
     StandardScaler,
+    TargetScaler,
     ThresholdChoice,
 )
 # One line above makes a transform known; the contract suite then tests it.

@@ -17,7 +17,7 @@ from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import ConfigError
 from foresail.features.transforms.base import Lesson, State, Transform
 
-__all__ = ["CLIP", "RankGauss", "RobustScaler", "StandardScaler"]
+__all__ = ["CLIP", "RankGauss", "RobustScaler", "StandardScaler", "column_moments"]
 
 CLIP = 8.0  # standard deviations, NORM-04
 _NORMAL_QUARTILES = 1.3489795003921634  # distance between the quartiles of a standard normal
@@ -66,7 +66,7 @@ class StandardScaler(_ColumnScaler):
 
     def moments(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and sample deviation over finite values; (0, 1) where there are none."""
-        return _moments(values)
+        return column_moments(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class RobustScaler(_ColumnScaler):
 
     def moments(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return median and scaled distance of quartiles over finite values; (0, 1) where there are none."""
-        _, width = _moments(values)
+        _, width = column_moments(values)
         centre = np.zeros(values.shape[1])
         for j in range(values.shape[1]):
             known = values[np.isfinite(values[:, j]), j]
@@ -94,7 +94,7 @@ class RobustScaler(_ColumnScaler):
         return centre, width
 
 
-def _moments(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def column_moments(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return mean and sample deviation per column over finite values; deviation 1 where too few or flat."""
     finite = np.isfinite(values)
     count = finite.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Feature selection inside the fold (SEL-03, 04, 07): scored on training rows, never on the whole table."""
+"""Feature selection inside the fold (SEL-03, 04, 06, 07): scored on training rows, never on the whole table."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import ConfigError, DataError, UnknownNameError
 from foresail.features.transforms.base import Lesson, State, Transform
+from foresail.features.transforms.forest import ForestSettings, forest_importances
 from foresail.measures.ranks import rank_correlation
 
 __all__ = ["SCORES", "DropCorrelated", "SelectKBest", "binned_mutual_information"]
@@ -77,7 +78,23 @@ def _mutual_information(x: FloatArray, y: FloatArray, rows: IntArray) -> float:
     return binned_mutual_information(x, y) if x.max() > x.min() else float("nan")
 
 
+def _anova(x: FloatArray, y: FloatArray, rows: IntArray) -> float:
+    """Return the F of a one-way analysis of variance: labels are classes (SEL-03)."""
+    classes, code = np.unique(y, return_inverse=True)
+    k, n = len(classes), len(x)
+    if k < 2 or n <= k:
+        return float("nan")
+    count = np.bincount(code, minlength=k)
+    mean = np.bincount(code, weights=x, minlength=k) / count
+    between = float((count * (mean - x.mean()) ** 2).sum()) / (k - 1)
+    within = float(((x - mean[code]) ** 2).sum()) / (n - k)
+    if within == 0.0:
+        return float("inf") if between > 0.0 else float("nan")
+    return between / within
+
+
 SCORES: dict[str, Callable[[FloatArray, FloatArray, IntArray], float]] = {
+    "anova": _anova,
     "f_test": _correlation,
     "mutual_information": _mutual_information,
     "rank_ic": _rank_ic,
@@ -92,7 +109,8 @@ class SelectKBest(Transform):
     Attributes
     ----------
     k : features kept; fewer where fewer have a score
-    score : rank_ic (mean over days across names), spearman (all rows together), f_test or mutual_information
+    score : rank_ic (mean over days across names), spearman (all rows together), f_test, mutual_information, or anova
+        where labels are classes
     """
 
     kind: ClassVar[str] = "select_k_best"
@@ -114,6 +132,8 @@ class SelectKBest(Transform):
             known = np.isfinite(lesson.values[:, j]) & np.isfinite(lesson.labels)
             if known.sum() >= _FEWEST:
                 scores[j] = SCORES[self.score](lesson.values[known, j], lesson.labels[known], lesson.rows[known])
+        # Classes that a feature parts without any overlap have an infinite F: no other feature says more.
+        scores[np.isposinf(scores)] = np.finfo(np.float64).max
         scored = np.flatnonzero(np.isfinite(scores))
         if len(scored) == 0:
             raise DataError(
@@ -139,23 +159,53 @@ class DropCorrelated(Transform):
 
     Attributes
     ----------
-    limit : absolute correlation over the training rows that hold both, above which the later one goes
+    limit : absolute correlation over the training rows that hold both, above which one of the two goes
+    keep : "first", or "important": the one that a forest finds more important for the labels stays
+    trees, task, seed : of that forest
     """
 
     kind: ClassVar[str] = "drop_correlated"
     limit: float = 0.95
+    keep: str = "first"
+    trees: int = 100
+    task: str = "regression"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.keep not in ("first", "important"):
+            raise UnknownNameError("rule of what to keep", self.keep, ("first", "important"))
 
     def learn(self, lesson: Lesson) -> State:
-        """Return the kept columns, ascending."""
+        """Return the kept columns, ascending, and for each column the one that took its place, -1 for none."""
         x = lesson.values
         known = np.isfinite(x)
+        replaced = np.full(x.shape[1], -1, dtype=np.int64)
         kept: list[int] = []
-        for j in range(x.shape[1]):
-            shared = [(i, known[:, i] & known[:, j]) for i in kept]
-            close = (abs(_pearson(x[w, i], x[w, j])) > self.limit for i, w in shared if w.sum() >= _FEWEST)
-            if not any(close):
-                kept.append(j)
-        return {"kept": np.array(kept, dtype=np.int64)}
+        for j in self._order(lesson):
+            near = self._near(x, known, kept, int(j))
+            if near is None:
+                kept.append(int(j))
+            else:
+                replaced[j] = near
+        return {"kept": np.array(sorted(kept), dtype=np.int64), "replaced_by": replaced}
+
+    def _order(self, lesson: Lesson) -> IntArray:
+        """Return the columns in the order in which they may stay."""
+        if self.keep == "first":
+            return np.arange(lesson.values.shape[1])
+        if lesson.labels is None:
+            raise DataError("importance needs labels, received none", hint="fit(values, rows, fold, labels=...)")
+        forest = ForestSettings(trees=self.trees, task=self.task, seed=self.seed)
+        importance = forest_importances(lesson.values, lesson.labels, forest)
+        return np.argsort(-np.where(np.isnan(importance), -1.0, importance), kind="stable")
+
+    def _near(self, x: FloatArray, known: NDArray[np.bool_], kept: list[int], j: int) -> int | None:
+        """Return the first kept column that says nearly the same as column j."""
+        for i in kept:
+            both = known[:, i] & known[:, j]
+            if both.sum() >= _FEWEST and abs(_pearson(x[both, i], x[both, j])) > self.limit:
+                return i
+        return None
 
     def apply(self, values: NDArray[Any], state: State) -> FloatArray:
         """Return the kept columns."""
