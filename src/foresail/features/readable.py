@@ -36,7 +36,7 @@ def formula_lines(expression: Expression) -> tuple[str, ...]:
 def formula_text(expression: Expression) -> str:
     """Return a formula on one line, its named parts behind it."""
     *parts, value = formula_lines(expression)
-    return value if not parts else f"{value} where {'; '.join(parts)}"
+    return value if not parts else f"{value} with {'; '.join(parts)}"
 
 
 def _below(value: Expression | Series | Node | None) -> Iterator[Ref]:

@@ -1,19 +1,16 @@
-"""The reference pages that are made from code: the run folder from ``domain.schemas``, the features from the catalogue.
+"""The reference page of the run folder, made from ``domain.schemas``, and what all reference pages share.
 
-So the pages cannot drift from what they describe. ``service.reference`` adds the settings and writes them all; a test
-compares the committed pages with these.
+So a page cannot drift from what it describes. ``service.reference`` writes them all, with the settings and the features
+(``reporting.feature_reference``); a test compares the committed pages with these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foresail.domain.instruments import AssetClass
 from foresail.domain.schemas import DOCUMENTS, RUN_FORMAT, RUN_VERSION, TABLES, Document, TableSchema
-from foresail.features.catalogue import CATALOGUE, CRITICAL
-from foresail.features.declared.spec import SCHEMA_VERSION, FeatureSpec
 
-__all__ = ["NOT_BY_HAND", "features_page", "markdown_table", "run_folder_page"]
+__all__ = ["NOT_BY_HAND", "markdown_table", "run_folder_page"]
 
 NOT_BY_HAND = "This page is printed from the code (`make docs`); do not edit it by hand."
 
@@ -77,56 +74,6 @@ def _table_section(table: TableSchema) -> str:
 
 def _yes(value: bool) -> str:  # noqa: FBT001 a cell of a table
     return "yes" if value else ""
-
-
-_FEATURES = f"""\
-# Features
-
-{len(CATALOGUE)} features, catalogue version {SCHEMA_VERSION}. A run uses all that its bars allow; the report lists
-the others with the reason. `features = [...]` in the settings chooses some.
-
-{NOT_BY_HAND}
-
-- Values are scale-free: returns, ratios, ranks, places in a range. A price level is never a feature.
-- Prices are adjusted forward from the first bar, so dividends and splits make no jumps and the past never changes.
-- "warm-up" is the number of bars of an instrument until the first value. Missing is NaN: before that, where an input is
-  absent, and where the instrument has no bar.
-- scope "lane": the instrument alone; "row": other instruments or a reference series take part.
-- memory "finite": the last bars only; "recursive" and "cumulative" fold from the first stored bar.
-- "critical" features lower a signal when they are missing: {{critical}}.
-- "fitted": scaled by statistics of the training rows of a fold; circles and flags are taken as they are.
-- "source" is the requirement that asks for the feature.
-"""
-
-
-def features_page() -> str:
-    """Return the page of the feature catalogue as Markdown."""
-    critical = "; ".join(f"{c.value}: {', '.join(CRITICAL[c])}" for c in AssetClass)
-    parts = [_FEATURES.format(critical=critical)]
-    names = ("name", "what it is", "inputs", "warm-up (bars)", "scope", "memory", "classes", "notes", "source")
-    for group in dict.fromkeys(spec.group for spec in CATALOGUE.values()):
-        rows = [_feature_row(spec) for spec in CATALOGUE.values() if spec.group == group]
-        parts.append(markdown_table(f"## {group.replace('_', ' ').capitalize()}", names, rows))
-    return "\n".join(parts)
-
-
-def _feature_row(spec: FeatureSpec) -> tuple[str, ...]:
-    classes = "all" if len(spec.asset_classes) == len(AssetClass) else ", ".join(c.value for c in spec.asset_classes)
-    notes = [f"also {', '.join(f'`{a}`' for a in spec.aliases)}"] if spec.aliases else []
-    notes += ["critical"] if spec.critical else []
-    notes += ["fitted"] if spec.normaliser == "standard" else []
-    notes += ["known in advance"] if spec.known_in_advance else []
-    return (
-        f"`{spec.name}`",
-        spec.description,
-        ", ".join(spec.inputs),
-        str(spec.warm_up),
-        spec.scope,
-        spec.memory,
-        classes,
-        "; ".join(notes),
-        spec.source,
-    )
 
 
 def markdown_table(heading: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

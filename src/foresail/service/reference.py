@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/``: the run folder, the features and the settings, each printed from the code it tells of.
+"""Writes ``docs/reference/``: the run folder, the features and the settings, each made from the code it tells of.
 
 ``python -m foresail.service.reference docs/reference`` (``make docs``) rewrites the pages; a test compares them.
 """
@@ -11,8 +11,10 @@ from pathlib import Path
 from foresail.core.canonical import write_atomic
 from foresail.engine.settings import PipelineSettings
 from foresail.forecasting.registry import FORECASTERS
-from foresail.reporting.reference import NOT_BY_HAND, features_page, markdown_table, run_folder_page
+from foresail.reporting.feature_reference import features_page
+from foresail.reporting.reference import NOT_BY_HAND, markdown_table, run_folder_page
 from foresail.risk.profiles import PROFILES
+from foresail.service.feature_pictures import feature_pictures
 from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings
 
 __all__ = ["reference_pages", "settings_page"]
@@ -43,8 +45,15 @@ training and refits are shortened, and the report shows the values used.
 
 
 def reference_pages() -> dict[str, str]:
-    """Return file name -> page, for every reference page that is made from code."""
-    return {"features.md": features_page(), "run-folder.md": run_folder_page(), "settings.md": settings_page()}
+    """Return path below the folder -> page or picture, for everything that is made from code."""
+    pictures = {f"plots/{name}.svg": picture for name, picture in feature_pictures().items()}
+    drawn = frozenset(path.removeprefix("plots/").removesuffix(".svg") for path in pictures)
+    pages = {
+        "features.md": features_page(drawn),
+        "run-folder.md": run_folder_page(),
+        "settings.md": settings_page(),
+    }
+    return {**pages, **pictures}
 
 
 def settings_page() -> str:
@@ -88,7 +97,16 @@ def _walk_default(settings: PipelineSettings, key: str) -> str:
     return f'"{value} bars"'
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")
-    for file, page in reference_pages().items():
+def _write(folder: Path) -> None:
+    """Write every page, and take away pictures of features that are no more."""
+    pages = reference_pages()
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    for file, page in pages.items():
         write_atomic(folder / file, page.encode())
+    for path in (folder / "plots").iterdir():
+        if f"plots/{path.name}" not in pages:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    _write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from foresail.domain.schemas import DOCUMENTS, TABLES
@@ -14,9 +15,15 @@ FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 
 def test_the_committed_pages_equal_the_generated_ones() -> None:
     pages = reference_pages()
-    assert sorted(pages) == sorted(path.name for path in FOLDER.iterdir())
+    assert sorted(pages) == sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file())
     for name, page in pages.items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == page, f"{name}: rewrite it with: make docs"
+        written = (FOLDER / name).read_text(encoding="utf-8")
+        if name.endswith(".svg"):  # a rounded pixel may differ between processors
+            old, new = (re.findall(r"-?\d+", text) for text in (written, page))
+            assert len(old) == len(new), f"{name}: rewrite it with: make docs"
+            assert max(abs(int(a) - int(b)) for a, b in zip(old, new, strict=True)) <= 1, name
+        else:
+            assert written == page, f"{name}: rewrite it with: make docs"
 
 
 def test_every_feature_and_setting_has_a_row() -> None:
