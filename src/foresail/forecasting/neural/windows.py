@@ -1,0 +1,181 @@
+"""Windows as slices of one contiguous matrix: no sample is ever built by itself, no worker process is needed.
+
+1. Inputs are padded once, so that every window of every instrument is a slice; what was padded is absent.
+2. A *segment* is one instrument's stretch with K windows, ``stride`` bars apart. Drawing a batch is drawing rows and
+   starts; the copy is one gather of whole slices.
+3. Windows of a segment that are no row of the fold (purged, in the test, without a label) have weight 0.
+
+The matrix may be a memory map, so panels larger than memory cost nothing but time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from torch import Tensor
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import DataError
+from foresail.forecasting.neural.tft.network import Segments
+
+__all__ = ["Batch", "WindowSettings", "WindowSource"]
+
+_Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """How windows are cut.
+
+    Attributes
+    ----------
+    context_length, horizon : C bars back, H steps ahead
+    windows : K of a segment
+    stride : bars between the windows of a segment
+    """
+
+    context_length: int
+    horizon: int
+    windows: int = 8
+    stride: int = 1
+
+    @property
+    def past(self) -> int:
+        """Bars that a segment looks at, its last origin included."""
+        return self.context_length + (self.windows - 1) * self.stride
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Segments with what they should have said.
+
+    Attributes
+    ----------
+    targets : (S, K, H', targets) standardised labels at the horizons asked for; 0 where there is none
+    weights : (S, K, H', targets) weight of each label, 0 where there is none or the window is no row of the fold
+    origins : (S, K) time position of each window's last bar
+    instruments : (S,)
+    """
+
+    segments: Segments
+    targets: Tensor
+    weights: Tensor
+    origins: IntArray
+    instruments: IntArray
+
+
+class WindowSource:
+    """All windows of a panel.
+
+    Parameters
+    ----------
+    observed : (N, T, V) scaled; NaN is filled with 0, the centre
+    known : (T + H, W) numbers of the calendar, H bars beyond the panel
+    present : (N, T)
+    static : (N, S) codes, 0 = unknown
+    labels : (N, T, H', K) standardised; NaN where there is none. None for prediction
+    """
+
+    def __init__(
+        self,
+        settings: WindowSettings,
+        inputs: tuple[FloatArray, FloatArray, NDArray[np.bool_], IntArray],
+        labels: FloatArray | None,
+    ) -> None:
+        observed, known, present, static = inputs
+        n, t, _ = observed.shape
+        if known.shape[0] != t + settings.horizon:
+            raise DataError(f"expected {t + settings.horizon} rows known ahead, received {known.shape[0]}")
+        if not np.isfinite(known).all():
+            raise DataError("what is known ahead has missing or infinite values")
+        self.settings, self.times = settings, t
+        front, back = settings.context_length - 1, (settings.windows - 1) * settings.stride
+        self._front = front
+        self._observed = _padded(np.nan_to_num(observed, nan=0.0, posinf=0.0, neginf=0.0), front, back)
+        self._present = _padded(present.astype(np.float32)[..., None], front, back)[..., 0]
+        ahead = np.concatenate([known[:1].repeat(front, axis=0), known, known[-1:].repeat(back, axis=0)])
+        self._known: _Float32 = np.ascontiguousarray(ahead, dtype=np.float32)
+        self._static = torch.as_tensor(static, dtype=torch.int64)
+        self._labels = None if labels is None else _padded(labels.reshape(n, t, -1), 0, back, missing=np.nan)
+        self._label_shape = () if labels is None else labels.shape[2:]
+        length = settings.past
+        self._past = sliding_window_view(self._observed, length, axis=1)  # (N, starts, V, P)
+        self._seen = sliding_window_view(self._present, length, axis=1)
+        self._ahead = sliding_window_view(self._known, length + settings.horizon, axis=0)
+
+    def starts(self, rows: IntArray, offset: int = 0) -> IntArray:
+        """Return (S, 2) instrument and first origin of the segments that hold rows of a fold.
+
+        Parameters
+        ----------
+        rows : (R, 2) instrument and time
+        offset : of the first origin, 0 <= offset < K stride; another one in each epoch gives other segments
+        """
+        reach = self.settings.windows * self.settings.stride
+        first = (rows[:, 1] - offset) // reach * reach + offset
+        lane = (rows[:, 1] - first) % self.settings.stride == 0
+        found = np.unique(np.stack([rows[lane, 0], np.maximum(first[lane], 0)], axis=1), axis=0)
+        return found.astype(np.int64)
+
+    def batches(
+        self, rows: IntArray, size: int, order: np.random.Generator | None, weights: FloatArray | None = None
+    ) -> Iterator[Batch]:
+        """Yield all segments of a fold once, in random order or in their own.
+
+        Parameters
+        ----------
+        rows : (R, 2) instrument and time
+        size : segments in a batch
+        order : None keeps the order, with every window covered whatever the stride
+        weights : (R,) of the rows; None = 1
+        """
+        allowed = np.zeros((self._observed.shape[0], self._present.shape[1]), dtype=np.float32)
+        allowed[rows[:, 0], rows[:, 1]] = 1.0 if weights is None else weights
+        reach, stride = self.settings.windows * self.settings.stride, self.settings.stride
+        if order is None:
+            starts = np.concatenate([self.starts(rows, offset) for offset in range(stride)])
+        else:
+            starts = self.starts(rows, int(order.integers(reach)))
+            starts = starts[order.permutation(len(starts))]
+        for begin in range(0, len(starts), size):
+            yield self.batch(starts[begin : begin + size], allowed)
+
+    def batch(self, starts: IntArray, allowed: _Float32 | None = None) -> Batch:
+        """Return the segments that begin at instruments and first origins, (S, 2)."""
+        rows, first = starts[:, 0], starts[:, 1]
+        settings = self.settings
+        origins = first[:, None] + np.arange(settings.windows) * settings.stride
+        past = np.ascontiguousarray(self._past[rows, first].transpose(0, 2, 1))
+        segments = Segments(
+            torch.from_numpy(past),
+            torch.from_numpy(np.ascontiguousarray(self._ahead[first].transpose(0, 2, 1))),
+            torch.from_numpy(np.ascontiguousarray(self._seen[rows, first])),
+            self._static[torch.from_numpy(np.ascontiguousarray(rows))],
+            settings.stride,
+        )
+        targets, weights = self._wanted(rows, origins, allowed)
+        return Batch(segments, targets, weights, origins, rows)
+
+    def _wanted(self, rows: IntArray, origins: IntArray, allowed: _Float32 | None) -> tuple[Tensor, Tensor]:
+        if self._labels is None:
+            return torch.empty(0), torch.empty(0)
+        labels = self._labels[rows[:, None], origins].reshape(*origins.shape, *self._label_shape)
+        known = np.isfinite(labels)
+        inside = np.ones(origins.shape, dtype=np.float32) if allowed is None else allowed[rows[:, None], origins]
+        weights = known * inside.reshape(*origins.shape, *(1 for _ in self._label_shape))
+        return torch.from_numpy(np.where(known, labels, 0.0).astype(np.float32)), torch.from_numpy(
+            weights.astype(np.float32)
+        )
+
+
+def _padded(values: FloatArray | _Float32, front: int, back: int, missing: float = 0.0) -> _Float32:
+    """Return (N, front + T + back, V) float32, contiguous."""
+    n, t, v = values.shape
+    out = np.full((n, front + t + back, v), missing, dtype=np.float32)
+    out[:, front : front + t] = values
+    return out
