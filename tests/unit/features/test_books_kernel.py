@@ -181,6 +181,14 @@ def test_spoof_hint_is_the_share_of_large_orders_that_went_at_once():
     assert after(rows, "spoof_hint", at=5.0) == 0.0  # it was hit, so it was meant
 
 
+def test_what_comes_into_view_is_no_order_and_what_leaves_it_no_cancellation():
+    usual = [(0.001 * i, K.ADD, 1, 9990, 1, i) for i in range(1, 101)]
+    rows = [*opening((10,), (5,)), *usual, (1.1, K.VIEW, -1, 10005, 900), (1.3, K.VIEW, -1, 10005, 0)]
+    assert math.isnan(after(rows, "spoof_hint", at=2.0))
+    as_levels = [(*row[:1], K.LEVEL if row[1] == K.VIEW else row[1], *row[2:]) for row in rows]
+    assert after(as_levels, "spoof_hint", at=2.0) == 1.0
+
+
 def test_iceberg_hint_counts_refills_after_hits_at_one_price():
     def hit_and_refill(t):
         return [(t, K.EXECUTE, -1, 10002, 5, 1), (t + 0.05, K.ADD, -1, 10002, 5, 2)]
@@ -509,6 +517,9 @@ def test_wrong_use_is_refused_with_the_reason():
         driver.advance(T0 - 1)
     with pytest.raises(IntegrityError, match="does not belong"):
         BookDriver(data, BookSettings(flow_levels=3)).restore(driver.snapshot())
+    for other in (BookDriver(data, BookSettings(bar_ns=2 * S)), BookDriver(replace(data, tick=0.5))):
+        with pytest.raises(IntegrityError, match="does not belong"):
+            other.restore(driver.snapshot())
     with pytest.raises(UnknownNameError):
         driver.advance(T0 + S).column("nonsense")
     late = stream([(4e5, K.LEVEL, 1, 1, 1)])

@@ -183,7 +183,13 @@ class BookDriver:
         return {
             **{name: array.copy() for name, array in self._memory._asdict().items()},
             "last": np.array([self._last], dtype=np.int64),
+            "settings": self._fingerprint(),
         }
+
+    def _fingerprint(self) -> IntArray:
+        """Return the settings and units as whole numbers, floats by their bits."""
+        s = self.settings
+        return np.concatenate([[s.bar_ns, s.cancel_ns, self._visible], self._depths, self._factors.view(np.int64)])
 
     def restore(self, snapshot: Mapping[str, IntArray]) -> None:
         """Go on from a snapshot of a driver with these settings.
@@ -204,8 +210,12 @@ class BookDriver:
                     hint="make the driver with the settings of the snapshot, or feed the stream from its start",
                 )
             parts[name] = np.ascontiguousarray(given).copy()
-        if "last" not in snapshot or parts["keys"].shape != parts["sizes"].shape:
-            raise IntegrityError("the snapshot is incomplete", hint="feed the stream from its start")
+        same = np.array_equal(snapshot.get("settings", np.empty(0)), self._fingerprint())
+        if not same or "last" not in snapshot or parts["keys"].shape != parts["sizes"].shape:
+            raise IntegrityError(
+                "the snapshot is incomplete, or does not belong to these settings, tick, lot and visible levels",
+                hint="make the driver with the settings of the snapshot, or feed the stream from its start",
+            )
         self._memory = BookMemory(**parts)
         self._last = int(snapshot["last"][0])
 
