@@ -18,7 +18,8 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
+from foresail.execution.simulated.settings import VenueBar, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.ledger.books import Books
 from foresail.ledger.entries import Deposited, FillBooked
 from foresail.ledger.journal import Journal

@@ -17,7 +17,8 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind, TimeInForce
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
+from foresail.execution.simulated.settings import VenueBar, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.testing.naive_matcher import NaiveBar, NaiveMatcher, NaiveRules, Ticket
 
 D = Decimal

@@ -14,7 +14,8 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind, TimeInForce
 from foresail.domain.signals import Side
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.execution.simulated.settings import VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue
 
 D = Decimal
 ONE = Instrument(instrument_id("crypto.SIM.ONE"), "ONE", AssetClass.CRYPTO, tick=D(1), lot=D(1))

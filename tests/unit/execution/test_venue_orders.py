@@ -15,7 +15,8 @@ from foresail.domain.orders import FillReason, Order, OrderKind, TimeInForce
 from foresail.domain.signals import Side
 from foresail.execution.brackets import BracketLegs, bracket_orders
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueBar, VenueSettings
+from foresail.execution.simulated.settings import VenueBar, VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue
 
 D = Decimal
 A, B = (

@@ -95,7 +95,7 @@ _CLEAR, _LEVEL, _ADD, _REDUCE, _DELETE = (int(BookKind[name]) for name in ("CLEA
 _EXECUTE, _FILL, _TRADE = (int(BookKind[name]) for name in ("EXECUTE", "FILL", "TRADE"))
 _INVALID, _VALID, _VIEW = (int(BookKind[name]) for name in ("INVALID", "VALID", "VIEW"))
 
-Book = tuple[IntArray, IntArray]  # (2, DEPTH, 2) levels and (4,) state: bids, asks, valid, last print
+_Book = tuple[IntArray, IntArray]  # (2, DEPTH, 2) levels and (4,) state: bids, asks, valid, last print
 _N_VALID, _N_LAST = 2, 3
 
 
@@ -123,7 +123,7 @@ def _forget_queues(orders: IntArray, i: int) -> None:
 
 
 @compiled
-def _apply_level(orders: IntArray, i: int, book: Book, row: IntArray) -> None:
+def _apply_level(orders: IntArray, i: int, book: _Book, row: IntArray) -> None:
     """Apply a row that changes a level."""
     levels, state = book
     kind, side, price, size = row[B_KIND], row[B_SIDE], row[B_PRICE], row[B_SIZE]
@@ -138,7 +138,7 @@ def _apply_level(orders: IntArray, i: int, book: Book, row: IntArray) -> None:
 
 
 @compiled
-def _read(orders: IntArray, i: int, book: Book, row: IntArray) -> None:
+def _read(orders: IntArray, i: int, book: _Book, row: IntArray) -> None:
     """Apply a row to the book, its validity and the queues."""
     state = book[1]
     kind = row[B_KIND]
@@ -214,7 +214,7 @@ def _print(
 
 
 @compiled
-def _available(book: Book, sign: int, limit: int, wanted: int) -> int:
+def _available(book: _Book, sign: int, limit: int, wanted: int) -> int:
     """Return how many of the wanted lots the other side offers within a limit (0 = none)."""
     levels, state = book
     side = 1 if sign > 0 else 0  # a buyer takes asks
@@ -229,7 +229,7 @@ def _available(book: Book, sign: int, limit: int, wanted: int) -> int:
 
 @compiled
 def _take(
-    place: tuple[int, int], book: Book, tables: Tables, counts: tuple[int, int], clock: IntArray
+    place: tuple[int, int], book: _Book, tables: Tables, counts: tuple[int, int], clock: IntArray
 ) -> tuple[int, int]:
     """Let an order (row, step) take the other side, level by level, within its limit."""
     row, _step = place
@@ -259,7 +259,7 @@ def _take(
 
 
 @compiled
-def _trigger(order: IntArray, book: Book) -> None:
+def _trigger(order: IntArray, book: _Book) -> None:
     """Turn a stop that was reached into what it becomes; let a trailing level follow the market."""
     levels, state = book
     sign, kind = order[SIGN], order[KIND]
@@ -281,7 +281,7 @@ def _trigger(order: IntArray, book: Book) -> None:
 
 
 @compiled
-def _leave(place: tuple[int, int], book: Book, tables: Tables, counts: tuple[int, int]) -> tuple[int, int]:
+def _leave(place: tuple[int, int], book: _Book, tables: Tables, counts: tuple[int, int]) -> tuple[int, int]:
     """Leave a position (instrument, step) by its attached stop or target where the book has reached one."""
     i, step = place
     _orders, positions, _bars, fills, _events = tables
@@ -318,7 +318,7 @@ def _leave(place: tuple[int, int], book: Book, tables: Tables, counts: tuple[int
 
 @compiled
 def _act(
-    place: tuple[int, int], book: Book, tables: Tables, counts: tuple[int, int], clock: IntArray
+    place: tuple[int, int], book: _Book, tables: Tables, counts: tuple[int, int], clock: IntArray
 ) -> tuple[int, int]:
     """Let everything act that is due once a message is complete; place is (instrument, step)."""
     i, step = place
@@ -351,11 +351,11 @@ def _act(
     return counts
 
 
-def _bound(source: int) -> Callable[[int, IntArray, Book, Tables, IntArray], tuple[int, int, int]]:
+def _bound(source: int) -> Callable[[int, IntArray, _Book, Tables, IntArray], tuple[int, int, int]]:
     """Return the step bound to the sources that it was compiled from."""
 
     @compiled_step
-    def step(i: int, batch: IntArray, book: Book, tables: Tables, clock: IntArray) -> tuple[int, int, int]:
+    def step(i: int, batch: IntArray, book: _Book, tables: Tables, clock: IntArray) -> tuple[int, int, int]:
         _ = source
         levels, state = book
         orders, fills = tables[0], tables[3]
@@ -383,7 +383,7 @@ def _bound(source: int) -> Callable[[int, IntArray, Book, Tables, IntArray], tup
 _STEP = _bound(SOURCE)
 
 
-def match_book(i: int, batch: IntArray, book: Book, tables: Tables, clock: IntArray) -> tuple[int, int, int]:
+def match_book(i: int, batch: IntArray, book: _Book, tables: Tables, clock: IntArray) -> tuple[int, int, int]:
     """Match rows of the book of one instrument against its open orders and position, in place.
 
     Parameters

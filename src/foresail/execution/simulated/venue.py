@@ -38,7 +38,7 @@ from foresail.execution.simulated.rows import RowPlace, order_row, rejected
 from foresail.execution.simulated.settings import VenueBar, VenueSettings
 from foresail.ledger.splits import split_quantity
 
-__all__ = ["SimulatedVenue", "VenueBar", "VenueSettings"]
+__all__ = ["SimulatedVenue"]
 
 _NAME = "simulated"
 _VERSION = 2
