@@ -130,6 +130,9 @@ class OrderBook:
         self._open: dict[OrderId, None] = {}  # in the order of their intents
         self._faults: dict[InstrumentId, str] = {}
         self._differing: dict[OrderId, None] = {}  # ended with other fills than the venue says
+        self._excused: dict[
+            OrderId, None
+        ] = {}  # of these, a person has looked: they block no more, but are asked about
 
     def __contains__(self, order_id: object) -> bool:
         return order_id in self._orders
@@ -174,6 +177,8 @@ class OrderBook:
         """Return why instruments may not be traded: an unknown order, or something that cannot have happened."""
         reasons = dict(self._faults)
         for name in self._differing:
+            if name in self._excused:
+                continue
             state = self._orders[name]
             reasons.setdefault(
                 state.order.instrument,
@@ -211,6 +216,7 @@ class OrderBook:
                 "open": list(self._open),
                 "faults": self._faults,
                 "differing": list(self._differing),
+                "excused": list(self._excused),
             }
         )
         return plain
@@ -224,6 +230,7 @@ class OrderBook:
         book._open = dict.fromkeys(OrderId(name) for name in plain["open"])
         book._faults = {InstrumentId(name): text for name, text in plain["faults"].items()}
         book._differing = dict.fromkeys(OrderId(name) for name in plain["differing"])
+        book._excused = dict.fromkeys(OrderId(name) for name in plain.get("excused", ()))
         return book
 
     # -- one kind of entry each ---------------------------------------------------------------------------------------
@@ -334,9 +341,9 @@ class OrderBook:
     @_apply.register
     def _resumed(self, entry: TradingResumed) -> None:
         self._faults = {k: v for k, v in self._faults.items() if entry.scope not in ("", k)}
-        self._differing = {
-            k: v for k, v in self._differing.items() if entry.scope not in ("", self._orders[k].order.instrument)
-        }
+        for name in self._differing:
+            if entry.scope in ("", self._orders[name].order.instrument):
+                self._excused[name] = None
 
     # -- shared -------------------------------------------------------------------------------------------------------
 
@@ -373,6 +380,7 @@ class OrderBook:
         """Keep in mind an order that ended with other fills than the venue says; a fill that comes late settles it."""
         if state.told_left is None or state.told_left == state.left:
             self._differing.pop(state.order.id, None)
+            self._excused.pop(state.order.id, None)
         else:
             self._differing[state.order.id] = None
 

@@ -201,3 +201,12 @@ def test_a_fill_of_the_old_quantity_does_not_end_an_order_whose_change_may_have_
     assert (book.get(ID).is_open, book.reserved(A)) == (True, Reserved(D(10)))
     book.apply(CancelRejected(9, 9, ID, "it was filled"))
     assert (book.get(ID).status, book.reserved(A)) == (OrderStatus.FILLED, Reserved())
+
+
+def test_a_person_unblocks_but_fills_that_are_missing_are_asked_about_until_they_came():
+    book = told(ack, lambda k: OrderCancelled(k, k, ID, D(6)), lambda k: TradingResumed(k, k, "", "me", "looked"))
+    book = OrderBook.from_plain(book.to_plain())
+    assert not book.blocked()
+    assert [one.order.id for one in book.differing()] == [ID]
+    book.apply(filled(4, "x")(9))
+    assert not list(book.differing())
