@@ -21,7 +21,7 @@ from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
-from foresail.engine.parts import Parts
+from foresail.engine.parts import Parts, trading_gate
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
@@ -97,7 +97,7 @@ def history_parts(
         instruments=parts.by_id,
         market=market,
         desks=(StrategyDesk(parts.strategy, stages),),
-        gate=parts.gate,
+        gate=parts.gate if limits is None else trading_gate(parts, limits),
         allow_short=parts.limits.shorting,
         holding_cost=parts.costs.holding_cost,
         limits=limits,

@@ -14,19 +14,21 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.calendars import bars_per_year, frame_ns
 from foresail.domain.instruments import AssetClass, Instrument
-from foresail.domain.limits import PositionLimits
+from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.domain.panel import Panel
 from foresail.engine.settings import PipelineSettings
 from foresail.execution.costs import CostModel
 from foresail.execution.planner import PlannerSettings
-from foresail.execution.simulated.venue import SimulatedVenue, VenueSettings
+from foresail.execution.simulated.settings import VenueSettings
+from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.protocols import Strategy
+from foresail.risk.catalogue import trading_rules
 from foresail.risk.gate import RiskGate, default_rules
 from foresail.risk.profiles import profile_named
 from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
 
-__all__ = ["Parts", "build_parts", "round_trip_costs"]
+__all__ = ["Parts", "build_parts", "round_trip_costs", "trading_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,11 @@ def build_parts(
         planner=PlannerSettings(allow_short=limits.shorting, check_cash=bar_set.asset_class is not AssetClass.FOREX),
         limits=limits,
     )
+
+
+def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
+    """Return the gate of an account that trades: the limits on positions, and every limit of trading besides."""
+    return RiskGate(default_rules(parts.limits), parts.by_id, trading=trading_rules(limits), flow=limits.flow)
 
 
 def _check_currencies(instruments: tuple[Instrument, ...], currency: str) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from foresail import __version__
 from foresail.core.canonical import canonical_bytes, hash_bytes, hash_value, write_atomic
+from foresail.core.clock import format_ns
 from foresail.core.errors import UserError
 from foresail.engine.backtest import Backtest, run_backtest
 from foresail.ledger.codec import encode_entry
 from foresail.ledger.disk import RealDisk
-from foresail.ledger.entries import Entry
+from foresail.ledger.entries import BreakerTripped, Entry
 from foresail.ledger.log import EntryLog
 from foresail.ledger.recovery import Session
 from foresail.measures.performance import max_drawdown, sharpe_ratio
@@ -80,7 +81,18 @@ def _figures(result: Backtest, stream: Stream) -> dict[str, Any]:
         "orders_cut_or_refused": sum(1 for one in result.orders if one.rulings),
         "fills": len(result.fills),
         "trades": len(result.trades),
+        "breakers": _breakers(result.journal),
     }
+
+
+def _breakers(entries: tuple[Entry, ...]) -> dict[str, dict[str, Any]]:
+    """Return how often each breaker tripped, and when first; nobody is there to reset one in a backtest."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if isinstance(entry, BreakerTripped):
+            one = found.setdefault(entry.rule, {"first": format_ns(entry.at), "text": entry.text, "times": 0})
+            one["times"] += 1
+    return found
 
 
 def _money(value: float) -> str:
@@ -119,6 +131,10 @@ def _lines(document: dict[str, Any], target: Path) -> list[str]:
         f"{document['net_at_twice_cost']}; costs {document['cost']}",
         f"Sharpe ratio {document['sharpe_net']}, largest drawdown {document['max_drawdown']}; "
         f"{document['orders']} orders ({document['orders_cut_or_refused']} cut or refused), {document['fills']} fills",
+        *(
+            f"breaker {rule} tripped {one['times']} x, first {one['first']}"
+            for rule, one in document["breakers"].items()
+        ),
         f"fingerprint {document['fingerprint'][:16]}; journal in {target / 'journal'}",
         "this is no verdict: foresail run --plugin judges a strategy against 1/N of the same names",
     ]

@@ -61,10 +61,12 @@ def kill_account(
         _wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
         return Outcome({**document, "by": "process"}, [f"account {account}: {command} is in force and journalled"])
     _write_latch(folder, command, operator)
-    if rearms:
-        folder.clear_command()
-        return Outcome({**document, "by": "journal"}, [f"account {account} is re-armed; nobody runs it now"])
     folder.write_command(command, operator)
+    if rearms:
+        line = (
+            f"account {account} is unlatched in its journal; nobody runs it now, breakers are reset at the next start"
+        )
+        return Outcome({**document, "by": "journal"}, [line])
     line = (
         f"account {account} is latched in its journal; nobody runs it now, open orders are cancelled at the next start"
     )
@@ -91,7 +93,7 @@ def _write_latch(folder: AccountFolder, command: str, operator: str) -> None:
     try:
         at, first = log.last_at, log.next_sequence
         if command == "rearm":
-            log.append(OperatorActed(at, first, "rearm", operator))
+            log.append(OperatorActed(at, first, "unlatch", operator))
             log.append(TradingResumed(at, first + 1, "", operator, ""))
         else:
             log.append(OperatorActed(at, first, "latch", operator, command))

@@ -145,7 +145,7 @@ def test_a_start_goes_on_where_the_stream_stood(world: World) -> None:
     disk = PessimisticDisk()
     for stop in (10, 11, 40, 41):
         run = world.to_end(disk, stop=stop)
-        run.snapshot() if stop % 2 else run.command("resume nobody", "me")
+        run.snapshot() if stop % 2 else run.command("resume sim.S01.A", "me")
         run.close()
     run = world.to_end(disk)
     assert told(run) == whole

@@ -28,7 +28,7 @@ from foresail.ledger.recovery import Session
 
 __all__ = ["AccountRun", "RestorableLink", "StreamRules"]
 
-_FOLDED_COMMANDS = ("latch", "rearm", "resume")  # change latches only, so they fold wherever they stand
+_FOLDED_COMMANDS = ("latch", "unlatch")  # change latches only, so they fold wherever they stand
 
 
 class RestorableLink(MarketLink, Protocol):
@@ -109,10 +109,10 @@ class _Replay:
     def _folds(self, entry: Entry) -> bool:
         if isinstance(entry, OperatorActed):
             verb = entry.command.split(":")[0].split()[0]
-            self._is_latching = verb == "latch"
-            return verb in _FOLDED_COMMANDS
-        return isinstance(entry, SessionStarted | TradingResumed) or (
-            isinstance(entry, TradingHalted) and self._is_latching
+            self._is_latching = verb in _FOLDED_COMMANDS
+            return self._is_latching
+        return isinstance(entry, SessionStarted) or (
+            isinstance(entry, TradingHalted | TradingResumed) and self._is_latching
         )
 
 

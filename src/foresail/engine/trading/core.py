@@ -30,6 +30,7 @@ from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
     AlertRaised,
+    BreakerReset,
     BreakerTripped,
     CancelIntended,
     Decided,
@@ -337,7 +338,15 @@ class TradingCore:
             asked = [in_account_currency(one, factor.get(one.instrument, Decimal(1))) for one in orders]
         market = self.parts.market
         view = CoreRiskView(
-            call.account, call.at, prices, records, self.orders, market, state=self.risk, facts_known=self._facts
+            call.account,
+            call.at,
+            prices,
+            records,
+            self.orders,
+            market,
+            state=self.risk,
+            facts_known=self._facts,
+            rates=call.rates,
         )
         reviewed = self.parts.gate.review(asked, view)
         out = []
@@ -395,8 +404,13 @@ class TradingCore:
         command, at = parse_command(event.command), event.available_at
         person = event.source or "unnamed"
         self._write(OperatorActed, at, command=event.command, operator=person, text=command.text)
+        if command.verb == "unlatch":
+            self._write(TradingResumed, at, scope="", operator=person, text=command.text)
+            return ()
         if command.verb == "rearm":
             self._write(TradingResumed, at, scope="", operator=person, text=command.text)
+            for rule in sorted({} if self.risk is None else self.risk.breakers_in_force(at)):
+                self._write(BreakerReset, at, rule=rule, operator=person)
             return ()
         if command.verb == "resume":
             self._write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)

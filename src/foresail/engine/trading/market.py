@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,8 @@ from foresail.domain.panel import Panel
 from foresail.engine.rates import account_rates
 
 __all__ = ["PanelMarket"]
+
+_YEAR = 252  # bars of history for correlations and value at risk
 
 
 class PanelMarket:
@@ -105,6 +107,22 @@ class PanelMarket:
             since = self.bars.field("split")[:, position + 1 : self._position + 1]
             known = known / np.where(np.isfinite(since), since, 1.0).prod(axis=1)
         return known
+
+    def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
+        """Return (N, T) simple returns over the last year of daily bars, NaN where a price is missing.
+
+        None for other frames: a return of an hour is no return of a day.
+        """
+        if self.bars.frame != "1d" or self._position < 1:
+            return None
+        rows = [self.row[name] for name in instruments]
+        span = slice(max(0, self._position - _YEAR), self._position + 1)
+        prices = np.where(self._seen[rows, span], self._close[rows, span], np.nan)
+        returns: FloatArray = prices[:, 1:] / prices[:, :-1]
+        if "split" in self.bars.fields:
+            split = self.bars.field("split")[rows, span][:, 1:]
+            returns = returns * np.where(np.isfinite(split), split, 1.0)
+        return returns - 1.0
 
     def rates(self, prices: Mapping[InstrumentId, float] | None = None) -> dict[str, Decimal]:
         """Return account currency per unit of other currencies, at the last or the given prices."""

@@ -1,7 +1,8 @@
 """A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``; what follows a colon is a
-remark. ``latch`` only halts: it is what can be written while no process runs; ``kill`` cancels open orders too.
+remark. ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill`` also cancels open orders,
+``rearm`` also resets breakers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "close_orders", "parse_command"]
 
-_VERBS = ("kill", "latch", "halt", "resume", "rearm")
+_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def parse_command(command: str) -> Command:
         return Command("kill", closes=argument == "close", text=text.strip())
     if verb in ("halt", "resume") and len(rest) == 1:
         return Command(verb, scope=argument, text=text.strip())
-    if verb in ("latch", "rearm") and not rest:
+    if verb in ("latch", "unlatch", "rearm") and not rest:
         return Command(verb, text=text.strip())
     raise ConfigError(f"expected one of {', '.join(_VERBS)}, received {command!r}", hint="for example: kill close")
 

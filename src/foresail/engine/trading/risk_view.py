@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account
 from foresail.domain.instruments import Instrument
@@ -30,6 +31,7 @@ class CoreRiskView:
     prices : last known prices in the account's currency, NaN where none is known
     state : the fold that breakers and caps read (``risk.state``), None where there is none
     facts_known : newest value of every fact by name
+    rates : account currency per unit of other currencies
     """
 
     account: Account
@@ -40,6 +42,7 @@ class CoreRiskView:
     market: TradingMarket
     state: Any = None
     facts_known: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
 
     def price(self, instrument: InstrumentId) -> float:
         """Return the last price, NaN where none is known (which refuses)."""
@@ -59,6 +62,22 @@ class CoreRiskView:
         """Return units that open and unknown orders may still buy and sell."""
         held = self.orders.reserved(instrument)
         return held.buy, held.sell
+
+    def open_orders(self) -> tuple[tuple[Order, Decimal], ...]:
+        """Return open and unknown orders with the units that may still trade, levels in the account's currency."""
+        return tuple(
+            (in_account_currency(one.order, self._rate(one.order.instrument)), one.reserved)
+            for one in self.orders.open()
+        )
+
+    def _rate(self, instrument: InstrumentId) -> Decimal:
+        return self.rates.get(self.instruments[instrument].currency, _ONE) if self.rates else _ONE
+
+    def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
+        """Return (N, T) simple returns of the last days, NaN where missing; None where bars are not daily."""
+        history = getattr(self.market, "daily_returns", None)
+        returns: FloatArray | None = None if history is None else history(instruments)
+        return returns
 
     def blocked(self, instrument: InstrumentId) -> str:
         """Return why an instrument may not be traded, empty where it may."""

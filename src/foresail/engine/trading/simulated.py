@@ -30,7 +30,8 @@ from foresail.domain.universe import Universe
 from foresail.engine.tradable import absurd_bars
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Attach
-from foresail.execution.simulated.venue import SimulatedVenue, VenueBar
+from foresail.execution.simulated.settings import VenueBar
+from foresail.execution.simulated.venue import SimulatedVenue
 
 __all__ = ["SimulatedLink", "VenueRules"]
 
