@@ -22,6 +22,7 @@ MANY_PARAMETERS: dict[tuple[str, str], str] = {
     ("core/ids.py", "order_id"): "the parts of an order's identity, keywords only",
     ("core/errors.py", "DataError.__init__"): "the fields of the error, keywords only",
     ("service/calls.py", "run"): "the options of the command of that name, keywords only",
+    ("service/calls.py", "compute_features"): "the options of the command features compute, keywords only",
     ("features/declared/spec.py", "declare"): "the columns of one row of the catalogue",
 }
 

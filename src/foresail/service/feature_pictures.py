@@ -7,6 +7,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.clock import NS_PER_DAY
 from foresail.core.ids import InstrumentId
+from foresail.core.seeds import generator
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.catalogue import CATALOGUE
@@ -48,7 +49,7 @@ def _values(names: list[str], t: int, step: int, shown: int) -> tuple[FloatArray
 
 
 def _bars(t: int, step: int) -> Panel:
-    rng = np.random.default_rng(_SEED)
+    rng = generator(_SEED, "feature pictures")
     size = 0.015 * np.sqrt(step / NS_PER_DAY)
     trend = size * 0.25 * np.sin(np.arange(t) / 45.0)
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, size, (_NAMES, t)) + trend, axis=1))
