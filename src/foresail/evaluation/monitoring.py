@@ -14,7 +14,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import DataError
-from foresail.measures.drift import population_stability_index
+from foresail.measures.drift import feature_drift
 
 __all__ = ["MonitoringReport", "MonitoringRules", "Resolved", "RetrainRuling", "feature_drift", "monitor_forecasts"]
 
@@ -102,23 +102,6 @@ class MonitoringReport:
     def retrain(self) -> bool:
         """Whether any rule asks for a new model."""
         return bool(self.rulings)
-
-
-def feature_drift(
-    names: tuple[str, ...], reference: FloatArray, recent: FloatArray, *, bins: int = 10
-) -> dict[str, float]:
-    """Return the population stability index of each feature; NaN where a sample is too small to tell.
-
-    Parameters
-    ----------
-    reference, recent : (rows, F), training rows and newest rows
-    """
-    found = {}
-    for position, name in enumerate(names):
-        old, new = reference[:, position], recent[:, position]
-        enough = np.isfinite(old).sum() >= bins and np.isfinite(new).sum() >= bins
-        found[name] = population_stability_index(old, new, bins=bins) if enough else float("nan")
-    return found
 
 
 def monitor_forecasts(

@@ -3,6 +3,7 @@
 References
 ----------
 [Siddiqi2006] population stability index: below 0.1 stable, above 0.2 moved.
+[Massey1951] Kolmogorov-Smirnov: the largest distance between two distribution functions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import DataError
 
-__all__ = ["population_stability_index"]
+__all__ = ["feature_drift", "kolmogorov_smirnov", "population_stability_index"]
 
 _LEAST = 1e-4  # share that an empty bin counts as, so that the logarithm exists
 
@@ -46,3 +47,41 @@ def population_stability_index(reference: FloatArray, recent: FloatArray, *, bin
     found = np.bincount(np.searchsorted(edges, new, side="left"), minlength=len(edges) + 1) / len(new)
     expected, found = np.maximum(expected, _LEAST), np.maximum(found, _LEAST)
     return float(np.sum((found - expected) * np.log(found / expected)))
+
+
+def kolmogorov_smirnov(reference: FloatArray, recent: FloatArray) -> float:
+    """Return the largest distance between the distribution functions of two samples, 0 to 1.
+
+    Parameters
+    ----------
+    reference, recent : samples, NaN left out
+
+    Returns
+    -------
+    float
+        NaN where either is empty. No probability is given: rows of a series are not independent, and the usual one
+        would find drift everywhere.
+    """
+    old, new = np.sort(reference[np.isfinite(reference)]), np.sort(recent[np.isfinite(recent)])
+    if len(old) == 0 or len(new) == 0:
+        return float("nan")
+    at = np.concatenate([old, new])
+    below = np.searchsorted(old, at, side="right") / len(old) - np.searchsorted(new, at, side="right") / len(new)
+    return float(np.abs(below).max())
+
+
+def feature_drift(
+    names: tuple[str, ...], reference: FloatArray, recent: FloatArray, *, bins: int = 10
+) -> dict[str, float]:
+    """Return the population stability index of each feature; NaN where a sample is too small to tell.
+
+    Parameters
+    ----------
+    reference, recent : (rows, F), training rows and newest rows
+    """
+    found = {}
+    for position, name in enumerate(names):
+        old, new = reference[:, position], recent[:, position]
+        enough = np.isfinite(old).sum() >= bins and np.isfinite(new).sum() >= bins
+        found[name] = population_stability_index(old, new, bins=bins) if enough else float("nan")
+    return found
