@@ -36,7 +36,7 @@ class Projected:
         self._orders: list[tuple[Order, Decimal]] = [] if orders is None else list(orders())
         self._passed: list[tuple[Order, Decimal]] = []
         self._prices: dict[InstrumentId, float] = {}
-        self._closing: dict[tuple[InstrumentId, str], Decimal] = {}
+        self._closing: dict[tuple[InstrumentId, Side, str], Decimal] = {}
         self._reserve()
         self._account = view.account
         self._worst: tuple[Position, ...] = view.account.positions
@@ -119,7 +119,7 @@ class Projected:
         held = self.held(order.instrument)
         reduces = held < 0 if order.side is Side.BUY else held > 0
         room = abs(held) if reduces else _ZERO
-        room += self._closing.get((order.instrument, order.group), _ZERO) if order.group else _ZERO
+        room += self._closing.get((order.instrument, order.side, order.group), _ZERO) if order.group else _ZERO
         taken: dict[str, Decimal] = {}
         for other, units in self._orders:
             if other.instrument != order.instrument or other.side is not order.side:
@@ -135,15 +135,20 @@ class Projected:
     # -- carrying forward ---------------------------------------------------------------------------------------------
 
     def close(self, order: Order, quantity: Decimal) -> None:
-        """Carry an exit forward."""
-        self._move(order, quantity)
-        key = (order.instrument, order.group)
-        self._closing[key] = max(quantity, self._closing.get(key, _ZERO))
+        """Carry an exit forward; of a group only one can fill, so its units count once."""
+        key = (order.instrument, order.side, order.group or order.id)
+        before = self._closing.get(key, _ZERO) if order.group else _ZERO
+        if quantity > before:
+            self._move(order, quantity - before)
+            self._closing[key] = quantity
 
     def open(self, order: Order, quantity: Decimal) -> None:
-        """Carry an opening order forward."""
-        self._move(order, quantity)
+        """Carry an opening order forward: like an open order it counts in full, and no later exit makes room for it."""
+        buy, sell = self._reserved.get(order.instrument, (_ZERO, _ZERO))
+        is_buy = order.side is Side.BUY
+        self._reserved[order.instrument] = (buy + quantity, sell) if is_buy else (buy, sell + quantity)
         self._passed.append((order, quantity))
+        self._restate(self._money(order.instrument) * (quantity if is_buy else -quantity))
 
     def _move(self, order: Order, quantity: Decimal) -> None:
         signed = quantity if order.side is Side.BUY else -quantity

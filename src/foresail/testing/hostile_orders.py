@@ -194,16 +194,20 @@ def _judge_book(world: HostileWorld, reviewed: Sequence[tuple[Order, Any]], tall
     held = {p.instrument: p.quantity for p in world.account.positions}
     after = dict(held)
     sold: dict[InstrumentId, Decimal] = {}
+    grouped: dict[InstrumentId, Decimal] = {}  # of a group one exit fills: they close once
     for order, _ in reviewed:
-        if order.side is Side.SELL and order.group == "":
-            sold[order.instrument] = sold.get(order.instrument, Decimal(0)) + order.quantity
         if order.side is Side.BUY:
             after[order.instrument] = after.get(order.instrument, Decimal(0)) + order.quantity
+        elif order.group:
+            grouped[order.instrument] = max(order.quantity, grouped.get(order.instrument, Decimal(0)))
+        else:
+            sold[order.instrument] = sold.get(order.instrument, Decimal(0)) + order.quantity
     equity = world.account.equity
     for name, units in after.items():
         if units <= held.get(name, Decimal(0)):
             continue
-        value = float(units - sold.get(name, Decimal(0))) * world.price(name)
+        closed = sold.get(name, Decimal(0)) + grouped.get(name, Decimal(0))
+        value = float(units - closed) * world.price(name)
         if not (equity.is_finite() and value <= 0.15 * float(equity) * (1.0 + 1e-6)):
             tally.broken.append(f"{name} grew to {value:g} of {equity}")
     for name, units in sold.items():
