@@ -6,8 +6,9 @@ again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from foresail.adapters.embedded.sample import load_demo, load_indices, load_mark
 from foresail.adapters.files.load import load_description
 from foresail.adapters.files.reader import read_bars
 from foresail.core.arrays import FloatArray, TimeArray
+from foresail.core.canonical import hash_value
 from foresail.core.clock import Clock, SystemClock, format_ns
 from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
 from foresail.domain.quality import QualityReport
 from foresail.engine.settings import MarketData
@@ -30,11 +33,12 @@ from foresail.store.gate import check
 from foresail.store.hashing import content_hash
 from foresail.store.panels import cut_known, end_of_day_ns, to_panel
 
-__all__ = ["EMBEDDED", "Loaded", "load_bars", "parse_until"]
+__all__ = ["EMBEDDED", "Loaded", "load_bars", "parse_until", "with_facts"]
 
 EMBEDDED = "embedded:us20"  # how a run names the sample that ships inside installed packages
 
 _Reference = dict[str, tuple[TimeArray, FloatArray]]
+_ALL_TIMES = datetime(2262, 1, 1, tzinfo=UTC)  # the last year that nanoseconds since 1970 reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +47,8 @@ class Loaded:
 
     Attributes
     ----------
-    inputs : what ``run.json`` records of it: name, content hash, and how it was read
+    inputs : what ``run.json`` records of it: name, content hash, how it was read, and the hashes of the facts that
+        stood beside it, where there were any
     index : name of the reference series that serves as market index; empty where there is none
     notes : what was assumed or left out while reading
     location : by which ``load_bars`` finds the bars again; it differs between machines
@@ -148,7 +153,36 @@ def _load(
     table = store.read_table(bars)
     _, quality = check(table, entry.bar_set)  # what is stored has passed, but flags and blocked names count here too
     inputs = _inputs(bars, table, until_ns=until_ns, names=names)
-    return _finished(panel, entry.bar_set, quality, inputs, location=bars)
+    loaded = _finished(panel, entry.bar_set, quality, inputs, location=bars)
+    return _beside(loaded, store, until_ns)
+
+
+def _beside(loaded: Loaded, store: EmbeddedStore, until_ns: int | None) -> Loaded:
+    """Return a stored market with the facts of its store; they are joined by when each became available.
+
+    Bars that are given as a path stand alone: whether its names are those of the facts, nobody has said.
+    """
+    facts: dict[str, FactTable] = {}
+    for one in store.fact_sets():
+        table = store.read_facts(one.name, as_of=_ALL_TIMES)
+        known = table if until_ns is None else table.known(until_ns)
+        if len(known):
+            facts[one.name] = known
+    return with_facts(loaded, facts)
+
+
+def with_facts(loaded: Loaded, facts: Mapping[str, FactTable]) -> Loaded:
+    """Return a market with these facts beside its bars and no others, and their hashes among its inputs."""
+    inputs = {key: value for key, value in loaded.inputs.items() if key != "facts"}
+    if facts:
+        inputs["facts"] = {name: _hash_of(table) for name, table in facts.items()}
+    return replace(loaded, data=replace(loaded.data, facts=dict(facts)), inputs=inputs)
+
+
+def _hash_of(facts: FactTable) -> str:
+    """Return a hash of what facts say and since when; when they were stored is no part of it."""
+    rows = [facts.code, facts.event_time, facts.available_at, facts.values]
+    return hash_value([list(facts.instruments), list(facts.fields), [row.tolist() for row in rows]])
 
 
 def _inputs(

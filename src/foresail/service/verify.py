@@ -13,7 +13,7 @@ from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
 from foresail.service.demo import demo_extras
-from foresail.service.loading import load_bars
+from foresail.service.loading import load_bars, with_facts
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, load_plugin
 from foresail.service.run import Job, record_of, write_run
@@ -92,6 +92,10 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
         return _missing(str(e), location)
     if loaded.inputs["content"] != inputs["content"]:
         return _missing(f"the bars of {location} have changed since the run", location)
+    told = inputs.get("facts", {})
+    loaded = with_facts(loaded, {name: table for name, table in loaded.data.facts.items() if name in told})
+    if loaded.inputs.get("facts", {}) != told:
+        return _missing(f"the facts that stood beside the bars of {location} have changed since the run", location)
     settings = _settings(record["settings"])
     with tempfile.TemporaryDirectory(prefix="foresail-verify-") as place:
         job = Job(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from foresail.service.loading import load_bars
+import numpy as np
+
+from foresail.domain.facts import FactBasis, FactSet, fact_table
+from foresail.engine.pipeline import feature_inputs
+from foresail.service.loading import load_bars, with_facts
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_panel, bar_set, bar_table
 
@@ -21,3 +25,49 @@ def test_an_unexplained_jump_blocks_a_name_of_a_stored_set_too(tmp_path: Path) -
     loaded = load_bars("mine", workspace=tmp_path)
     assert loaded.data.blocked_from.tolist() == [40, 25]
     assert [flag.rule for flag in loaded.quality.flags if flag.instrument == split] == ["DATA-56"]
+
+
+def _market_with_facts(folder: Path, value: float = 7.0) -> EmbeddedStore:
+    panel = bar_panel({"sim.S01.A": [10.0 + i for i in range(40)]}, fields={})
+    store = EmbeddedStore(folder / "store")
+    store.append(bar_table(panel), bar_set(panel, name="mine"), recorded_at=datetime(2024, 1, 1, tzinfo=UTC))
+    known = panel.available_at[[10, 20]]
+    facts = fact_table(["sim.S01.A", "sim.S01.A"], known - 1, {"roe": np.array([0.1, value])}, available_at=known)
+    about = FactSet("quality", ("roe",), FactBasis.PUBLISHED)
+    store.append_facts(facts, about, recorded_at=datetime(2024, 1, 2, tzinfo=UTC))
+    return store
+
+
+def test_facts_of_the_store_reach_the_features_when_they_were_available(tmp_path: Path) -> None:
+    _market_with_facts(tmp_path)
+    loaded = load_bars("mine", workspace=tmp_path)
+    context, specs, absent = feature_inputs(loaded.data, ["roe", "beta"])
+    assert [spec.name for spec in specs] == ["roe"]
+    assert "no facts" in absent["beta"]
+    roe = context.given[0, :, context.given_names.index("roe")]
+    assert np.isnan(roe[:10]).all()
+    assert (roe[10:20] == 0.1).all()
+    assert (roe[20:] == 7.0).all()
+
+
+def test_the_run_records_what_the_facts_were(tmp_path: Path) -> None:
+    _market_with_facts(tmp_path / "one")
+    _market_with_facts(tmp_path / "two")
+    _market_with_facts(tmp_path / "three", value=8.0)
+    one, two, three = (load_bars("mine", workspace=tmp_path / name).inputs for name in ("one", "two", "three"))
+    assert one == two
+    assert one["content"] == three["content"]
+    assert one["facts"] != three["facts"]
+
+
+def test_until_takes_later_facts_away(tmp_path: Path) -> None:
+    store = _market_with_facts(tmp_path)
+    at = store.read("mine", known_at=datetime(2025, 1, 1, tzinfo=UTC)).available_at
+    early = load_bars("mine", workspace=tmp_path, until_ns=int(at[5]))
+    assert early.data.facts == {}
+    assert "facts" not in early.inputs
+    middle = load_bars("mine", workspace=tmp_path, until_ns=int(at[15]))
+    assert len(middle.data.facts["quality"]) == 1
+    alone = with_facts(middle, {})
+    assert alone.data.facts == {}
+    assert "facts" not in alone.inputs
