@@ -100,7 +100,7 @@ def _explain(
 @features_app.command("plot")
 def _plot(
     name: Annotated[str, typer.Argument(help="A feature or an alias of one.")],
-    symbol: Annotated[str, typer.Argument(help="An instrument id, or its last part: AAPL.")],
+    symbol: Annotated[str, typer.Argument(help="An instrument id, or its last part: AAPL, BTC.")],
     *,
     bars: _Bars = _SAMPLE,
     out: Annotated[Path | None, typer.Option("--out", help="SVG or HTML file; NAME-SYMBOL.html if none.")] = None,

@@ -12,7 +12,7 @@ import numpy as np
 from foresail.core.clock import format_ns
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
-from foresail.features.catalogue import CATALOGUE, find
+from foresail.features.catalogue import CATALOGUE, expand, find
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import FeatureSpec
 from foresail.features.plan import declared_memory
@@ -34,7 +34,7 @@ def list_features(*, group: str | None = None, asset_class: str | None = None, o
     UnknownNameError
         If there is no such group, class or set.
     """
-    specs = list(CATALOGUE.values()) if of_set is None else [find(name) for name in _members(of_set)]
+    specs = list(CATALOGUE.values()) if of_set is None else _members(of_set)
     groups = list(dict.fromkeys(spec.group for spec in CATALOGUE.values()))
     classes = [one.value for one in AssetClass]
     if group is not None and group not in groups:
@@ -57,10 +57,8 @@ def list_features(*, group: str | None = None, asset_class: str | None = None, o
     return Outcome(document, lines)
 
 
-def _members(name: str) -> tuple[str, ...]:
-    if name not in SETS:
-        raise UnknownNameError("feature set", name, SETS)
-    return SETS[name]
+def _members(name: str) -> list[FeatureSpec]:
+    return list(expand(name))
 
 
 def _row(spec: FeatureSpec) -> dict[str, Any]:
@@ -97,7 +95,7 @@ def feature_facts(spec: FeatureSpec) -> dict[str, Any]:
         "known_in_advance": spec.known_in_advance,
         "delay_bars": spec.delay_bars,
         "missing": spec.missing,
-        "sets": [name for name in sorted(SETS) if spec.name in {find(one).name for one in SETS[name]}],
+        "sets": [name for name in sorted(SETS) if spec.name in {one.name for one in expand(name)}],
     }
 
 

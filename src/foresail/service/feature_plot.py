@@ -142,10 +142,12 @@ def _adjusted_close(table: FeatureTable, i: int) -> np.ndarray:
 
 
 def _row(symbol: str, instruments: Sequence[str]) -> int:
-    """Return the position of an instrument by id or by the last part of it, whatever the case."""
+    """Return the position of an instrument by id, its last part, or the base of a pair there: BTC of BTC-USD."""
     wanted = symbol.lower()
     names = [str(one).lower() for one in instruments]
-    found = [i for i, one in enumerate(names) if wanted in {one, one.rsplit(".", 1)[-1]}]
+    lasts = [one.rsplit(".", 1)[-1] for one in names]
+    found = [i for i, one in enumerate(names) if wanted in {one, lasts[i]}]
+    found = found or [i for i, one in enumerate(lasts) if one.split("-")[0] == wanted]
     if len(found) > 1:
         listed = ", ".join(str(instruments[i]) for i in found)
         raise ConfigError(f"{symbol} stands for {len(found)} instruments: {listed}", hint="give the whole id")

@@ -10,6 +10,7 @@ Nothing is written before all of it is computed, and a file is either whole or n
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.canonical import hash_value
+from foresail.core.arrays import FloatArray
+from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import ConfigError, UnknownNameError, UserError
 from foresail.domain.calendars import frame_ns
@@ -26,11 +28,12 @@ from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
 from foresail.features.batch import FORMS, compute
-from foresail.features.catalogue import CATALOGUE, find
+from foresail.features.catalogue import CATALOGUE, expand, find
 from foresail.features.coarse import coarsen
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.frames import compute_frames, split_frame
+from foresail.features.kernels.build import warm
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
 from foresail.service.loading import EMBEDDED, Loaded, load_bars, parse_until
@@ -125,7 +128,7 @@ def chosen_names(text: str) -> tuple[str, tuple[str, ...]]:
         raise ConfigError("expected the name of a set or of features", hint=f"for example {', '.join(sorted(SETS))}")
     names: list[str] = []
     for one in asked:
-        names += SETS[one] if one in SETS else [_checked(one, alone=len(asked) == 1)]
+        names += [spec.name for spec in expand(one)] if one in SETS else [_checked(one, alone=len(asked) == 1)]
     return (asked[0] if len(asked) == 1 and asked[0] in SETS else "chosen"), tuple(dict.fromkeys(names))
 
 
@@ -213,6 +216,8 @@ def _computed(data: MarketData, names: tuple[str, ...], form: str, progress: Pro
     out = np.full((*data.bars.present.shape, len(names)), np.nan)
     done, total = 0, len(own) + len(framed)
     if total:
+        progress("kernels, compiled once", 0, 1)
+        warm()
         progress("computing features", 0, total)
     for block in [own[i : i + _BLOCK] for i in range(0, len(own), _BLOCK)]:
         values = compute(data.bars, block, context, form=form).values
@@ -232,17 +237,15 @@ def _hash(panel: Panel, form: str) -> str:
     for name in panel.fields:
         spec = find(split_frame(name)[0])
         formulas.append([name, formula_text(spec.model_expression if form == "model" else spec.expression)])
-    values = np.where(np.isnan(panel.values), np.nan, panel.values + 0.0).astype("<f8")
-    parts = [SCHEMA_VERSION, formulas, list(panel.instruments), panel.end.tobytes().hex(), _digest(values)]
-    return hash_value(parts)
+    ends = panel.end.astype("<i8").tobytes()
+    return hash_value([SCHEMA_VERSION, formulas, list(panel.instruments), hash_bytes(ends), _digest(panel.values)])
 
 
-def _digest(values: np.ndarray) -> str:
-    import hashlib
-
+def _digest(values: FloatArray) -> str:
+    """Return a hash of values, instrument by instrument; every NaN counts as the same, and so do both zeros."""
     digest = hashlib.sha256()
     for block in values:
-        digest.update(np.ascontiguousarray(block).tobytes())
+        digest.update(np.where(np.isnan(block), np.nan, block + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from foresail.service.feature_catalogue import explain_feature, list_features
 from foresail.service.feature_plot import feature_chart, plot_feature
 from foresail.service.features import FeatureRequest, FeatureTable, chosen_names, compute_features, compute_table
 
-NAMES = "rsi_14,macd,sma_20,sma_5x,atr_14,tft_p50_5".replace("sma_5x,", "")
+NAMES = "rsi_14,macd,sma_20,atr_14,tft_p50_5"
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -198,10 +199,19 @@ def test_a_drawing_shows_price_feature_and_warm_up(tmp_path):
 def test_missing_values_after_the_first_are_marked(table):
     values = table.panel.values.copy()
     values[0, 300:310, 0] = np.nan
-    from dataclasses import replace
-
     chart = feature_chart(replace(table, panel=replace(table.panel, values=values)), "AAPL", last=10_000)
     assert int(chart.missing.sum()) == int(table.panel.present[0, 300:310].sum())
+
+
+def test_an_instrument_is_found_by_its_parts(table):
+    ids = ("crypto.SPOT.BTC-USDT", "crypto.PERP.BTC-USDT", "crypto.SPOT.ETH-USDT")
+    named = replace(table, panel=replace(table.panel.cut(0, 0), instruments=ids, values=np.empty((3, 0, 5)),
+                                         present=np.empty((3, 0), bool)))  # fmt: skip
+    for symbol, text in (("btc", "2 instruments"), ("doge", "unknown instrument")):
+        with pytest.raises(UserError, match=text):
+            feature_chart(named, symbol)
+    with pytest.raises(DataError, match="no bar"):
+        feature_chart(replace(named, bars=named.panel), "eth")
 
 
 def test_wrong_drawings_are_refused(tmp_path):
