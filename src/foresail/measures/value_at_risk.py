@@ -33,8 +33,11 @@ def value_at_risk(returns: ArrayLike, *, level: float = 0.95) -> float:
     >>> round(value_at_risk(np.arange(-50, 50) / 1000.0), 5)
     0.04505
     """
-    values = _finite(returns)
-    return -float(np.quantile(values, 1.0 - level))
+    values = np.sort(_finite(returns), axis=None)  # a plain sort is several times faster than np.quantile when short
+    place = (1.0 - level) * (values.size - 1)
+    below = int(place)
+    above = min(below + 1, values.size - 1)
+    return -float(values[below] + (place - below) * (values[above] - values[below]))
 
 
 def expected_shortfall(returns: ArrayLike, *, level: float = 0.95) -> float:

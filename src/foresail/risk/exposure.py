@@ -6,6 +6,7 @@ import decimal
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
@@ -31,6 +32,7 @@ _STEP = Decimal("1e-12")
 _SLACK = 1e-9  # fraction of equity that rounding may add
 
 
+@lru_cache(maxsize=65_536)
 def asset_class_of(instrument: InstrumentId) -> AssetClass:
     """Return the class whose limits an id falls under; funds, indices and simulated names count as stocks."""
     return _CLASSES.get(instrument.partition(".")[0], AssetClass.STOCK)

@@ -36,18 +36,23 @@ class Projected:
         self._orders: list[tuple[Order, Decimal]] = [] if orders is None else list(orders())
         self._passed: list[tuple[Order, Decimal]] = []
         self._prices: dict[InstrumentId, float] = {}
+        self._monies: dict[InstrumentId, Decimal] = {}
         self._closing: dict[tuple[InstrumentId, Side, str], Decimal] = {}
         self._reserve()
         self._account = view.account
-        self._worst: tuple[Position, ...] = view.account.positions
-        if self._orders:
-            self._restate(sum((self._spending(order, units) for order, units in self._orders), _ZERO))
+        self._is_stale = bool(self._orders)
+        self._paid = _ZERO
+        for name, (buy, _) in self._reserved.items():
+            if buy:  # money that open orders may still take; a sale gives none before it has happened
+                self._paid += self._money(name) * buy
 
     # -- what rules may ask -------------------------------------------------------------------------------------------
 
     @property
     def account(self) -> Account:
         """The account with positions and cash in their worst case."""
+        if self._is_stale:
+            self._restate()
         return self._account
 
     @property
@@ -71,11 +76,12 @@ class Projected:
 
     def price(self, instrument: InstrumentId) -> float:
         """Return money per unit, account currency, NaN where no price is known."""
-        if instrument not in self._prices:
+        price = self._prices.get(instrument)
+        if price is None:
             record = self._instruments.get(instrument)
             factor = 1.0 if record is None else float(record.multiplier)
-            self._prices[instrument] = float(self._view.price(instrument)) * factor
-        return self._prices[instrument]
+            price = self._prices[instrument] = float(self._view.price(instrument)) * factor
+        return price
 
     def sector(self, instrument: InstrumentId) -> str:
         """Return the sector used for caps."""
@@ -148,7 +154,7 @@ class Projected:
         is_buy = order.side is Side.BUY
         self._reserved[order.instrument] = (buy + quantity, sell) if is_buy else (buy, sell + quantity)
         self._passed.append((order, quantity))
-        self._restate(self._money(order.instrument) * (quantity if is_buy else -quantity))
+        self._pay(self._money(order.instrument) * (quantity if is_buy else -quantity))
 
     def _move(self, order: Order, quantity: Decimal) -> None:
         signed = quantity if order.side is Side.BUY else -quantity
@@ -156,18 +162,31 @@ class Projected:
         self._held[order.instrument] = after
         if after == 0:
             del self._held[order.instrument]
-        self._restate(self._money(order.instrument) * signed)
+        self._pay(self._money(order.instrument) * signed)
 
-    def _restate(self, paid: Decimal) -> None:
+    def _pay(self, paid: Decimal) -> None:
+        self._paid += paid
+        self._is_stale = True
+
+    def _restate(self) -> None:
         base = self._account
-        names = [*self._held, *(name for name in self._reserved if name not in self._held)]
         positions = []
-        for name in names:
-            units = self._worst_units(name)
-            if units != 0:
+        known = {position.instrument: position for position in self._view.account.positions}
+        for name, held in self._held.items():
+            before = known.get(name)
+            units = self._worst_units(name) if name in self._reserved else held
+            if before is not None and before.quantity == units:
+                positions.append(before)
+            elif units != 0:
                 positions.append(Position(name, units, self._money(name), base.at))
-        cash = base.cash - paid if base.cash.is_finite() else base.cash  # not finite: nothing opens, exits go on
+        for name in self._reserved:
+            if name not in self._held:
+                units = self._worst_units(name)
+                if units != 0:
+                    positions.append(Position(name, units, self._money(name), base.at))
+        cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
         self._account = replace(base, cash=cash, positions=tuple(positions))
+        self._paid, self._is_stale = _ZERO, False
 
     def _reserve(self) -> None:
         """Sum what open orders that may open still buy and sell."""
@@ -184,13 +203,12 @@ class Projected:
         long, short = held + buy, held - sell
         return long if abs(long) >= abs(short) else short
 
-    def _spending(self, order: Order, units: Decimal) -> Decimal:
-        """Money that an open order may still take; a sale gives none before it has happened."""
-        return self._money(order.instrument) * units if order.side is Side.BUY and not order.reduce_only else _ZERO
-
     def _money(self, instrument: InstrumentId) -> Decimal:
-        price = self.price(instrument)
-        return Decimal(repr(price)) if math.isfinite(price) else _ZERO
+        money = self._monies.get(instrument)
+        if money is None:
+            price = self.price(instrument)
+            money = self._monies[instrument] = Decimal(repr(price)) if math.isfinite(price) else _ZERO
+        return money
 
     def _parent_units(self, parent: OrderId, order: Order) -> Decimal:
         """Return units that a parent on its way may open for an exit to close."""

@@ -48,8 +48,17 @@ class Correlation:
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return 70 % of the order where a held name moves with it and the two are more than 15 % of equity."""
         most = self.limits.correlation
-        held = [p for p in view.account.positions if p.instrument != order.instrument and p.quantity != 0]
-        if most is None or not held:
+        if most is None:
+            return allow(self.name, order)
+        equity = float(view.account.equity)
+        own = (float(order.quantity) + abs(held_units(view, order.instrument))) * view.price(order.instrument)
+        room = self.limits.correlation_share * equity - own
+        held = [
+            p
+            for p in view.account.positions
+            if p.instrument != order.instrument and not abs(float(p.quantity)) * view.price(p.instrument) <= room
+        ]
+        if not held:  # no pair is large enough to matter
             return allow(self.name, order)
         returns = view.daily_returns([order.instrument, *(p.instrument for p in held)])
         if returns is None:
@@ -59,13 +68,10 @@ class Correlation:
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.correlation_days :]
         found = correlations(window[0], window[1:])
         sign = 1.0 if order.side is Side.BUY else -1.0
-        own = float(order.quantity) * view.price(order.instrument)
-        own += abs(held_units(view, order.instrument)) * view.price(order.instrument)
-        equity = float(view.account.equity)
         for position, value in zip(held, found, strict=True):
             together = own + abs(float(position.quantity)) * view.price(position.instrument)
             signed = value * sign * (1.0 if position.quantity > 0 else -1.0)
-            if signed > most and not together <= self.limits.correlation_share * equity:
+            if signed > most:
                 text = f"correlation {signed:.2f} with {position.instrument}, together {together / equity:.1%}"
                 return scale(self.name, order, 1.0 - self.limits.correlation_cut, f"{text}: order cut")
         return allow(self.name, order)

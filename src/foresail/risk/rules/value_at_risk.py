@@ -40,7 +40,8 @@ class ValueAtRisk:
             if self.limits.needs_history:
                 return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
             return allow(self.name, order)
-        window = np.nan_to_num(np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :], nan=0.0)
+        window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
+        window = np.where(np.isnan(window), 0.0, window)
         equity = float(view.account.equity)
         weights = np.array([float(p.quantity) * view.price(p.instrument) / equity for p in held])
         base = weights @ window[1:] if held else np.zeros(window.shape[1])
