@@ -1,0 +1,122 @@
+"""Training: it learns, repeats to the bit, goes on after a kill with the same weights, survives a bad rate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+
+from foresail.core.errors import DataError, ModelError  # noqa: E402
+from foresail.forecasting.neural.recipe import Rates  # noqa: E402
+from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftSettings  # noqa: E402
+from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, train  # noqa: E402
+from foresail.forecasting.neural.windows import WindowSettings, WindowSource  # noqa: E402
+
+N, T, V, H, C = 4, 120, 3, 2, 8
+LEVELS = (0.1, 0.5, 0.9)
+SETTINGS = TftSettings(V, 2, (N + 1,), 1, len(LEVELS), C, H, 8, 2, dropout=0.1)
+
+
+class KilledError(Exception):
+    """Stands for a kill between two epochs."""
+
+
+def source(seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, T, V))
+    y = 0.8 * x[:, :, :1] + 0.2 * rng.normal(size=(N, T, 1))
+    labels = np.repeat(y[..., None], H, axis=2)  # (N, T, H, 1)
+    known = np.stack([np.sin(np.arange(T + H)), np.cos(np.arange(T + H))], axis=1)
+    inputs = (x, known, np.ones((N, T), bool), np.arange(N)[:, None] + 1)
+    return WindowSource(WindowSettings(C, H, 4), inputs, labels)
+
+
+def rows(first, last):
+    return np.array([(i, t) for t in range(first, last) for i in range(N)], dtype=np.int64)
+
+
+FOLD = Fold(rows(C, 90), rows(92, 118))
+
+
+def task(tmp_path=None, recipe=None, made=None):
+    torch.manual_seed(1)
+    chosen = Recipe(epochs=6, batch=32, rates=Rates(warm_up=1, total=6, base=1e-2)) if recipe is None else recipe
+    made = source() if made is None else made
+    return TrainingTask(TemporalFusionTransformer(SETTINGS), made, FOLD, LEVELS, chosen, 7, tmp_path)
+
+
+def weights(one):
+    return {name: value.clone() for name, value in one.network.state_dict().items()}
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_it_learns_and_keeps_its_best_weights():
+    one = task()
+    told = train(one)
+    assert told.best_loss < 0.7 * told.history.validation_loss[0]
+    assert told.best_loss == min(told.history.validation_loss)
+    assert len(told.history.train_loss) == len(told.history.rate) == 6
+    assert not one.network.training
+
+
+def test_the_same_seed_gives_the_same_weights():
+    first, again = task(), task()
+    train(first)
+    train(again)
+    assert equal(weights(first), weights(again))
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, after):
+    whole = task()
+    train(whole)
+
+    def kill(stage, done, total):
+        if done == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(task(tmp_path), progress=kill)
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["next"] == after
+    resumed = task(tmp_path)
+    told = train(resumed)
+    assert equal(weights(whole), weights(resumed))
+    assert len(told.history.train_loss) == 6
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
+def test_a_rate_that_explodes_is_halved_once_and_told(monkeypatch):
+    from foresail.forecasting.neural import training
+
+    real, calls = training.pinball_loss, []
+
+    def broken(*arguments):
+        calls.append(1)
+        return real(*arguments) * (float("nan") if len(calls) == 3 else 1.0)
+
+    monkeypatch.setattr(training, "pinball_loss", broken)
+    told = train(task())
+    assert "started again at half the rate" in told.notes[0]
+    assert max(told.history.rate) == pytest.approx(5e-3)
+    monkeypatch.setattr(training, "pinball_loss", lambda *a: real(*a) * float("nan"))
+    with pytest.raises(ModelError, match="failed twice"):
+        train(task())
+
+
+def test_a_fold_without_labels_is_refused():
+    made = source()
+    made._labels[:] = np.nan
+    with pytest.raises(DataError, match="no training row has a label"):
+        train(task(made=made))
+
+
+def test_early_stopping_ends_it():
+    recipe = Recipe(epochs=30, batch=32, rates=Rates("constant", base=1e-5), patience=2, delta=1.0)
+    told = train(task(recipe=recipe))
+    assert len(told.history.train_loss) == 3
