@@ -74,7 +74,8 @@ class SimulatedVenue:
         self._positions[:, c.BORROW] = -1
         self._parents: list[OrderId] = [OrderId("")] * n
         self._executions = [0] * n
-        self._rows: list[list[int]] = []
+        self._listed: list[list[int]] | None = []  # the order rows, either as lists or as the step left them
+        self._table: IntArray = np.zeros((0, c.ORDER_WIDTH), dtype=np.int64)
         self._open: list[Order] = []
         self._keys: dict[OrderId, int] = {}  # number of every order ever taken
         self._filled: dict[int, int] = {}  # lots filled of orders that left the book
@@ -210,12 +211,12 @@ class SimulatedVenue:
         -----
         Fills at the open come first, sales before purchases, then those inside the bar, each by instrument.
         """
-        if not self._rows and not self._positions[:, c.STOP_LEVEL : c.TARGET_LEVEL + 1].any():
+        if not self._open and not self._positions[:, c.STOP_LEVEL : c.TARGET_LEVEL + 1].any():
             return []
         n = len(self._instruments)
         bar.check(n)
         bars, ready = self._market.bars(bar)
-        orders = np.array(self._rows, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+        orders = self._order_table()
         totals = orders[:, c.LEFT] + orders[:, c.FILLED]
         fills = np.zeros((2 * len(orders) + 4 * n, c.FILL_WIDTH), dtype=np.int64)
         events = np.zeros((len(orders), c.EVENT_WIDTH), dtype=np.int64)
@@ -258,14 +259,38 @@ class SimulatedVenue:
 
     def _settle(self, orders: IntArray, totals: IntArray, events: IntArray, at_ns: int) -> None:
         """Take over the order table, telling what was cancelled, expired or shrunk by its group."""
-        self._rows = orders.tolist()
+        self._table, self._listed = orders, None
+        if not len(orders):
+            return
+        left = orders[:, c.LEFT]
+        ended, resized = left == 0, (left > 0) & (left + orders[:, c.FILLED] != totals)
+        asleep = orders[:, c.DORMANT].any()
         for row, outcome, lots in events.tolist():
             self._end(row, VenueOutcome.EXPIRED if outcome == c.EXPIRED else VenueOutcome.CANCELLED, lots, at_ns)
-        left = orders[:, c.LEFT]
-        for k in np.flatnonzero((left > 0) & (left + orders[:, c.FILLED] != totals)).tolist():
-            self._resize(k, at_ns)
-        self._keep(np.flatnonzero(left > 0).tolist())
-        self._drop_orphans(at_ns)
+        if resized.any():
+            for k in np.flatnonzero(resized).tolist():
+                self._resize(k, at_ns)
+        if ended.any():
+            self._keep(np.flatnonzero(~ended).tolist())
+        if asleep:
+            self._drop_orphans(at_ns)
+
+    @property
+    def _rows(self) -> list[list[int]]:
+        """The order rows as lists, which may be changed in place."""
+        if self._listed is None:
+            self._listed = self._table.tolist()
+        return self._listed
+
+    @_rows.setter
+    def _rows(self, rows: list[list[int]]) -> None:
+        self._listed = rows
+
+    def _order_table(self) -> IntArray:
+        """Return the order rows as the compiled step takes them; it changes them in place."""
+        if self._listed is not None:
+            self._table = np.array(self._listed, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+        return self._table
 
     def _resize(self, k: int, at_ns: int) -> None:
         """Tell the new total of an order whose lots were changed here."""
@@ -439,6 +464,8 @@ class SimulatedVenue:
 
     def _fills(self, rows: IntArray, end_ns: int, at_open: int) -> list[Fill]:
         """Return domain fills: at the open all sales, then purchases, then the rest; the kernel's order otherwise."""
+        if not len(rows):
+            return []
         order = np.lexsort((rows[:, c.F_INSTRUMENT], rows[:, c.F_STEP]))  # stable within an instrument
         return [self._told(row, at_open if row[0] <= 2 else end_ns) for row in rows[order].tolist()]
 
