@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check accuracy bench docs clean
+.PHONY: demo test check accuracy bench soak docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/foresail demo --force
@@ -23,6 +23,9 @@ accuracy: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run --json
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m foresail.service.reference docs/reference

@@ -16,7 +16,7 @@ from typing import Any
 
 from foresail.core.errors import IntegrityError
 from foresail.service.paper import PaperRequest, paper_status, start_paper
-from foresail.service.stream import StreamRequest
+from foresail.service.stream import StreamRequest, open_stream
 from foresail.testing.simulation.loop import Chance
 
 __all__ = ["PaperKills", "kill_paper"]
@@ -47,6 +47,7 @@ def kill_paper(workspace: Path, bars: Path, strategy: Path, *, kills: int, seed:
     """
     os.chdir(workspace)
     request = StreamRequest(str(bars), strategy)
+    open_stream(request, workspace, check_leaks=False)  # calendars are made once, here, and inherited by every life
     whole = _ended("whole", request)
     chance, done, accounts = Chance(seed, "kills"), 0, 0
     while True:

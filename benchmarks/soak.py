@@ -1,0 +1,115 @@
+"""The long proof of the money path: seeds, kills, crash images, hostile orders, planted bugs.
+
+    python -m benchmarks.soak [--seeds 200000] [--app-seeds 20000] [--kills 2000] [--images 20000] [--hostile 1000000]
+                              [--workers 2]
+
+Every line is one kind of trial: how many, how many were wrong, trials a second. The exit code is 1 if anything was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+_CHUNK = 500
+
+
+def core_seeds(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.world import run_seed
+
+    return [
+        f"core seed {one.seed}: {one.violation}" for one in map(run_seed, range(first, first + count)) if one.violation
+    ]
+
+
+def app_seeds(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.trading import make_trading_core
+    from foresail.testing.simulation.world import WorldSettings, run_seed
+
+    app = WorldSettings(make_core=make_trading_core)
+    found = (run_seed(seed, app) for seed in range(first, first + count))
+    return [f"app seed {one.seed}: {one.violation}" for one in found if one.violation]
+
+
+def crash_images(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.images import judge_image
+
+    return [f"image {seed}: {wrong}" for seed in range(first, first + count) if (wrong := judge_image(seed))]
+
+
+def hostile(first: int, count: int) -> list[str]:
+    from foresail.testing.hostile_orders import review_hostile
+
+    return review_hostile(first, count).broken
+
+
+def kills(first: int, count: int) -> list[str]:
+    from foresail.testing.killlab import KillLab
+    from foresail.testing.simulation.trace import ViolationError
+
+    with tempfile.TemporaryDirectory() as folder:
+        lab = KillLab(Path(folder), seed=first)
+        try:
+            lab.run(count)
+        except ViolationError as error:
+            return [f"kill lab {first}: {error}"]
+        finally:
+            lab.close()
+    return []
+
+
+def planted(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.bugs import planted_bugs
+    from foresail.testing.simulation.world import run_seed
+
+    missed = []
+    for bug in planted_bugs()[first : first + count]:
+        with bug.planted():
+            if not any(run_seed(seed, mix=bug.mix).violation for seed in range(2_000)):
+                missed.append(f"planted bug not caught: {bug.name}")
+    return missed
+
+
+def chunks(total: int, size: int) -> Iterable[tuple[int, int]]:
+    return ((first, min(size, total - first)) for first in range(0, total, size))
+
+
+def main() -> int:
+    from foresail.testing.simulation.bugs import planted_bugs
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, usual in (("seeds", 200_000), ("app-seeds", 20_000), ("kills", 2_000), ("images", 20_000),
+                        ("hostile", 1_000_000), ("workers", 2)):  # fmt: skip
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    options = parser.parse_args()
+    jobs: tuple[tuple[str, Callable[[int, int], list[str]], int, int], ...] = (
+        ("planted bugs caught", planted, len(planted_bugs()), 4),
+        ("seeds of the core", core_seeds, options.seeds, _CHUNK),
+        ("seeds of the trading core", app_seeds, options.app_seeds, _CHUNK),
+        ("crash images", crash_images, options.images, _CHUNK),
+        ("kills (SIGKILL)", kills, options.kills, 100),
+        ("hostile orders", hostile, options.hostile, 20_000),
+    )
+    wrong: list[str] = []
+    print(f"{'what':28s} {'trials':>10s} {'wrong':>6s} {'per second':>11s}")
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        for name, work, total, size in jobs:
+            begin, found = time.perf_counter(), []
+            parts = list(chunks(total, size))
+            for one in pool.map(work, [first for first, _ in parts], [count for _, count in parts]):
+                found += one
+            rate = total / (time.perf_counter() - begin)
+            print(f"{name:28s} {total:10,d} {len(found):6d} {rate:11,.0f}", flush=True)
+            wrong += found
+    print("\n".join(wrong[:50]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
