@@ -45,6 +45,9 @@ def held_units(view: RiskView, instrument: InstrumentId) -> float:
 
 def gross_value(view: RiskView, counts: Callable[[InstrumentId], bool]) -> float:
     """Return the sum of absolute position values of the instruments that count; NaN where a price is unknown."""
+    values = getattr(view, "values", None)  # a review computes them once for all rules
+    if values is not None:
+        return math.fsum([abs(value) for name, value in values().items() if counts(name)])
     return math.fsum(
         abs(float(p.quantity)) * view.price(p.instrument) for p in view.account.positions if counts(p.instrument)
     )

@@ -41,6 +41,7 @@ class Projected:
         self._reserve()
         self._account = view.account
         self._is_stale = bool(self._orders)
+        self._values: dict[InstrumentId, float] | None = None
         self._paid = _ZERO
         for name, (buy, _) in self._reserved.items():
             if buy:  # money that open orders may still take; a sale gives none before it has happened
@@ -82,6 +83,13 @@ class Projected:
             factor = 1.0 if record is None else float(record.multiplier)
             price = self._prices[instrument] = float(self._view.price(instrument)) * factor
         return price
+
+    def values(self) -> Mapping[InstrumentId, float]:
+        """Return the signed value of every position in its worst case, account currency; NaN without a price."""
+        positions = self.account.positions
+        if self._values is None:
+            self._values = {p.instrument: float(p.quantity) * self.price(p.instrument) for p in positions}
+        return self._values
 
     def sector(self, instrument: InstrumentId) -> str:
         """Return the sector used for caps."""
@@ -186,7 +194,7 @@ class Projected:
                     positions.append(Position(name, units, self._money(name), base.at))
         cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
         self._account = replace(base, cash=cash, positions=tuple(positions))
-        self._paid, self._is_stale = _ZERO, False
+        self._paid, self._is_stale, self._values = _ZERO, False, None
 
     def _reserve(self) -> None:
         """Sum what open orders that may open still buy and sell."""

@@ -53,10 +53,11 @@ class Correlation:
         equity = float(view.account.equity)
         own = (float(order.quantity) + abs(held_units(view, order.instrument))) * view.price(order.instrument)
         room = self.limits.correlation_share * equity - own
+        values = view.values()
         held = [
             p
             for p in view.account.positions
-            if p.instrument != order.instrument and not abs(float(p.quantity)) * view.price(p.instrument) <= room
+            if p.instrument != order.instrument and not abs(values[p.instrument]) <= room
         ]
         if not held:  # no pair is large enough to matter
             return allow(self.name, order)

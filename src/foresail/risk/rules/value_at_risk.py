@@ -43,11 +43,12 @@ class ValueAtRisk:
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
         window = np.where(np.isnan(window), 0.0, window)
         equity = float(view.account.equity)
-        weights = np.array([float(p.quantity) * view.price(p.instrument) / equity for p in held])
+        values = view.values()
+        weights = np.array([values[p.instrument] / equity for p in held])
         base = weights @ window[1:] if held else np.zeros(window.shape[1])
         full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
-        before, loss = value_at_risk(base), value_at_risk(base + full * window[0])
-        if loss <= most or loss <= before:
+        loss = value_at_risk(base + full * window[0])
+        if loss <= most or loss <= value_at_risk(base):
             return allow(self.name, order)
         low, high = 0.0, 1.0
         for _ in range(_STEPS):
