@@ -224,11 +224,12 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
     if spec.scope == "row" and not series and not calendar and len(panel.instruments) < 2:
         return "compares instruments, and this set has only one"
-    if spec.name.startswith("hour_") and panel.frame.endswith(("d", "w")):
+    if not panel.frame.endswith(("d", "w")):
+        return None
+    if spec.name.startswith("hour_"):
         return f"the hour says nothing on bars of {panel.frame}"
-    if panel.frame.endswith(("d", "w")) and any(name in INTRADAY for name in calendar):
-        return f"needs bars within the day, and these are of {panel.frame}"
-    return None
+    within = any(name in INTRADAY for name in calendar)
+    return f"needs bars within the day, and these are of {panel.frame}" if within else None
 
 
 def _asset_class(panel: Panel) -> AssetClass | None:
