@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from foresail.core.ids import OrderId
+from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.events import OrderEvent, Rank, VenueOutcome, VenueReport
-from foresail.domain.orders import Fill, Order
+from foresail.domain.orders import Fill, FillReason, Order
 
-__all__ = ["ReportLog"]
+__all__ = ["ReportLog", "exit_order_id"]
 
 _NAME = "simulated"
 _ENDINGS = frozenset({VenueOutcome.CANCELLED, VenueOutcome.EXPIRED})
+
+
+def exit_order_id(parent: OrderId, instrument: InstrumentId, reason: FillReason) -> OrderId:
+    """Return the id of an attached exit, a function of the order that last changed the position."""
+    leg = f"{instrument}:{reason.value}"
+    return order_id(environment=_NAME, account="", strategy=parent, version="", decided_at_ns=0, leg=leg)
 
 
 class ReportLog:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+
+from foresail.core.arrays import IntArray
 from foresail.core.errors import OrderRejectedError
 from foresail.core.numbers import round_quantity, round_tick
 from foresail.domain.instruments import Instrument
@@ -13,7 +16,7 @@ from foresail.domain.signals import Side
 from foresail.execution.simulated import columns as c
 from foresail.execution.simulated.settings import VenueSettings
 
-__all__ = ["RowPlace", "level_ticks", "order_lots", "order_row", "rejected"]
+__all__ = ["RowPlace", "RowStore", "level_ticks", "order_lots", "order_row", "rejected", "row_order"]
 
 _NAME = "simulated"
 _KINDS = {
@@ -45,6 +48,40 @@ class RowPlace:
     parent_filled: int = 0
     parent_is_open: bool = False
     group: int = 0
+
+
+class RowStore:
+    """The order rows: as lists for single changes, or as the table that the compiled step left."""
+
+    def __init__(self) -> None:
+        self._listed: list[list[int]] | None = []
+        self._table: IntArray = np.zeros((0, c.ORDER_WIDTH), dtype=np.int64)
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """The rows as lists, which may be changed in place."""
+        if self._listed is None:
+            self._listed = self._table.tolist()
+        return self._listed
+
+    @rows.setter
+    def rows(self, rows: list[list[int]]) -> None:
+        self._listed = rows
+
+    def table(self) -> IntArray:
+        """Return the rows as the compiled step takes them; it changes them in place."""
+        if self._listed is not None:
+            self._table = np.array(self._listed, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+        return self._table
+
+    def take(self, table: IntArray) -> None:
+        """Take over the table that the step has changed."""
+        self._table, self._listed = table, None
+
+
+def row_order(row: list[int]) -> tuple[int, int]:
+    """Return what rows are sorted by: instrument, sequence."""
+    return row[c.INSTRUMENT], row[c.SEQUENCE]
 
 
 def rejected(order: Order, why: str, hint: str | None = None) -> OrderRejectedError:

@@ -17,7 +17,7 @@ import numpy as np
 
 from foresail.core.arrays import IntArray
 from foresail.core.errors import ConfigError, OrderRejectedError, UnknownNameError
-from foresail.core.ids import InstrumentId, OrderId, order_id
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.core.numbers import round_tick
 from foresail.domain.books import BookStream
 from foresail.domain.effects import ReplaceSend
@@ -33,14 +33,13 @@ from foresail.execution.simulated.changes import change_row, restate_for_dividen
 from foresail.execution.simulated.market import MarketReader
 from foresail.execution.simulated.matching import match_bar
 from foresail.execution.simulated.plain_orders import order_from_plain, order_to_plain
-from foresail.execution.simulated.reports import ReportLog
-from foresail.execution.simulated.rows import RowPlace, order_row, rejected
+from foresail.execution.simulated.reports import ReportLog, exit_order_id
+from foresail.execution.simulated.rows import RowPlace, RowStore, order_row, rejected, row_order
 from foresail.execution.simulated.settings import VenueBar, VenueSettings
 from foresail.ledger.splits import split_quantity
 
 __all__ = ["SimulatedVenue"]
 
-_NAME = "simulated"
 _VERSION = 2
 _NO_BARS: IntArray = np.zeros((0, c.BAR_WIDTH), dtype=np.int64)
 
@@ -74,8 +73,7 @@ class SimulatedVenue:
         self._positions[:, c.BORROW] = -1
         self._parents: list[OrderId] = [OrderId("")] * n
         self._executions = [0] * n
-        self._listed: list[list[int]] | None = []  # the order rows, either as lists or as the step left them
-        self._table: IntArray = np.zeros((0, c.ORDER_WIDTH), dtype=np.int64)
+        self._book = RowStore()
         self._open: list[Order] = []
         self._keys: dict[OrderId, int] = {}  # number of every order ever taken
         self._filled: dict[int, int] = {}  # lots filled of orders that left the book
@@ -97,7 +95,7 @@ class SimulatedVenue:
     def open_quantity(self, instrument: InstrumentId) -> Decimal:
         """Return signed units of orders that still wait."""
         i = self._place(instrument)
-        rows = (r for r in self._rows if r[c.INSTRUMENT] == i)
+        rows = (r for r in self._book.rows if r[c.INSTRUMENT] == i)
         return sum((r[c.SIGN] * r[c.LEFT] for r in rows), 0) * self._instruments[i].lot
 
     def levels(self, instrument: InstrumentId) -> tuple[Decimal | None, Decimal | None]:
@@ -132,11 +130,11 @@ class SimulatedVenue:
     def cancel(self, instrument: InstrumentId, *, at_ns: int = 0) -> int:
         """Take back all open orders of an instrument; return how many there were."""
         i = self._place(instrument)
-        gone = [k for k, row in enumerate(self._rows) if row[c.INSTRUMENT] == i]
+        gone = [k for k, row in enumerate(self._book.rows) if row[c.INSTRUMENT] == i]
         for k in gone:
-            self._end(k, VenueOutcome.CANCELLED, self._rows[k][c.LEFT], at_ns)
+            self._end(k, VenueOutcome.CANCELLED, self._book.rows[k][c.LEFT], at_ns)
         dropped = set(gone)
-        self._keep([k for k in range(len(self._rows)) if k not in dropped])
+        self._keep([k for k in range(len(self._book.rows)) if k not in dropped])
         return len(gone)
 
     def cancel_order(self, identity: OrderId, *, at_ns: int = 0) -> bool:
@@ -145,8 +143,8 @@ class SimulatedVenue:
         if k is None:
             self._log.refused(identity, "the order is not open", at_ns)
             return False
-        self._end(k, VenueOutcome.CANCELLED, self._rows[k][c.LEFT], at_ns)
-        self._keep([j for j in range(len(self._rows)) if j != k])
+        self._end(k, VenueOutcome.CANCELLED, self._book.rows[k][c.LEFT], at_ns)
+        self._keep([j for j in range(len(self._book.rows)) if j != k])
         self._drop_orphans(at_ns)
         return True
 
@@ -163,14 +161,14 @@ class SimulatedVenue:
         if k is None:
             self._log.refused(change.order_id, "the order is not open", at_ns)
             return False
-        row, order = list(self._rows[k]), self._open[k]
+        row, order = list(self._book.rows[k]), self._open[k]
         try:
             changed, moved = change_row(row, order, change, self._instruments[row[c.INSTRUMENT]])
         except OrderRejectedError as error:
             self._log.refused(change.order_id, str(error), at_ns)
             return False
         self._log.replaced(changed, max(changed.quantity, row[c.FILLED] * self._lot(row)), at_ns)
-        self._keep([j for j in range(len(self._rows)) if j != k])
+        self._keep([j for j in range(len(self._book.rows)) if j != k])
         if row[c.LEFT] <= 0:
             self._filled[row[c.KEY]] = row[c.FILLED]
             self._log.ended(changed, VenueOutcome.CANCELLED, (Decimal(0), 0), at_ns)
@@ -216,7 +214,7 @@ class SimulatedVenue:
         n = len(self._instruments)
         bar.check(n)
         bars, ready = self._market.bars(bar)
-        orders = self._order_table()
+        orders = self._book.table()
         totals = orders[:, c.LEFT] + orders[:, c.FILLED]
         fills = np.zeros((2 * len(orders) + 4 * n, c.FILL_WIDTH), dtype=np.int64)
         events = np.zeros((len(orders), c.EVENT_WIDTH), dtype=np.int64)
@@ -246,7 +244,7 @@ class SimulatedVenue:
         clock = book_clock(batch, session_end, allow_short=self._settings.allow_short)
         out: list[Fill] = []
         while len(batch):
-            orders = np.array(self._rows, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
+            orders = self._book.table()
             totals = orders[:, c.LEFT] + orders[:, c.FILLED]
             fills = np.zeros((4 * DEPTH + 8 * len(orders), c.FILL_WIDTH), dtype=np.int64)
             events = np.zeros((len(orders), c.EVENT_WIDTH), dtype=np.int64)
@@ -259,7 +257,7 @@ class SimulatedVenue:
 
     def _settle(self, orders: IntArray, totals: IntArray, events: IntArray, at_ns: int) -> None:
         """Take over the order table, telling what was cancelled, expired or shrunk by its group."""
-        self._table, self._listed = orders, None
+        self._book.take(orders)
         if not len(orders):
             return
         left = orders[:, c.LEFT]
@@ -275,26 +273,9 @@ class SimulatedVenue:
         if asleep:
             self._drop_orphans(at_ns)
 
-    @property
-    def _rows(self) -> list[list[int]]:
-        """The order rows as lists, which may be changed in place."""
-        if self._listed is None:
-            self._listed = self._table.tolist()
-        return self._listed
-
-    @_rows.setter
-    def _rows(self, rows: list[list[int]]) -> None:
-        self._listed = rows
-
-    def _order_table(self) -> IntArray:
-        """Return the order rows as the compiled step takes them; it changes them in place."""
-        if self._listed is not None:
-            self._table = np.array(self._listed, dtype=np.int64).reshape(-1, c.ORDER_WIDTH)
-        return self._table
-
     def _resize(self, k: int, at_ns: int) -> None:
         """Tell the new total of an order whose lots were changed here."""
-        row = self._rows[k]
+        row = self._book.rows[k]
         total = (row[c.LEFT] + row[c.FILLED]) * self._lot(row)
         self._open[k] = replace(self._open[k], quantity=total)
         self._log.replaced(self._open[k], total, at_ns)
@@ -332,7 +313,7 @@ class SimulatedVenue:
         reference = max(tick, round_tick(Decimal(str(price)), tick))
         paid = max(tick, round_tick(reference * (1 - haircut), tick)) if lots > 0 else reference
         sign = -1 if lots > 0 else 1
-        identity = self._exit_id(i, reason)
+        identity = exit_order_id(self._parents[i], self._instruments[i].id, reason)
         self._positions[i, : c.BORROW] = 0
         return self._fill((i, sign, abs(lots), int(paid / tick), int(reference / tick), 0), identity, reason, at_ns)
 
@@ -346,11 +327,11 @@ class SimulatedVenue:
         for column in (c.STOP_LEVEL, c.TARGET_LEVEL):
             level = int(held[column])
             held[column] = max(1, round(level / float(ratio))) if level and whole else 0
-        for k, row in enumerate(self._rows):
+        for k, row in enumerate(self._book.rows):
             if row[c.INSTRUMENT] == i:
                 restate_for_split(row, ratio, one.lot)
                 self._open[k] = restated_order(row, self._open[k], self._instruments[i])
-        self._keep([k for k, row in enumerate(self._rows) if row[c.LEFT] > 0])
+        self._keep([k for k, row in enumerate(self._book.rows) if row[c.LEFT] > 0])
         return whole
 
     def apply_dividend(self, instrument: InstrumentId, amount: Decimal) -> int:
@@ -363,7 +344,7 @@ class SimulatedVenue:
         """
         i = self._place(instrument)
         changed = 0
-        for k, row in enumerate(self._rows):
+        for k, row in enumerate(self._book.rows):
             if row[c.INSTRUMENT] == i and restate_for_dividend(row, amount, self._instruments[i].tick):
                 self._open[k] = restated_order(row, self._open[k], self._instruments[i])
                 changed += 1
@@ -377,7 +358,7 @@ class SimulatedVenue:
             "positions": self._positions.tolist(),
             "parents": list(self._parents),
             "executions": list(self._executions),
-            "rows": [list(row) for row in self._rows],
+            "rows": [list(row) for row in self._book.rows],
             "orders": [order_to_plain(order) for order in self._open],
             "keys": dict(sorted(self._keys.items())),
             "filled": sorted([key, lots] for key, lots in self._filled.items()),
@@ -399,7 +380,7 @@ class SimulatedVenue:
         self._positions = np.array(state["positions"], dtype=np.int64).reshape(-1, c.POSITION_WIDTH)
         self._parents = [OrderId(text) for text in state["parents"]]
         self._executions = list(state["executions"])
-        self._rows = [list(row) for row in state["rows"]]
+        self._book.rows = [list(row) for row in state["rows"]]
         self._open = [order_from_plain(row) for row in state["orders"]]
         self._keys = {OrderId(text): key for text, key in state["keys"].items()}
         self._filled = dict(state["filled"])
@@ -417,7 +398,7 @@ class SimulatedVenue:
     def _find(self, identity: OrderId) -> int | None:
         """Return the place of an open order."""
         key = self._keys.get(identity)
-        return next((k for k, row in enumerate(self._rows) if row[c.KEY] == key), None)
+        return next((k for k, row in enumerate(self._book.rows) if row[c.KEY] == key), None)
 
     def _lot(self, row: list[int]) -> Decimal:
         return self._instruments[row[c.INSTRUMENT]].lot
@@ -432,21 +413,21 @@ class SimulatedVenue:
         if parent is None:
             raise rejected(order, f"its parent {order.parent} is not known here", "send the parent first")
         k = self._find(order.parent)
-        if k is not None and self._rows[k][c.INSTRUMENT] != i:
+        if k is not None and self._book.rows[k][c.INSTRUMENT] != i:
             raise rejected(order, f"its parent {order.parent} is an order in {self._open[k].instrument}")
-        filled = self._filled.get(parent, 0) if k is None else self._rows[k][c.FILLED]
+        filled = self._filled.get(parent, 0) if k is None else self._book.rows[k][c.FILLED]
         return RowPlace(i, self._sequence, key, parent, filled, k is not None, group)
 
     def _insert(self, row: list[int], order: Order) -> None:
-        place = bisect.bisect(self._rows, (row[c.INSTRUMENT], row[c.SEQUENCE]), key=_sort_key)
-        self._rows.insert(place, row)
+        place = bisect.bisect(self._book.rows, (row[c.INSTRUMENT], row[c.SEQUENCE]), key=row_order)
+        self._book.rows.insert(place, row)
         self._open.insert(place, order)
 
     def _drop_orphans(self, at_ns: int) -> None:
         """Drop the sleeping lots of children whose parent has left the book."""
-        open_keys = {row[c.KEY] for row in self._rows}
+        open_keys = {row[c.KEY] for row in self._book.rows}
         gone = set()
-        for k, row in enumerate(self._rows):
+        for k, row in enumerate(self._book.rows):
             if row[c.DORMANT] == 0 or row[c.PARENT] in open_keys:
                 continue
             asleep, row[c.DORMANT] = row[c.DORMANT], 0
@@ -457,10 +438,10 @@ class SimulatedVenue:
             else:
                 self._resize(k, at_ns)
         if gone:
-            self._keep([k for k in range(len(self._rows)) if k not in gone])
+            self._keep([k for k in range(len(self._book.rows)) if k not in gone])
 
     def _end(self, k: int, outcome: VenueOutcome, lots: int, at_ns: int) -> None:
-        self._log.ended(self._open[k], outcome, (lots * self._lot(self._rows[k]), lots), at_ns)
+        self._log.ended(self._open[k], outcome, (lots * self._lot(self._book.rows[k]), lots), at_ns)
 
     def _fills(self, rows: IntArray, end_ns: int, at_open: int) -> list[Fill]:
         """Return domain fills: at the open all sales, then purchases, then the rest; the kernel's order otherwise."""
@@ -478,7 +459,7 @@ class SimulatedVenue:
             self._parents[i] = parent.id
         else:
             reason = FillReason.STOP if place == c.ROW_STOP else FillReason.TARGET
-            identity = self._exit_id(i, reason)
+            identity = exit_order_id(self._parents[i], self._instruments[i].id, reason)
         return self._fill((i, sign, lots, price, reference, maker), identity, reason, at_ns)
 
     def _fill(
@@ -497,27 +478,11 @@ class SimulatedVenue:
         self._log.filled(fill)
         return fill
 
-    def _exit_id(self, i: int, reason: FillReason) -> OrderId:
-        """Return the id of an attached exit, a function of the order that last changed the position."""
-        parent = self._parents[i]
-        return order_id(
-            environment=_NAME,
-            account="",
-            strategy=parent,
-            version="",
-            decided_at_ns=0,
-            leg=f"{self._instruments[i].id}:{reason.value}",
-        )
-
     def _keep(self, places: list[int]) -> None:
-        if len(places) < len(self._rows):
+        if len(places) < len(self._book.rows):
             kept = set(places)
-            for k, row in enumerate(self._rows):
+            for k, row in enumerate(self._book.rows):
                 if k not in kept and row[c.FILLED] > 0:
                     self._filled[row[c.KEY]] = row[c.FILLED]
-        self._rows = [self._rows[k] for k in places]
+        self._book.rows = [self._book.rows[k] for k in places]
         self._open = [self._open[k] for k in places]
-
-
-def _sort_key(row: list[int]) -> tuple[int, int]:
-    return row[c.INSTRUMENT], row[c.SEQUENCE]
