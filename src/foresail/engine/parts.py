@@ -23,8 +23,8 @@ from foresail.execution.simulated.settings import VenueSettings
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.protocols import Strategy
-from foresail.risk.catalogue import trading_rules
-from foresail.risk.gate import RiskGate, default_rules
+from foresail.risk.catalogue import default_rules, trading_rules
+from foresail.risk.gate import RiskGate
 from foresail.risk.profiles import profile_named
 from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
 

@@ -7,6 +7,8 @@ the journal, and the rest of the command waits in the account's folder for the n
 
 from __future__ import annotations
 
+import time
+
 from foresail import __version__
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ConfigError, UserError
@@ -74,8 +76,6 @@ def kill_account(
 
 
 def _wait_until_taken(folder: AccountFolder, wait_s: float, clock: Clock) -> None:
-    import time
-
     until = clock.monotonic_s() + wait_s
     while clock.monotonic_s() < until:
         if folder.read_command() is None:

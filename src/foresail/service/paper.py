@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -132,8 +133,6 @@ class _Daemon:
 
     def _wait(self, seconds: float, run: AccountRun) -> None:
         """Wait for the time of the next event, in naps short enough to hear a signal or a command."""
-        import time
-
         until = self._clock.monotonic_s() + seconds
         while not self._is_stopping and self._clock.monotonic_s() < until:
             time.sleep(min(_NAP_S, max(0.0, until - self._clock.monotonic_s())))
@@ -209,8 +208,6 @@ def stop_paper(account: str, *, wait_s: float = 10.0, clock: Clock | None = None
     UserError
         If none runs, or it does not end in time.
     """
-    import time
-
     watch = SystemClock() if clock is None else clock
     folder = AccountFolder(find_workspace(), account).existing()
     process = folder.read_process()
