@@ -120,12 +120,12 @@ class FakeVenue:
         self.orders[one.id] = one
         self.touched.append(one.id)
         if self._chance.happens(self.mix.reject):
-            self._reject(one, "refused by script")
+            self._reject(one)
             return
         if self._chance.happens(self.mix.late_reject):
             one.is_odd = True
             self._trace.count("late_reject")
-            self._report(one, VenueOutcome.REJECTED, text="refused, then filled")
+            self._report(one, VenueOutcome.REJECTED)
             self._execute(one, one.quantity)
             return
         self.working[one.id] = one
@@ -144,7 +144,7 @@ class FakeVenue:
         if one is None:
             return
         if one.ended is not None or one.left == 0:
-            self._report(one, VenueOutcome.CANCEL_REJECTED, text="not in the book")
+            self._report(one, VenueOutcome.CANCEL_REJECTED)
             return
         if self._chance.happens(self.mix.late_fill):
             self._trace.count("late_fill")
@@ -163,7 +163,7 @@ class FakeVenue:
             self._report(one, VenueOutcome.REPLACED)  # the same request again: the same answer again
             return
         if one.left == 0 or total <= one.filled:
-            self._report(one, VenueOutcome.CANCEL_REJECTED, asked=total, text="cannot be changed")
+            self._report(one, VenueOutcome.CANCEL_REJECTED, asked=total)
             return
         one.quantity, one.is_replaced = total, True
         if change.limit_price is not None:
@@ -183,7 +183,7 @@ class FakeVenue:
     def tell_all(self, one: VenueOrder) -> None:
         """Tell the whole story of an order in its order."""
         if one.ended is VenueOutcome.REJECTED:
-            self._report(one, VenueOutcome.REJECTED, text="refused by script")
+            self._report(one, VenueOutcome.REJECTED)
             return
         self._report(one, VenueOutcome.ACCEPTED)
         if one.is_replaced:
@@ -283,10 +283,10 @@ class FakeVenue:
         self.positions[one.instrument] = self.positions.get(one.instrument, 0) + units
         self.cash -= units * execution.price + execution.fee * times
 
-    def _reject(self, one: VenueOrder, text: str) -> None:
+    def _reject(self, one: VenueOrder) -> None:
         one.ended = VenueOutcome.REJECTED
         self._trace.count("reject")
-        self._report(one, VenueOutcome.REJECTED, text=text)
+        self._report(one, VenueOutcome.REJECTED)
 
     def _end(self, one: VenueOrder, outcome: VenueOutcome) -> None:
         one.ended = outcome
@@ -303,12 +303,12 @@ class FakeVenue:
         delay: int = 0,
         is_first: bool = False,
         asked: int = 0,
-        text: str = "",
     ) -> None:
         if one.is_mute:
             return
         one.is_told = True
         self._told += 1
+        text = f"{outcome.value} by script" if outcome is VenueOutcome.REJECTED else ""
         fill, name, left = None, "", one.quantity - one.live
         if execution is not None and outcome is not VenueOutcome.BUSTED:
             fill = _fill(one, execution, is_first=is_first)

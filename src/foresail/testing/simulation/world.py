@@ -27,7 +27,7 @@ from foresail.testing.simulation.script import INSTRUMENTS
 from foresail.testing.simulation.trace import Trace, ViolationError
 from foresail.testing.simulation.venue import FakeVenue, VenueExecution, VenueOrder
 
-__all__ = ["Outcome", "World", "WorldSettings", "run_seed"]
+__all__ = ["MakeCore", "Outcome", "World", "WorldSettings", "run_seed"]
 
 _START = 1_704_205_800 * SECOND  # Tuesday 2024-01-02, 14:30 UTC
 _MOST_EVENTS = 3_000  # a run has about 100; one that never comes to rest is cut short
