@@ -1,4 +1,4 @@
-"""Every row of the catalogue names its oracle and agrees with it: the whole table, and the twins that stand nowhere else.
+"""Every row of the catalogue names its oracle and agrees with it: the table, and the twins that stand nowhere else.
 
 - ``TABLES``: modules whose ``ORACLES`` hold TA-Lib, pandas, SciPy and NumPy twins by name.
 - ``NAMED``: rows whose oracle is a test of its own, for example a session walked in plain Python.
@@ -41,35 +41,13 @@ _STATISTICAL = "unit/features/test_feature_statistical.py::test_"
 _LEVELS = "unit/features/test_feature_levels.py::test_"
 _SESSION = "unit/features/test_feature_session.py::test_"
 _PAIRS = ("pair", "sp500", "btc")
-_CLOCKED = [
-    "day_of_month",
-    "day_of_week",
-    "hour",
-    "is_afterhours",
-    "is_asian",
-    "is_asian_hours",
-    "is_asian_london_overlap",
-    "is_european_hours",
-    "is_friday",
-    "is_half_day",
-    "is_london",
-    "is_london_ny_overlap",
-    "is_lunch_lull",
-    "is_market_closed",
-    "is_market_open_first_hour",
-    "is_monday",
-    "is_newyork",
-    "is_power_hour",
-    "is_premarket",
-    "is_regular_hours",
-    "is_us_trading_hours",
-    "is_weekend",
-    "minutes_from_open",
-    "month",
-    "quarter",
-    "time_of_day",
-    "us_market_closed",
-]
+_CLOCKED = (
+    "day_of_month", "day_of_week", "hour", "is_afterhours", "is_asian", "is_asian_hours",
+    "is_asian_london_overlap", "is_european_hours", "is_friday", "is_half_day", "is_london",
+    "is_london_ny_overlap", "is_lunch_lull", "is_market_closed", "is_market_open_first_hour", "is_monday",
+    "is_newyork", "is_power_hour", "is_premarket", "is_regular_hours", "is_us_trading_hours", "is_weekend",
+    "minutes_from_open", "month", "quarter", "time_of_day", "us_market_closed",
+)  # fmt: skip
 
 # Row -> the test that holds it to something independent.
 NAMED = {
@@ -253,6 +231,7 @@ TWINS: dict[str, Callable[[], pd.DataFrame]] = {
     "btc_leads_eth": lambda: corr(log("eth"), log("btc").shift(1), 60),
     "spy_leads_btc": lambda: corr(log("btc"), log("sp500").shift(1), 60),
     "gold_leads_miners": lambda: corr(log("gold_miners"), log("gold").shift(1), 60),
+    "price_momentum": lambda: CLOSE / CLOSE.rolling(20).mean() - 1.0,
     "put_call_ratio": over("put_volume", "call_volume"),
     "implied_volatility": lambda: share(given("implied_volatility")),
     "revenue_nowcast_gap": over("revenue_nowcast", "revenue_consensus", 1.0),

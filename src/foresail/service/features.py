@@ -357,7 +357,7 @@ def _absent_lines(absent: dict[str, str], shown: int = 12) -> list[str]:
         return []
     reasons: dict[str, list[str]] = {}
     for name, reason in absent.items():
-        reasons.setdefault(reason, []).append(name)
+        reasons.setdefault(reason.replace(f"the series {name},", "its series,"), []).append(name)
     lines = [f"{len(absent)} have no value here, their columns are empty:"]
     for reason, names in list(reasons.items())[:shown]:
         lines.append(f"  {_some(names)}: {reason}")
