@@ -14,9 +14,8 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import DataError
-from foresail.measures.drift import feature_drift
 
-__all__ = ["MonitoringReport", "MonitoringRules", "Resolved", "RetrainRuling", "feature_drift", "monitor_forecasts"]
+__all__ = ["MonitoringReport", "MonitoringRules", "Resolved", "RetrainRuling", "monitor_forecasts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def monitor_forecasts(
     Parameters
     ----------
     validation_loss : mean loss of the model on its validation rows, > 0
-    stability : index of each critical feature, see ``feature_drift``
+    stability : index of each critical feature, see ``measures.drift.feature_drift``
     regime_alarm : what a regime model says; empty = nothing
 
     Raises

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,12 +15,36 @@ from foresail.core.errors import UnknownNameError
 from foresail.domain.panel import Panel
 from foresail.features.catalogue import expand, resolve
 from foresail.features.context import FeatureContext
-from foresail.features.plan import make_plan
+from foresail.features.expressions import Expression
+from foresail.features.plan import Plan, make_plan
 from foresail.features.runner import field_positions, run
 
 __all__ = ["FORMS", "compute"]
 
 FORMS = ("display", "model")
+
+
+class _ById:
+    """An expression that equals itself alone: hashing the graph of a hundred features costs as much as computing them.
+
+    Expressions of the catalogue live as long as the program, and a cached one is held here, so no id is given twice.
+    """
+
+    __slots__ = ("expression",)
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.expression is self.expression
+
+    def __hash__(self) -> int:
+        return id(self.expression)
+
+
+@lru_cache(maxsize=64)
+def _plan_of(expressions: tuple[_ById, ...]) -> Plan:
+    return make_plan([one.expression for one in expressions])
 
 
 def compute(
@@ -56,7 +81,7 @@ def compute(
         raise UnknownNameError("form of features", form, FORMS)
     context = context.complete(panel)
     specs = resolve(None, panel, context.reference_names, context.given_names)[0] if names is None else expand(names)
-    plan = make_plan([spec.model_expression if form == "model" else spec.expression for spec in specs])
+    plan = _plan_of(tuple(_ById(spec.model_expression if form == "model" else spec.expression) for spec in specs))
     context = context.complete(panel, [s.name for s in plan.series if s.kind == "calendar"])
     values = np.ascontiguousarray(panel.values, dtype=np.float64)
     present = np.ascontiguousarray(panel.present, dtype=np.bool_)

@@ -5,8 +5,8 @@ import pytest
 
 from foresail.core.errors import DataError
 from foresail.evaluation.class_balance import class_balance
-from foresail.evaluation.monitoring import Resolved, feature_drift, monitor_forecasts
-from foresail.measures.drift import population_stability_index
+from foresail.evaluation.monitoring import Resolved, monitor_forecasts
+from foresail.measures.drift import feature_drift, population_stability_index
 
 
 def resolved(n: int = 300, *, width: float = 1.2816, loss: float = 1.0, seed: int = 0) -> Resolved:
