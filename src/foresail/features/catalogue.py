@@ -224,12 +224,17 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
     if spec.scope == "row" and not series and not calendar and len(panel.instruments) < 2:
         return "compares instruments, and this set has only one"
-    if not panel.frame.endswith(("d", "w")):
+    return _reason_of_frame(spec, panel.frame, calendar)
+
+
+def _reason_of_frame(spec: FeatureSpec, frame: str, calendar: Sequence[str]) -> str | None:
+    """Return why bars of a frame cannot give a feature that looks within the day, None if they can."""
+    if not frame.endswith(("d", "w")):
         return None
     if spec.name.startswith("hour_"):
-        return f"the hour says nothing on bars of {panel.frame}"
+        return f"the hour says nothing on bars of {frame}"
     within = any(name in INTRADAY for name in calendar)
-    return f"needs bars within the day, and these are of {panel.frame}" if within else None
+    return f"needs bars within the day, and these are of {frame}" if within else None
 
 
 def _asset_class(panel: Panel) -> AssetClass | None:
