@@ -29,7 +29,8 @@ from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.entries import Deposited, Marked
 from foresail.risk.accounts import edited, trading_limits
-from foresail.risk.gate import RiskGate, default_rules, trading_rules
+from foresail.risk.catalogue import default_rules, trading_rules
+from foresail.risk.gate import RiskGate
 from foresail.risk.profiles import profile_named
 from foresail.risk.state import RiskState
 from foresail.testing.hostile_orders import HostileWorld, review_hostile

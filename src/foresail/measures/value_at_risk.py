@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import DataError
+from foresail.core.seeds import generator
 
 __all__ = ["expected_shortfall", "simulated_value_at_risk", "value_at_risk"]
 
@@ -83,7 +84,7 @@ def simulated_value_at_risk(
         raise DataError(f"expected returns (N, T >= 2) and weights (N,), received {values.shape} and {held.shape}")
     portfolio = held @ values  # a weighted sum of joint normals is normal: no need to draw each name
     mean, deviation = float(portfolio.mean()), float(portfolio.std(ddof=1))
-    drawn: FloatArray = np.random.default_rng(seed).standard_normal((draws, days))
+    drawn: FloatArray = generator(seed, "value at risk").standard_normal((draws, days))
     compounded = np.prod(1.0 + mean + deviation * drawn, axis=1) - 1.0
     return value_at_risk(compounded, level=level)
 

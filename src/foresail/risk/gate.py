@@ -27,21 +27,12 @@ from foresail.domain.limits import FlowLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
 from foresail.protocols import RiskRule, RiskView
-from foresail.risk.catalogue import TradingRule, default_rules, inactive_rules, position_rules, trading_rules
+from foresail.risk.catalogue import TradingRule
 from foresail.risk.checks import levels_fault, opening_fault, quantity_fault
 from foresail.risk.projected import Projected
 from foresail.risk.state import RiskState
 
-__all__ = [
-    "FAULT_RULE",
-    "RiskGate",
-    "TradingRule",
-    "default_rules",
-    "halt_reason",
-    "inactive_rules",
-    "position_rules",
-    "trading_rules",
-]
+__all__ = ["FAULT_RULE", "RiskGate", "halt_reason"]
 
 _ZERO = Decimal(0)
 _INPUT = "gate input check"

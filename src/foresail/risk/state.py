@@ -43,7 +43,7 @@ from foresail.ledger.entries import (
 from foresail.risk.days import day_span, next_business_day, previous_business_day, week_start
 from foresail.risk.round_trips import Trip, advance_trip
 
-__all__ = ["Breaker", "DayCount", "RiskMemory", "RiskState", "Submitted"]
+__all__ = ["Breaker", "DayCount", "Done", "Parent", "RiskMemory", "RiskState", "Submitted", "Unsettled"]
 
 _ZERO = Decimal(0)
 _MINUTE_NS = 60 * 10**9

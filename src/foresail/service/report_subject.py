@@ -14,7 +14,7 @@ from foresail.engine.tradable import absurd_bars
 from foresail.execution.costs import CostModel
 from foresail.reporting.figures import percent
 from foresail.reporting.model import Subject
-from foresail.risk.gate import inactive_rules
+from foresail.risk.catalogue import inactive_rules
 from foresail.service.finished import Finished
 from foresail.signals.decision import NOT_EVALUATED, default_top_k
 

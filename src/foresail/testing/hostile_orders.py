@@ -17,13 +17,15 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId, OrderId
+from foresail.core.seeds import generator
 from foresail.domain.accounts import Account, Position
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.entries import Deposited, Marked
-from foresail.risk.gate import RiskGate, default_rules, trading_rules
+from foresail.risk.catalogue import default_rules, trading_rules
+from foresail.risk.gate import RiskGate
 from foresail.risk.state import RiskState
 
 __all__ = ["HostileTally", "HostileWorld", "hostile_orders", "review_hostile"]
@@ -138,7 +140,7 @@ def review_hostile(seed: int, count: int, *, batch: int = 50) -> HostileTally:
     count : orders in all
     batch : orders of one review
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, "hostile orders")
     known = {name: Instrument(name, name, AssetClass.STOCK, sector=name) for name in _NAMES}
     limits = TradingLimits()
     gate = RiskGate(default_rules(_LIMITS), known, trading=trading_rules(limits), flow=limits.flow)

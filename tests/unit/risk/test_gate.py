@@ -17,7 +17,8 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, OrderKind, Ruling
 from foresail.domain.signals import Side
-from foresail.risk.gate import RiskGate, default_rules, halt_reason, inactive_rules
+from foresail.risk.catalogue import default_rules, inactive_rules
+from foresail.risk.gate import RiskGate, halt_reason
 
 LIMITS = PositionLimits(0.01, 0.15, 0.20, 0.60, 0.10, shorting=False, stop_distance=0.02)
 A, B, C, X = "stock.US.A", "stock.US.B", "stock.US.C", "crypto.BINANCE.BTC-USDT"

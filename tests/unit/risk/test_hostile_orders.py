@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import foresail.risk.gate as gate_module
-from foresail.risk.gate import Ruling
+from foresail.domain.orders import Ruling
 from foresail.testing.hostile_orders import review_hostile
 
 

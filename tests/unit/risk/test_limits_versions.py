@@ -15,7 +15,8 @@ from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import TradingLimits
 from foresail.measures.value_at_risk import expected_shortfall, simulated_value_at_risk, value_at_risk
 from foresail.risk.accounts import edited, origins, proposed_profile, rows, trading_limits
-from foresail.risk.gate import RiskGate, inactive_rules, position_rules, trading_rules
+from foresail.risk.catalogue import inactive_rules, position_rules, trading_rules
+from foresail.risk.gate import RiskGate
 from foresail.risk.paper_gate import paper_gate
 from foresail.risk.profiles import PROFILES, profile_named
 from foresail.risk.versions import confirm_change, limits_digest, loosened
