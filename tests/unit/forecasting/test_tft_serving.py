@@ -1,0 +1,84 @@
+"""Serving bar by bar equals the network on whole windows."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+
+from foresail.core.errors import DataError  # noqa: E402
+from foresail.forecasting.neural.tft.network import Segments, TemporalFusionTransformer, TftSettings  # noqa: E402
+from foresail.forecasting.neural.tft.serving import TftServer, whole_windows  # noqa: E402
+
+N, T, V, W, C, H = 5, 40, 4, 3, 9, 3
+SETTINGS = TftSettings(V, W, (N + 1,), 2, 7, C, H, 16, 4, layers=2)
+
+
+def market():
+    g = torch.Generator().manual_seed(0)
+    present = (torch.rand(N, T, generator=g) > 0.15).float()
+    return torch.randn(N, T, V, generator=g), torch.randn(T + H, W, generator=g), present
+
+
+def network():
+    torch.manual_seed(0)
+    return TemporalFusionTransformer(SETTINGS).eval()
+
+
+def whole(model, observed, known, present, t, static):
+    """Return the forecasts of bar t from whole windows, padded with absence before the first bar."""
+    first = t - C + 1
+    pad = max(0, -first)
+    x = torch.cat([torch.zeros(N, pad, V), observed[:, max(first, 0) : t + 1]], dim=1)
+    seen = torch.cat([torch.zeros(N, pad), present[:, max(first, 0) : t + 1]], dim=1)
+    rows = torch.cat([torch.zeros(pad, W), known[max(first, 0) : t + 1 + H]])
+    return whole_windows(model, Segments(x, rows.expand(N, -1, -1), seen, static))[:, 0]
+
+
+def test_every_bar_equals_whole_windows():
+    model, (observed, known, present) = network(), market()
+    static = torch.arange(N).unsqueeze(1) + 1
+    server = TftServer(model, static)
+    for t in range(T):
+        told = server.update(observed[:, t], known[t], present[:, t], known[t + 1 : t + 1 + H])
+        assert bool(told.ready.all()) is (t >= C - 1)
+        if t >= C - 1:
+            expected = whole(model, observed, known, present, t, static)
+            torch.testing.assert_close(told.quantiles, expected, atol=1e-5, rtol=1e-5)
+        assert told.attention.shape == (N, H, C + H)
+        torch.testing.assert_close(told.past_weights.sum(-1), torch.ones(N))
+
+
+def test_a_warm_start_equals_a_long_run():
+    model, (observed, known, present) = network(), market()
+    static = torch.arange(N).unsqueeze(1) + 1
+    long, short = TftServer(model, static), TftServer(model, static)
+    for t in range(30):
+        long.update(observed[:, t], known[t], present[:, t], known[t + 1 : t + 1 + H])
+    short.warm(observed[:, :30], known[:30], present[:, :30])
+    a, b = (s.update(observed[:, 30], known[30], present[:, 30], known[31 : 31 + H]) for s in (long, short))
+    torch.testing.assert_close(a.quantiles, b.quantiles, atol=1e-6, rtol=1e-6)
+
+
+def test_a_calendar_that_does_not_move_on_is_selected_anew():
+    model, (observed, known, present) = network(), market()
+    static = torch.ones(N, 1, dtype=torch.int64)
+    server = TftServer(model, static)
+    for t in range(C + 2):
+        server.update(observed[:, t], known[t], present[:, t], known[t + 1 : t + 1 + H])
+    t = C + 2
+    other = known.clone()
+    other[t + 1 : t + 1 + H] += 1.0
+    told = server.update(observed[:, t], known[t], present[:, t], other[t + 1 : t + 1 + H])
+    torch.testing.assert_close(told.quantiles, whole(model, observed, other, present, t, static), atol=1e-5, rtol=1e-5)
+
+
+def test_missing_values_and_wrong_shapes_are_refused():
+    server = TftServer(network(), torch.ones(N, 1, dtype=torch.int64))
+    good = torch.zeros(N, V), torch.zeros(W), torch.ones(N), torch.zeros(H, W)
+    with pytest.raises(DataError, match="shapes"):
+        server.update(torch.zeros(N, V + 1), *good[1:])
+    broken = good[0].clone()
+    broken[0, 0] = float("nan")
+    with pytest.raises(DataError, match="missing or infinite"):
+        server.update(broken, *good[1:])
