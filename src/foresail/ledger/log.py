@@ -69,6 +69,12 @@ class EntryLog:
             )  # fmt: skip
             log.append(first)
             log.commit()
+        except OSError as error:
+            disk.close()
+            raise JournalStoppedError(
+                f"the journal cannot be opened: {error.strerror or error} (errno {error.errno})",
+                hint="free or replace the disk, then start again",
+            ) from error
         except BaseException:
             disk.close()
             raise

@@ -144,6 +144,12 @@ def test_the_first_failure_stops_the_log_for_good(number, error):
     assert amounts(read_entries(disk))[: len(told)] == told
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_disk_that_fails_while_opening_stops_before_anything_is_sent(number):
+    with pytest.raises(JournalStoppedError):
+        opened(PessimisticDisk(fail_at=number))
+
+
 def lives(seed, *, syncs=True):
     """Write with power cuts at random places; return (acknowledged, found after the last restart)."""
     acknowledged, amount, disk = [], 0, PessimisticDisk(seed, syncs=syncs)
