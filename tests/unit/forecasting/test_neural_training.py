@@ -13,7 +13,7 @@ from foresail.core.errors import DataError, ModelError  # noqa: E402
 from foresail.forecasting.neural.recipe import Rates  # noqa: E402
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftSettings  # noqa: E402
 from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, train  # noqa: E402
-from foresail.forecasting.neural.windows import WindowSettings, WindowSource  # noqa: E402
+from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource  # noqa: E402
 
 N, T, V, H, C = 4, 120, 3, 2, 8
 LEVELS = (0.1, 0.5, 0.9)
@@ -30,7 +30,7 @@ def source(seed=0):
     y = 0.8 * x[:, :, :1] + 0.2 * rng.normal(size=(N, T, 1))
     labels = np.repeat(y[..., None], H, axis=2)  # (N, T, H, 1)
     known = np.stack([np.sin(np.arange(T + H)), np.cos(np.arange(T + H))], axis=1)
-    inputs = (x, known, np.ones((N, T), bool), np.arange(N)[:, None] + 1)
+    inputs = WindowInputs(x, known, np.ones((N, T), bool), np.arange(N)[:, None] + 1)
     return WindowSource(WindowSettings(C, H, 4), inputs, labels)
 
 

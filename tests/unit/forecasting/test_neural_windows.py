@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
 
 from foresail.core.errors import DataError
-from foresail.forecasting.neural.windows import WindowSettings, WindowSource
+from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource
 
 N, T, V, W, H, C = 3, 40, 4, 2, 3, 6
 
@@ -24,7 +26,13 @@ def source(windows=4, stride=1, labels=True, seed=0):
     if wanted is not None:
         wanted[0, 10] = np.nan
     settings = WindowSettings(C, H, windows, stride)
-    return WindowSource(settings, (observed, known, present, static), wanted), observed, known, present, wanted
+    return (
+        WindowSource(settings, WindowInputs(observed, known, present, static), wanted),
+        observed,
+        known,
+        present,
+        wanted,
+    )
 
 
 def rows(first=0, last=T):
@@ -88,10 +96,10 @@ def test_a_random_epoch_is_repeatable_and_differs_from_the_next():
 
 
 def test_what_is_known_ahead_must_reach_ahead():
-    made = np.zeros((N, T, V)), np.zeros((T, W)), np.ones((N, T), bool), np.ones((N, 1), int)
+    made = WindowInputs(np.zeros((N, T, V)), np.zeros((T, W)), np.ones((N, T), bool), np.ones((N, 1), int))
     with pytest.raises(DataError, match="rows known ahead"):
         WindowSource(WindowSettings(C, H), made, None)
     broken = np.zeros((T + H, W))
     broken[-1] = np.nan
     with pytest.raises(DataError, match="missing or infinite"):
-        WindowSource(WindowSettings(C, H), (made[0], broken, *made[2:]), None)
+        WindowSource(WindowSettings(C, H), replace(made, known=broken), None)

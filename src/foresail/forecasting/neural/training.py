@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +28,10 @@ from foresail.core.errors import DataError, ModelError
 from foresail.core.seeds import derive_seed, generator
 from foresail.forecasting.neural.recipe import Clipper, EarlyStopping, Rates, pinball_loss
 from foresail.forecasting.neural.windows import Batch, WindowSource
+from foresail.protocols import Progress
 
 __all__ = ["Fold", "History", "Recipe", "Trained", "TrainingTask", "train"]
 
-Progress = Callable[[str, int, int], None]
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 

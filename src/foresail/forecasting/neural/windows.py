@@ -23,7 +23,7 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import DataError
 from foresail.forecasting.neural.tft.network import Segments
 
-__all__ = ["Batch", "WindowSettings", "WindowSource"]
+__all__ = ["Batch", "WindowInputs", "WindowSettings", "WindowSource"]
 
 _Float32 = NDArray[np.float32]
 
@@ -69,25 +69,34 @@ class Batch:
     instruments: IntArray
 
 
-class WindowSource:
-    """All windows of a panel.
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowInputs:
+    """What windows are cut from.
 
-    Parameters
+    Attributes
     ----------
     observed : (N, T, V) scaled; NaN is filled with 0, the centre
     known : (T + H, W) numbers of the calendar, H bars beyond the panel
     present : (N, T)
     static : (N, S) codes, 0 = unknown
+    """
+
+    observed: FloatArray
+    known: FloatArray
+    present: NDArray[np.bool_]
+    static: IntArray
+
+
+class WindowSource:
+    """All windows of a panel.
+
+    Parameters
+    ----------
     labels : (N, T, H', K) standardised; NaN where there is none. None for prediction
     """
 
-    def __init__(
-        self,
-        settings: WindowSettings,
-        inputs: tuple[FloatArray, FloatArray, NDArray[np.bool_], IntArray],
-        labels: FloatArray | None,
-    ) -> None:
-        observed, known, present, static = inputs
+    def __init__(self, settings: WindowSettings, inputs: WindowInputs, labels: FloatArray | None) -> None:
+        observed, known, present, static = inputs.observed, inputs.known, inputs.present, inputs.static
         n, t, _ = observed.shape
         if known.shape[0] != t + settings.horizon:
             raise DataError(f"expected {t + settings.horizon} rows known ahead, received {known.shape[0]}")
