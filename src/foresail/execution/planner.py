@@ -23,6 +23,7 @@ from foresail.domain.accounts import Account
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side, TargetWeights
+from foresail.execution.crypto_hours import market_orders_allowed
 
 __all__ = ["Plan", "PlanRequest", "PlannerSettings", "plan_quantities", "plan_weights", "target_quantities"]
 
@@ -43,6 +44,8 @@ class PlannerSettings:
     allow_short : whether a negative target is planned; otherwise it counts as zero
     check_cash : whether purchases are cut to cash and proceeds (off for margined instruments)
     cash_buffer : share of a purchase kept for costs and for a higher price at the fill
+    limit_distance : where market orders are not allowed (EXEC-04), fraction of the last price by which a limit may be
+        worse than it; None plans market orders at all hours and leaves the refusal to others
     """
 
     no_trade_band: float = 0.10
@@ -51,6 +54,11 @@ class PlannerSettings:
     check_cash: bool = True
     cash_buffer: float = 0.005
     environment: str = "backtest"
+    limit_distance: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit_distance is not None and not 0 <= self.limit_distance < 1:
+            raise ConfigError(f"limit_distance must be a fraction from 0 to below 1, received {self.limit_distance}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,8 @@ class PlanRequest:
     prices : last known price, quote currency; NaN or absent = unknown
     instruments : record of every instrument that is held or wanted
     decided_at : nominal decision time, ns UTC
-    pending : signed units already on order
+    pending : signed units already on order, orders whose outcome is not known included; purchases among them hold
+        back the money that they would cost
     reasons : reason of an exit where it is not a plain one, for example time
     rates : account currency per unit of another quote currency
     """
@@ -179,7 +188,7 @@ def plan_quantities(
         if held.get(name, _ZERO) * wanted > 0:
             kept.append(name)
     if settings.check_cash:
-        legs = _within_cash(legs, request.account.cash, settings, notes)
+        legs = _within_cash(legs, request.account.cash - _held_back(request, settings), settings, notes)
     legs.sort(key=lambda leg: (leg.signed > 0, leg.opens, leg.instrument.id))
     wanted_levels = levels or {}
     return Plan(
@@ -257,6 +266,28 @@ def _within_cash(
     return out
 
 
+def _held_back(request: PlanRequest, settings: PlannerSettings) -> Decimal:
+    """Return the money that purchases on order would cost; one without a price holds back nothing."""
+    values = ((units, _unit_value(name, request)) for name, units in sorted(request.pending.items()) if units > 0)
+    cost = sum((_CONTEXT.multiply(units, unit) for units, unit in values if unit is not None), _ZERO)
+    return cost * (1 + Decimal(repr(settings.cash_buffer)))
+
+
+def _limit_price(leg: _Leg, request: PlanRequest, settings: PlannerSettings) -> Decimal | None:
+    """Return the limit of an order that must not be a market order (EXEC-04), on the tick grid; None = market.
+
+    A leg without a known price stays a market order: it only closes.
+    """
+    one = leg.instrument
+    price = request.prices.get(one.id, math.nan)
+    is_free = settings.limit_distance is None or market_orders_allowed(one.asset_class, request.decided_at)
+    if is_free or settings.limit_distance is None or not (math.isfinite(price) and price > 0):
+        return None
+    worse = settings.limit_distance if leg.signed > 0 else -settings.limit_distance
+    limit = round_tick(_CONTEXT.multiply(Decimal(repr(float(price))), 1 + worse), one.tick)
+    return max(limit, one.tick)
+
+
 def _order(leg: _Leg, request: PlanRequest, settings: PlannerSettings, levels: _Levels) -> Order:
     name = leg.instrument.id
     identity = order_id(
@@ -269,14 +300,16 @@ def _order(leg: _Leg, request: PlanRequest, settings: PlannerSettings, levels: _
     )
     stop, target = _clean(levels[name]) if leg.opens and name in levels else (None, None)
     tick = leg.instrument.tick
+    limit = _limit_price(leg, request, settings)
     return Order(
         id=identity,
         instrument=name,
         side=Side.BUY if leg.signed > 0 else Side.SELL,
         quantity=abs(leg.signed),
-        kind=OrderKind.MARKET,
+        kind=OrderKind.MARKET if limit is None else OrderKind.LIMIT,
         decided_at=request.decided_at,
         reason=leg.reason,
+        limit_price=limit,
         stop_price=None if stop is None else round_tick(Decimal(repr(float(stop))), tick),
         target_price=None if target is None else round_tick(Decimal(repr(float(target))), tick),
     )

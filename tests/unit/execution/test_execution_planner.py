@@ -133,3 +133,30 @@ def test_senseless_requests_are_refused():
         plan_weights(weights({A: NAN}), request(), FREE)
     with pytest.raises(UnknownNameError):
         plan_quantities({instrument_id("stock.US.ZZZ"): D(1)}, request(), FREE)
+
+
+def test_purchases_on_order_hold_back_their_money():
+    pending = {B: D(100)}  # 5,000 of 10,000
+    plan = plan_quantities({A: D(80)}, request(pending=pending), FREE)
+    assert short(plan) == [(A, "buy", 50, "entry")]
+    assert short(plan_quantities({A: D(80)}, request(pending={B: D(-100)}), FREE)) == [(A, "buy", 80, "entry")]
+
+
+def test_thin_crypto_hours_get_limit_orders():
+    coin = instrument_id("crypto.BTC-USD")
+    records = {coin: Instrument(coin, "BTC", AssetClass.CRYPTO, tick=D("0.01"), lot=D("0.001"))}
+    settings = PlannerSettings(limit_distance=D("0.001"))
+    hour = 3_600_000_000_000
+
+    def plan(at, wanted, held=0):
+        positions = (Position(coin, D(held), D(100), 0),) if held else ()
+        account = Account("main", "USD", D(10_000), D(10_000), positions, at)
+        one = PlanRequest(account, {coin: 100.0}, records, at, "foresail/top", "1")
+        (order,) = plan_quantities({coin: D(wanted)}, one, settings).orders
+        return order.kind.value, order.limit_price
+
+    assert plan(2 * hour, 10) == ("limit", D("100.10"))
+    assert plan(6 * hour - 1, 0, held=10) == ("limit", D("99.90"))
+    assert plan(6 * hour, 10) == plan(2 * hour - 1, 10) == ("market", None)
+    with pytest.raises(ConfigError, match="limit_distance"):
+        PlannerSettings(limit_distance=D(1))
