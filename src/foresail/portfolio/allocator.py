@@ -28,7 +28,7 @@ from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.limits import PositionLimits
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, Signal, SignalKind, TargetWeights, Weights
-from foresail.portfolio.sizing import tier_cap
+from foresail.portfolio.sizing import WorstCase, tier_cap
 from foresail.portfolio.volatility import annualised_volatility, mean_traded_value
 from foresail.protocols import MarketView
 
@@ -60,6 +60,8 @@ class AllocatorSettings:
         order it cuts gains at the typical one while losses run to the stop and costs are paid in full: it is shown, not
         attached, by default
     shorting : the profile must allow it too
+    worst_case : what a stop may cost beyond its distance; the loss at the stop is then counted with it (SIZE-12). None
+        counts the stop as met at its price
     price_basis : price tiers count on raw prices only
     """
 
@@ -73,6 +75,7 @@ class AllocatorSettings:
     exit_target: str = "ratio"
     reward_ratio: float = 2.0
     shorting: bool = False
+    worst_case: WorstCase | None = None
     price_basis: PriceBasis = PriceBasis.UNKNOWN
 
 
@@ -342,7 +345,7 @@ class VolatilityScaledTopK:
         with np.errstate(invalid="ignore", divide="ignore"):
             distance = book.side * (book.entry - book.stop) / book.entry
             distance = np.where(np.isfinite(distance) & (distance > 0.0), distance, limits.stop_distance)
-            risk = limits.risk_per_trade / distance
+            risk = limits.risk_per_trade / self._loss(book, distance)
             if settings.target_volatility is not None:
                 scale = settings.target_volatility / book.volatility
                 risk = risk * np.where(np.isfinite(scale), np.minimum(scale, 1.0), 1.0)
@@ -359,6 +362,15 @@ class VolatilityScaledTopK:
         )
         ceiling: FloatArray = stack.min(axis=0)
         return ceiling, [words[b] if b < 3 else tiers[i][1] for i, b in enumerate(binding)]
+
+    def _loss(self, book: _Book, distance: FloatArray) -> FloatArray:
+        """Return the loss at the stop as a fraction of the entry, at its worst where that is asked for (SIZE-12)."""
+        worst = self._settings.worst_case
+        if worst is None:
+            return distance
+        side_cost = float(worst.slippage + worst.fee)
+        loss: FloatArray = distance + side_cost + (1.0 - book.side * distance) * (side_cost + float(worst.gap))
+        return loss
 
     def _tier(self, name: InstrumentId, price: float) -> tuple[float | None, str]:
         basis, known = self._settings.price_basis, self._instruments.get(name)

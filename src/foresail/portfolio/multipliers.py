@@ -6,12 +6,15 @@ A condition whose input is not known takes nothing off and is told as unknown, s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
+from foresail.domain.signals import TargetWeights
 
-__all__ = ["Conditions", "SizeFactor", "condition_factor"]
+__all__ = ["Conditions", "SizeFactor", "condition_factor", "under_conditions"]
 
 _ONE = Decimal(1)
 _BETA, _BETA_FACTOR = 1.5, Decimal("0.7")
@@ -84,6 +87,23 @@ def condition_factor(asset_class: AssetClass, now: Conditions) -> SizeFactor:
             leverage *= _ASIA_FACTOR
             acted.append(f"SIZE-10: Asian session: leverage times {_ASIA_FACTOR}")
     return SizeFactor(size, leverage, opens, tuple(acted), tuple(unknown))
+
+
+def under_conditions(targets: TargetWeights, factor: SizeFactor, held: Container[InstrumentId]) -> TargetWeights:
+    """Return target weights of one class with a factor applied; what acted is noted for every name that it changed.
+
+    Parameters
+    ----------
+    held : instruments with a position; where nothing may be opened, the others get weight 0
+    """
+    text = "; ".join(factor.acted)
+    weights, notes = [], list(targets.notes)
+    for name, weight in zip(targets.instruments, targets.weights, strict=True):
+        stays = factor.opens or name in held
+        weights.append(weight * float(factor.size) if stays else 0.0)
+        if weights[-1] != weight:
+            notes.append((name, text))
+    return replace(targets, weights=tuple(weights), notes=tuple(sorted(notes)))
 
 
 def _above(value: float, limit: float, name: str, unknown: list[str]) -> bool:
