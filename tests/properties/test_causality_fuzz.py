@@ -30,7 +30,8 @@ from foresail.testing.contracts import check_causality
 from foresail.testing.planted import PlantedSettings, planted_market
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-REFERENCES = ("nasdaq", "oil", "sp500", "vix")
+REFERENCES = tuple(sorted({i[10:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("reference:")}))
+GIVENS = tuple(sorted({i[6:] for s in CATALOGUE.values() for i in s.inputs if i.startswith("given:")}))
 
 
 @cache
@@ -40,14 +41,16 @@ def market() -> Panel:
 
 @cache
 def known() -> tuple[str, ...]:
-    return tuple(spec.name for spec in resolve(list(CATALOGUE), market(), REFERENCES)[0])
+    return tuple(spec.name for spec in resolve(list(CATALOGUE), market(), REFERENCES, GIVENS)[0])
 
 
 def every_feature(panel: Panel) -> FloatArray:
-    """Return all features of the catalogue; reference series are made of the bars' ends, so they are cut with them."""
+    """Return all features; what comes from outside is made of the ends of the bars, so it is cut with them."""
     wave = np.stack([np.sin(panel.end / (k + 1) / 1e16) + 2.0 for k in range(len(REFERENCES))])
     context = FeatureContext.of(panel, sectors=[str(i % 2) for i in range(panel.shape[0])])
-    context = replace(context, reference_names=REFERENCES, reference=wave)
+    own = np.arange(panel.shape[0])[:, None, None] + np.arange(len(GIVENS))[None, None, :]
+    given_numbers = np.sin(panel.end[None, :, None] / 1e16 + own) + 2.0
+    context = replace(context, reference_names=REFERENCES, reference=wave, given_names=GIVENS, given=given_numbers)
     return compute(panel, list(known()), context).values
 
 

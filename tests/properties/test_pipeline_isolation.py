@@ -25,7 +25,11 @@ from foresail.store.gate import check
 from foresail.store.panels import to_panel
 from foresail.testing.builders import bar_set, bar_table
 
-LANE = [name for name in CATALOGUE if CATALOGUE[name].scope == "lane"]
+LANE = [
+    name
+    for name, spec in CATALOGUE.items()
+    if spec.scope == "lane" and not any(one.startswith("given:") for one in spec.inputs)
+]
 MONEY = ("open", "high", "low", "close", "dividend", "spread")
 # Capital so large that whole shares are no matter: with little of it a dear name cannot be bought at all.
 SETTINGS = PipelineSettings(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+torch.set_num_threads(1)  # the suite runs several workers
 
 from foresail.core.errors import DataError, ModelError  # noqa: E402
 from foresail.forecasting.neural.recipe import Rates  # noqa: E402

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+torch.set_num_threads(1)  # the suite runs several workers
 
 from foresail.core.errors import DataError  # noqa: E402
 from foresail.forecasting.neural.tft.network import Segments, TemporalFusionTransformer, TftSettings  # noqa: E402
