@@ -6,6 +6,7 @@ The result does not depend on the number of threads, nor, for lane features, on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,7 +20,7 @@ from foresail.features.expressions import Expression
 from foresail.features.plan import Plan, make_plan
 from foresail.features.runner import field_positions, run
 
-__all__ = ["FORMS", "compute"]
+__all__ = ["FORMS", "compute", "compute_many"]
 
 FORMS = ("display", "model")
 
@@ -89,3 +90,24 @@ def compute(
     if plan.columns > plan.wanted:
         out = np.ascontiguousarray(out[:, :, : plan.wanted])
     return replace(panel, values=out, present=present.copy(), fields=tuple(spec.name for spec in specs))
+
+
+def compute_many(
+    jobs: Sequence[tuple[Panel, Sequence[str] | str | None, FeatureContext]], *, threads: int = 2, form: str = "display"
+) -> list[Panel]:
+    """Return the features of several panels, for example one a frame: panels side by side, each on one thread.
+
+    Parameters
+    ----------
+    jobs : panel, names and context as for ``compute``
+    threads : the result is the same for any number
+
+    Raises
+    ------
+    UnknownNameError, CapabilityError
+        As ``compute``.
+    """
+    if threads <= 1 or len(jobs) <= 1:
+        return [compute(*job, threads=threads, form=form) for job in jobs]
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        return list(pool.map(lambda job: compute(*job, threads=1, form=form), jobs))

@@ -1,8 +1,8 @@
 """Speed of the feature engine against TA-Lib: the same indicators, the same data, both sides in turn.
 
-Every repetition draws fresh random prices, since code that branches on data learns a repeated input. Figures are
-medians; ratios are taken repetition by repetition. TA-Lib is a tool of the bench, no part of an installation: where it
-is absent its rows say so.
+Every repetition draws fresh random prices, since code that branches on data learns a repeated input. Batch figures take
+the better of two runs of each repetition, on both sides; figures are medians; ratios are taken repetition by
+repetition. TA-Lib and vectorbt are tools of the bench, no part of an installation: where one is absent its rows say so.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from foresail.core.clock import SystemClock
 from foresail.core.seeds import generator
-from foresail.features.batch import compute
+from foresail.features.batch import compute_many
 from foresail.features.catalogue import CATALOGUE, expand
 from foresail.features.context import FeatureContext
 from foresail.features.declared.sets import SETS
@@ -115,6 +116,11 @@ def _timed(action: Callable[..., object], *args: Any, **settings: Any) -> float:
     return _CLOCK.monotonic_s() - began
 
 
+def _best(action: Callable[[], object]) -> float:
+    """Return the better of two runs: a shared machine takes time away now and then, from either side alike."""
+    return min(_timed(action), _timed(action))
+
+
 def _median(values: Sequence[float]) -> float:
     return float(np.median(values))
 
@@ -139,11 +145,13 @@ def _batch(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
         rng = generator(request.seed, "bench features", repetition)
         values = random_bars(rng, n, t)
         here = np.ones((n, t), dtype=np.bool_)
-        ours.append(_timed(run, plan, (positions, values, here), _nothing(n, t), threads=request.threads))
+        full = (plan, (positions, values, here), _nothing(n, t))
+        ours.append(_best(partial(run, *full, threads=request.threads)))
         if talib is not None:
-            theirs.append(_timed(talib_matrix, talib, values))
+            theirs.append(_best(partial(talib_matrix, talib, values)))
         holes = rng.random((n, t)) > 0.02
-        gappy.append(_timed(run, plan, (positions, values, holes), _nothing(n, t), threads=request.threads))
+        gaps = (plan, (positions, values, holes), _nothing(n, t))
+        gappy.append(_best(partial(run, *gaps, threads=request.threads)))
     count = len(INDICATORS)
     each = 1e9 / (n * t * count)
     ratio = _median([b / a for a, b in zip(ours, theirs, strict=True)]) if theirs else None
@@ -153,8 +161,35 @@ def _batch(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
         _row("batch, 2 % of bars absent at random", _median(gappy) * 1e3, "ms"),
         _row("batch, TA-Lib and matrix", _median(theirs) * 1e3 if theirs else None, "ms"),
         _row("batch, TA-Lib / ours", ratio, "x", ">= 2", met=None if ratio is None else ratio >= 2.0),
-        _row("batch, vectorbt / ours", None, "x", ">= 10"),
+        _against_vectorbt(values, _median(ours) / count),
     ]
+
+
+def _against_vectorbt(values: np.ndarray, ours: float) -> dict[str, Any]:
+    """Compare seconds an output with vectorbt's own indicators (compiled by Numba, one DataFrame a field)."""
+    name, target = "batch, vectorbt / ours, per output", ">= 10"
+    try:
+        vectorbt = importlib.import_module("vectorbt")
+    except ImportError:
+        return _row(name, None, "x", target)
+    import pandas as pd
+
+    high, low, close, volume = (pd.DataFrame(np.ascontiguousarray(values[:, :, j].T)) for j in (1, 2, 3, 4))
+    calls: list[tuple[int, Callable[[], object]]] = [
+        (1, lambda: vectorbt.MA.run(close, 20).ma),
+        (1, lambda: vectorbt.MSTD.run(close, 20).mstd),
+        (3, lambda: vectorbt.BBANDS.run(close, 20).upper),
+        (1, lambda: vectorbt.RSI.run(close, 14).rsi),
+        (2, lambda: vectorbt.STOCH.run(high, low, close, 14).percent_d),
+        (2, lambda: vectorbt.MACD.run(close, 12, 26, 9).signal),
+        (2, lambda: vectorbt.ATR.run(high, low, close, 14).atr),
+        (1, lambda: vectorbt.OBV.run(close, volume).obv),
+    ]
+    for _, call in calls:
+        call()  # compiles
+    theirs = sum(_best(call) for _, call in calls) / sum(outputs for outputs, _ in calls)
+    ratio = theirs / ours
+    return _row(name, ratio, "x", target, met=ratio >= 10.0)
 
 
 def _hundred() -> list[tuple[str, Any, Any]]:
@@ -269,8 +304,8 @@ def _frames(request: BenchFeaturesRequest, talib: Any) -> list[dict[str, Any]]:
         contexts = [_context_of(panel, names, rng) for panel in panels]
 
         def scan(panels: Any = panels, contexts: Any = contexts) -> None:
-            for panel, context in zip(panels, contexts, strict=True):
-                compute(panel, names, context, threads=request.threads)
+            jobs = [(panel, names, context) for panel, context in zip(panels, contexts, strict=True)]
+            compute_many(jobs, threads=request.threads)
 
         taken.append(_timed(scan))
     value = _median(taken[1:])

@@ -5,7 +5,7 @@ import pytest
 
 from foresail.core.errors import CapabilityError, IntegrityError, UnknownNameError
 from foresail.domain.panel import Panel
-from foresail.features.batch import compute
+from foresail.features.batch import compute, compute_many
 from foresail.features.context import FeatureContext, calendar_flags
 from foresail.features.live import LiveDriver
 
@@ -145,3 +145,10 @@ def test_live_refuses_a_snapshot_of_another_set_and_wrong_shapes():
         driver.restore({**driver.snapshot(), "identity": np.zeros(36, np.uint8)})
     with pytest.raises(ValueError, match="expected bars"):
         driver.update(np.zeros((2, 7)), np.ones(2, bool), context.row(0))
+
+
+def test_panels_side_by_side_equal_one_after_the_other():
+    panels = [closes([1.0, 2.0, 3.0 + k]) for k in range(4)]
+    jobs = [(panel, ["log_return_1", "rsi_5"], FeatureContext.of(panel)) for panel in panels]
+    for ours, job in zip(compute_many(jobs, threads=3), jobs, strict=True):
+        np.testing.assert_array_equal(ours.values, compute(*job).values)
