@@ -19,6 +19,7 @@ from foresail.features.context import FeatureContext
 from foresail.features.expressions import Expression
 from foresail.features.plan import Plan, make_plan
 from foresail.features.runner import field_positions, run
+from foresail.features.stablecoins import silent_values
 
 __all__ = ["FORMS", "compute", "compute_many"]
 
@@ -86,7 +87,9 @@ def compute(
     context = context.complete(panel, [s.name for s in plan.series if s.kind == "calendar"])
     values = np.ascontiguousarray(panel.values, dtype=np.float64)
     present = np.ascontiguousarray(panel.present, dtype=np.bool_)
-    out = run(plan, (field_positions(panel.fields), values, present), context, threads=threads)
+    silent = silent_values(panel.instruments, [spec.name for spec in specs], plan.columns)
+    bars = (field_positions(panel.fields), values, present)
+    out = run(plan, bars, context, threads=threads, silent=silent)
     if plan.columns > plan.wanted:
         out = np.ascontiguousarray(out[:, :, : plan.wanted])
     return replace(panel, values=out, present=present.copy(), fields=tuple(spec.name for spec in specs))

@@ -24,6 +24,7 @@ from foresail.features.kernels._layout import LANES
 from foresail.features.kernels.build import source_hash
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, fresh_memory, run
+from foresail.features.stablecoins import silent_values
 
 __all__ = ["BAR_FIELDS", "LiveDriver"]
 
@@ -62,6 +63,7 @@ class LiveDriver:
         self._positions = field_positions(tuple(fields))
         self._width = len(fields)
         self._memory = fresh_memory(self._plan, len(self.instruments))
+        self._silent = silent_values(self.instruments, self.names, self._plan.columns)
         program = hashlib.sha256("\0".join(self.names).encode()).digest()
         self._identity = np.frombuffer(
             bytes.fromhex(source_hash()) + SCHEMA_VERSION.to_bytes(4, "little") + program, dtype=np.uint8
@@ -92,7 +94,7 @@ class LiveDriver:
             given=np.asarray(context_row.given, dtype=np.float64).reshape(n, 1, len(self._context.given_names)),
         )
         bars = (self._positions, values, here)
-        out = run(self._plan, bars, context, memory=self._memory, threads=self._threads)
+        out = run(self._plan, bars, context, memory=self._memory, threads=self._threads, silent=self._silent)
         return np.ascontiguousarray(out[:, 0, : self._plan.wanted])
 
     def replay(self, arrays: Mapping[str, np.ndarray], panel: Panel, context: FeatureContext) -> FloatArray:
@@ -126,7 +128,14 @@ class LiveDriver:
         values = np.ascontiguousarray(panel.values, dtype=np.float64)
         present = np.ascontiguousarray(panel.present, dtype=np.bool_)
         bars = (self._positions, values, present)
-        out = run(self._plan, bars, context.complete(panel, needed), memory=self._memory, threads=self._threads)
+        out = run(
+            self._plan,
+            bars,
+            context.complete(panel, needed),
+            memory=self._memory,
+            threads=self._threads,
+            silent=self._silent,
+        )
         return np.ascontiguousarray(out[:, :, : self._plan.wanted])
 
     def enlist(self, instruments: Sequence[InstrumentId], context: FeatureContext) -> None:
@@ -158,6 +167,7 @@ class LiveDriver:
                 getattr(new, part)[target // LANES, :, target % LANES] = taken
         self._memory = replace(memory, reference=self._memory.reference)
         self.instruments = tuple(instruments)
+        self._silent = silent_values(self.instruments, self.names, self._plan.columns)
         self._context = context
 
     def snapshot(self) -> dict[str, np.ndarray]:

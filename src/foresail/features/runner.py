@@ -113,6 +113,7 @@ def run(
     *,
     memory: Memory | None = None,
     threads: int = 1,
+    silent: BoolArray | None = None,
 ) -> FloatArray:
     """Return the (N, T, columns) values of a plan over some times.
 
@@ -121,6 +122,7 @@ def run(
     bars : positions of the raw fields, values (N, T, F), presence (N, T)
     context : of the same instruments and times
     memory : kept and advanced where given; else every block begins anew
+    silent : (N, columns) values that are absent whatever the bars say, also for cross-sections; None = no value
     """
     fields, values, present = bars
     n, t = present.shape
@@ -131,7 +133,11 @@ def run(
     for number, stage in enumerate(plan.stages):
         kept = None if memory is None else memory.stages[number]
         _perform(_lane_jobs(stage.lanes, arrays, kept, threads), threads)
+        if silent is not None:
+            out[np.broadcast_to(silent[:, None, :], out.shape)] = np.nan
         _perform(_row_jobs(stage.rows, arrays, context.sector_codes, threads), threads)
+    if silent is not None:
+        out[np.broadcast_to(silent[:, None, :], out.shape)] = np.nan
     return out
 
 
