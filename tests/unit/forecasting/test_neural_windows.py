@@ -103,3 +103,11 @@ def test_what_is_known_ahead_must_reach_ahead():
     broken[-1] = np.nan
     with pytest.raises(DataError, match="missing or infinite"):
         WindowSource(WindowSettings(C, H), replace(made, known=broken), None)
+
+
+def test_an_infinite_input_is_refused_and_named():
+    x = np.zeros((N, T, V))
+    x[2, 7, 1] = -np.inf
+    made = WindowInputs(x, np.zeros((T + H, W)), np.ones((N, T), bool), np.ones((N, 1), int))
+    with pytest.raises(DataError, match="input 1 of instrument 2 is infinite at time 7"):
+        WindowSource(WindowSettings(C, H), made, None)

@@ -75,7 +75,7 @@ class WindowInputs:
 
     Attributes
     ----------
-    observed : (N, T, V) scaled; NaN is filled with 0, the centre
+    observed : (N, T, V) scaled; NaN is filled with 0, the centre; infinity is refused
     known : (T + H, W) numbers of the calendar, H bars beyond the panel
     present : (N, T)
     static : (N, S) codes, 0 = unknown
@@ -102,10 +102,13 @@ class WindowSource:
             raise DataError(f"expected {t + settings.horizon} rows known ahead, received {known.shape[0]}")
         if not np.isfinite(known).all():
             raise DataError("what is known ahead has missing or infinite values")
+        if np.isinf(observed).any():
+            i, j, v = (int(place) for place in np.argwhere(np.isinf(observed))[0])
+            raise DataError(f"input {v} of instrument {i} is infinite at time {j}", hint="scale and clip inputs before")
         self.settings, self.times = settings, t
         front, back = settings.context_length - 1, (settings.windows - 1) * settings.stride
         self._front = front
-        self._observed = _padded(np.nan_to_num(observed, nan=0.0, posinf=0.0, neginf=0.0), front, back)
+        self._observed = _padded(np.where(np.isnan(observed), 0.0, observed), front, back)
         self._present = _padded(present.astype(np.float32)[..., None], front, back)[..., 0]
         ahead = np.concatenate([known[:1].repeat(front, axis=0), known, known[-1:].repeat(back, axis=0)])
         self._known: _Float32 = np.ascontiguousarray(ahead, dtype=np.float32)
