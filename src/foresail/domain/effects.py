@@ -28,13 +28,17 @@ class CancelSend:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceSend:
-    """Ask the venue to change an order; ``quantity`` is the total, None leaves a price as it is."""
+    """Ask the venue to change an order; ``quantity`` is the total, None leaves a price as it is.
+
+    ``revision`` counts the changes of the order from 1; the venue's answer carries it where the venue can.
+    """
 
     order_id: OrderId
     instrument: InstrumentId
     quantity: Decimal
     limit_price: Decimal | None = None
     trigger_price: Decimal | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

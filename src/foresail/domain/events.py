@@ -125,8 +125,9 @@ class VenueReport(Event):
 
     Attributes
     ----------
-    left : units unfilled where an order ended, total units where it was replaced
+    left : units unfilled where an order ended, total units where it was replaced or a change was refused
     execution : of a bust or correction, the execution that it is about
+    revision : of the change that was made or refused; 0 where the venue does not say, or did it by itself
     """
 
     order_id: OrderId = _NO_ORDER
@@ -138,6 +139,7 @@ class VenueReport(Event):
     venue_order: str = ""
     execution: str = ""
     text: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

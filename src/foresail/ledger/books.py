@@ -34,10 +34,12 @@ from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     Entry,
+    FactKnown,
     FillBooked,
     FillBusted,
     FillCorrected,
     HoldingCharged,
+    HoldingTimed,
     LimitsLoaded,
     ListingEnded,
     Marked,
@@ -49,8 +51,14 @@ from foresail.ledger.entries import (
     OrderRejected,
     OrderReplaced,
     OrderUnknown,
+    ReductionBegun,
+    ReductionEnded,
+    Remembered,
     ReplaceIntended,
     SessionStarted,
+    SharesPlanned,
+    SliceStarted,
+    SliceStopped,
     SplitApplied,
     StreamAdvanced,
     TradingHalted,
@@ -64,9 +72,10 @@ __all__ = ["Books", "BooksState", "Totals", "replay"]
 _ZERO = Decimal(0)
 _NO_MONEY = frozenset(
     {
-        AlertRaised, BreakerReset, BreakerTripped, CancelIntended, CancelRejected, Decided, LimitsLoaded, OperatorActed,
-        OrderAccepted, OrderCancelled, OrderExpired, OrderIntended, OrderRejected, OrderReplaced, OrderUnknown,
-        ReplaceIntended, SessionStarted, StreamAdvanced, TradingHalted, TradingResumed,
+        AlertRaised, BreakerReset, BreakerTripped, CancelIntended, CancelRejected, Decided, FactKnown, HoldingTimed,
+        LimitsLoaded, OperatorActed, OrderAccepted, OrderCancelled, OrderExpired, OrderIntended, OrderRejected,
+        OrderReplaced, OrderUnknown, ReductionBegun, ReductionEnded, Remembered, ReplaceIntended, SessionStarted,
+        SharesPlanned, SliceStarted, SliceStopped, StreamAdvanced, TradingHalted, TradingResumed,
     }
 )  # fmt: skip
 _CONVERTED_UNIT = Decimal("1e-8")

@@ -1,6 +1,11 @@
 """Everything that a journal can hold: frozen facts with their instant (ns UTC) and a sequence number without gaps.
 
 New kinds are added; a kind never changes its meaning and a name is never used again. ``codec`` has them as bytes.
+
+Kinds and fields that came after the first version; a journal that holds such a kind is not read by an older version:
+``FactKnown``, ``HoldingTimed``, ``Remembered``, ``ReductionBegun``, ``ReductionEnded``, ``SharesPlanned``,
+``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A field that an older journal lacks
+has its default.
 """
 
 from __future__ import annotations
@@ -23,11 +28,13 @@ __all__ = [
     "Deposited",
     "DividendPaid",
     "Entry",
+    "FactKnown",
     "FillBooked",
     "FillBusted",
     "FillCorrected",
     "HoldingCharged",
     "HoldingKind",
+    "HoldingTimed",
     "LimitsLoaded",
     "ListingEnded",
     "Marked",
@@ -39,8 +46,14 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderUnknown",
+    "ReductionBegun",
+    "ReductionEnded",
+    "Remembered",
     "ReplaceIntended",
     "SessionStarted",
+    "SharesPlanned",
+    "SliceStarted",
+    "SliceStopped",
     "SplitApplied",
     "StreamAdvanced",
     "TradingHalted",
@@ -150,6 +163,15 @@ class HoldingCharged:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldingTimed:
+    """Holding is charged up to ``until``; written only where the instants of marks and fills do not say so."""
+
+    at: int
+    sequence: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListingEnded:
     """A listing ended; what is still held is paid out at ``price``."""
 
@@ -221,17 +243,24 @@ class CancelIntended:
 
 @dataclass(frozen=True, slots=True)
 class CancelRejected:
-    """The venue did not take the order back; it stands as it stood."""
+    """The venue did not take the order back; it stands as it stood.
+
+    ``what`` was refused: ``cancel``, ``change``, or empty for whatever was asked for.
+    """
 
     at: int
     sequence: int
     order_id: OrderId
     text: str = ""
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceIntended:
-    """Quantity (total) or prices of a working order are to be changed; None leaves a price as it is."""
+    """Quantity (total) or prices of a working order are to be changed; None leaves a price as it is.
+
+    ``revision`` counts the changes of an order from 1; 0 in older journals.
+    """
 
     at: int
     sequence: int
@@ -239,11 +268,15 @@ class ReplaceIntended:
     quantity: Decimal
     limit_price: Decimal | None = None
     trigger_price: Decimal | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """The venue changed the order; its quantity (total) and prices are these now."""
+    """The venue changed the order; its quantity (total) and prices are these now.
+
+    ``revision`` is that of the change that was asked for; 0 where the venue did it by itself (split, group).
+    """
 
     at: int
     sequence: int
@@ -251,6 +284,7 @@ class OrderReplaced:
     quantity: Decimal
     limit_price: Decimal | None = None
     trigger_price: Decimal | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +306,60 @@ class OrderExpired:
     sequence: int
     order_id: OrderId
     left: Decimal
+
+
+# -- parents and strategies ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SliceStarted:
+    """A parent order leaves in parts; each is an order of its own, intended at its instant (EXEC-03).
+
+    Attributes
+    ----------
+    slices : (instant in ns UTC, units) of a schedule; of participation the instants only, units 0
+    share : participation in the volume traded since ``at``, 0 for a schedule
+    """
+
+    at: int
+    sequence: int
+    parent: Order
+    method: str
+    slices: tuple[tuple[int, Decimal], ...]
+    share: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceStopped:
+    """Nothing more of a parent leaves; what has left lives on by itself."""
+
+    at: int
+    sequence: int
+    order_id: OrderId
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SharesPlanned:
+    """What each strategy gets of the net orders in one instrument.
+
+    Attributes
+    ----------
+    crossed : (strategy, signed units) that change hands inside at ``price``, free of cost; they add up to zero
+    wishes : (strategy, signed units) that come from the venue; all of one sign
+    orders : the net orders that bring them
+    price : last known price, quote currency per unit
+    """
+
+    at: int
+    sequence: int
+    instrument: InstrumentId
+    crossed: tuple[tuple[str, Decimal], ...]
+    wishes: tuple[tuple[str, Decimal], ...]
+    orders: tuple[OrderId, ...]
+    price: Decimal
+    multiplier: Decimal = Decimal(1)
+    currency: str = ""
 
 
 # -- decisions, limits and people ------------------------------------------------------------------------------------
@@ -310,6 +398,52 @@ class Decided:
     decided_at: int
     orders: int
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a strategy remembers after a decision, as JSON; written where it changed."""
+
+    at: int
+    sequence: int
+    strategy: str
+    memory: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactKnown:
+    """The newest value of a fact; None = not known any more."""
+
+    at: int
+    sequence: int
+    kind: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionBegun:
+    """Sizes are this much smaller from here on (SIZE-10, RISK-11), until the condition ends.
+
+    Attributes
+    ----------
+    rule : requirement and what it is about, for example ``RISK-11 A B``
+    factors : (instrument, share that is left)
+    """
+
+    at: int
+    sequence: int
+    rule: str
+    factors: tuple[tuple[InstrumentId, float], ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionEnded:
+    """The condition of a reduction has ended."""
+
+    at: int
+    sequence: int
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +530,7 @@ Entry = (
     | DividendPaid
     | SplitApplied
     | HoldingCharged
+    | HoldingTimed
     | ListingEnded
     | Marked
     | OrderIntended
@@ -408,9 +543,16 @@ Entry = (
     | OrderReplaced
     | OrderCancelled
     | OrderExpired
+    | SliceStarted
+    | SliceStopped
+    | SharesPlanned
     | SessionStarted
     | StreamAdvanced
     | Decided
+    | Remembered
+    | FactKnown
+    | ReductionBegun
+    | ReductionEnded
     | LimitsLoaded
     | BreakerTripped
     | BreakerReset

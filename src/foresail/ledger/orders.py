@@ -268,7 +268,10 @@ class OrderBook:
 
     def _cancel_rejected(self, entry: CancelRejected) -> None:
         state = self._known(entry.order_id, entry.at)
-        state.is_cancelling, state.replacing, state.largest = False, None, _ZERO
+        if entry.what != "change":
+            state.is_cancelling = False
+        if entry.what != "cancel":
+            state.replacing, state.largest = None, _ZERO
         self._count(state)
 
     def _replace_intended(self, entry: ReplaceIntended) -> None:
@@ -282,8 +285,10 @@ class OrderBook:
             quantity=entry.quantity,
             limit_price=entry.limit_price if entry.limit_price is not None else state.order.limit_price,
             trigger_price=entry.trigger_price if entry.trigger_price is not None else state.order.trigger_price,
+            revision=max(state.order.revision, entry.revision),
         )
-        state.replacing, state.largest = None, _ZERO
+        if state.replacing is None or entry.revision >= state.replacing.revision:
+            state.replacing, state.largest = None, _ZERO
         self._count(state)
 
     def _cancelled(self, entry: OrderCancelled) -> None:

@@ -1,8 +1,10 @@
 """What a venue tells, as entries of the journal: each fact once, in any order, however often it is told.
 
-Three rules. A fill is known by (order, execution) and booked once. Silence is no rejection: ``NO_ANSWER`` makes an
-order unknown, and only the venue's word makes it anything else. What cannot be placed (an order that was never
-intended, a bust of a fill that was never told) is not booked: the venue is asked again and somebody is told.
+Four rules. A fill is known by (order, execution) and booked once. A change is known by its revision, or where the venue
+tells none by what was asked for; an old word on a change, told again, changes nothing. Silence is no rejection:
+``NO_ANSWER`` makes an order unknown, and only the venue's word makes it anything else. What cannot be placed (an order
+that was never intended, a bust of a fill that was never told) is not booked: the venue is asked again and somebody is
+told.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.effects import Ask, Effect, Notify, Send
 from foresail.domain.events import VenueOutcome, VenueReport
 from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Fill
 from foresail.ledger.entries import (
     AlertRaised,
     CancelRejected,
@@ -92,12 +95,17 @@ class ReportReader:
         """Take over what ``to_plain`` returned."""
         self._exits = {OrderId(name): list(told) for name, told in plain.items()}
 
+    def is_new(self, fill: Fill) -> bool:
+        """Return whether a fill can be booked and was not booked yet."""
+        if fill.instrument not in self._instruments or fill.execution in self._exits.get(fill.order_id, ()):
+            return False
+        return not self._orders.has_execution(fill.order_id, fill.execution)
+
     def _filled(self, report: VenueReport) -> tuple[Effect, ...]:
         fill = report.fill
         if fill is None or fill.instrument not in self._instruments:
             return self._strange(report, f"a fill of order {report.order_id} came without content that can be booked")
-        told = self._exits.get(fill.order_id, ())
-        if self._orders.has_execution(fill.order_id, fill.execution) or fill.execution in told:
+        if not self.is_new(fill):
             return ()
         one = self._instruments[fill.instrument]
         self._write(FillBooked, fill.filled_at, fill=fill, multiplier=one.multiplier, currency=one.currency)
@@ -126,22 +134,26 @@ class ReportReader:
         return self._ask_if_differing(report)
 
     def _cancel_rejected(self, report: VenueReport, state: OrderState) -> tuple[Effect, ...]:
-        if state.is_cancelling or state.replacing is not None:
-            self._write(CancelRejected, report.event_time, order_id=report.order_id, text=report.text)
+        """Journal a refusal of what is on its way; a repeat about an earlier request frees nothing."""
+        change, what = state.replacing, ""
+        if report.revision:
+            what = "change" if change is not None and change.revision == report.revision else ""
+        elif report.left:
+            what = "change" if change is not None and change.quantity == report.left else ""
+        elif state.is_cancelling:
+            what = "cancel"
+        elif change is not None and report.event_time >= state.at:
+            what = "change"  # a venue that does not say what it refused
+        if what:
+            self._write(CancelRejected, report.event_time, order_id=report.order_id, text=report.text, what=what)
         return ()
 
     def _replaced(self, report: VenueReport, state: OrderState) -> tuple[Effect, ...]:
-        order = state.order
-        is_known = (
-            state.replacing is None
-            and order.quantity == report.left
-            and report.limit_price in (None, order.limit_price)
-            and report.trigger_price in (None, order.trigger_price)
-        )
-        if not is_known:
+        revision = _news(report, state)
+        if revision is not None:
             self._write(
                 OrderReplaced, report.event_time, order_id=report.order_id, quantity=report.left,
-                limit_price=report.limit_price, trigger_price=report.trigger_price,
+                limit_price=report.limit_price, trigger_price=report.trigger_price, revision=revision,
             )  # fmt: skip
         return ()
 
@@ -193,3 +205,25 @@ class ReportReader:
         notify = Notify("venue.strange", "high", text)
         state = self._orders.get(report.order_id)
         return (notify,) if state is None else (Ask(report.order_id, state.order.instrument), notify)
+
+
+def _news(report: VenueReport, state: OrderState) -> int | None:
+    """Return the revision of a change that is not known yet (0: the venue's own), None for an old word.
+
+    A venue that tells no revisions is believed where it tells what is awaited; what it tells unasked counts where it is
+    newer than everything known of the order, so that a repeat never undoes a later change.
+    """
+    order, change = state.order, state.replacing
+    if report.revision:
+        return report.revision if report.revision > order.revision else None
+    same = report.limit_price, report.trigger_price
+    if change is not None and change.quantity == report.left:
+        asked = change.limit_price, change.trigger_price
+        if all(one is None or other is None or one == other for one, other in zip(same, asked, strict=True)):
+            return change.revision
+    is_known = (
+        order.quantity == report.left
+        and report.limit_price in (None, order.limit_price)
+        and report.trigger_price in (None, order.trigger_price)
+    )
+    return None if is_known or report.event_time < state.at else 0

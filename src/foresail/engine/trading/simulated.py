@@ -30,6 +30,7 @@ from foresail.domain.universe import Universe
 from foresail.engine.tradable import absurd_bars
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Attach
+from foresail.execution.simulated.changes import changed_order
 from foresail.execution.simulated.settings import VenueBar
 from foresail.execution.simulated.venue import SimulatedVenue
 
@@ -37,7 +38,7 @@ __all__ = ["SimulatedLink", "VenueRules"]
 
 _ENDED_AFTER_BARS = 10  # a held name without a print for so long has ended
 _PRICES = ("open", "high", "low", "close", "volume", "spread")
-_OUTCOMES = {"cancelled": VenueOutcome.CANCELLED, "expired": VenueOutcome.EXPIRED}
+_ENDINGS = frozenset({VenueOutcome.CANCELLED, VenueOutcome.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,8 @@ class SimulatedLink:
         self._waiting: list[Order] = []
         self._known: dict[OrderId, tuple[Decimal, Decimal]] = {}  # open orders: units in all, units filled
         self._sent: dict[OrderId, None] = {}
+        self._changed: dict[OrderId, int] = {}  # newest revision seen of orders that were changed
+        self._records = {one.id: one for one in venue.instruments}
         self._reports: list[VenueReport] = []
         self._counted = 0
         self._at = 0  # instant of the newest event, ns UTC
@@ -107,16 +110,35 @@ class SimulatedLink:
                 self._waiting = [one for one in self._waiting if one.id != order_id]
                 self._end(order_id, VenueOutcome.CANCELLED, at)
                 return
-        if order_id not in self._known:
-            self._tell(order_id, VenueOutcome.CANCEL_REJECTED, at, text="the order is not open")
-            return
-        self._venue.cancel(instrument, at_ns=at)
-        self._read_events()
+        del instrument
+        self._venue.cancel_order(order_id, at_ns=at)
+        self._read_reports()
 
     def replace(self, change: ReplaceSend) -> None:
-        """Refuse: an order on bars is cancelled and sent anew by the next decision."""
-        text = "the simulated venue changes no orders here"
-        self._tell(change.order_id, VenueOutcome.CANCEL_REJECTED, self._at, text=text)
+        """Change an order, waiting or in the book; a revision that was seen before is not done again."""
+        last = self._changed.get(change.order_id, 0)
+        if change.revision and change.revision <= last:
+            return
+        self._changed[change.order_id] = max(last, change.revision)
+        for place, order in enumerate(self._waiting):
+            if order.id == change.order_id:
+                self._change_waiting(place, order, change)
+                return
+        self._venue.replace(change, at_ns=self._at)
+        self._read_reports(change)
+
+    def _change_waiting(self, place: int, order: Order, change: ReplaceSend) -> None:
+        """Change an order that no bar has reached yet."""
+        about = {"left": change.quantity, "revision": change.revision}
+        try:
+            changed = changed_order(order, change, self._records[order.instrument])
+        except OrderRejectedError as error:
+            self._tell(order.id, VenueOutcome.CANCEL_REJECTED, self._at, text=str(error), **about)
+            return
+        self._waiting[place] = changed
+        self._known[order.id] = (changed.quantity, Decimal(0))
+        prices = {"limit_price": changed.limit_price, "trigger_price": changed.trigger_price}
+        self._tell(order.id, VenueOutcome.REPLACED, self._at, **{**about, "left": changed.quantity}, **prices)
 
     def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
         """Say that an order is open, or that there never was one; the end of an order was told when it came."""
@@ -170,7 +192,7 @@ class SimulatedLink:
         present = self._tradable[:, now] & (now < self._rules.blocked_from)
         for fill in self._venue.step(VenueBar(now, end, present=present, start=start, **columns)):
             self._filled(fill, now)
-        self._read_events()
+        self._read_reports()
         self._end_listings(now, end)
 
     def _release(self, start: int) -> None:
@@ -226,7 +248,7 @@ class SimulatedLink:
         if self._venue.position(name) == 0 or level is None:
             return None
         fill = self._venue.close_out(name, level, reason, at_ns=at)
-        self._read_events()
+        self._read_reports()
         if fill is not None:
             self._filled(fill, now)
         return fill
@@ -244,12 +266,34 @@ class SimulatedLink:
                 del self._known[fill.order_id]
         self._tell(fill.order_id, VenueOutcome.FILLED, fill.filled_at, fill=told)
 
-    def _read_events(self) -> None:
-        """Tell what the venue noted about orders that ended."""
-        for event in self._venue.take_events():
-            self.events.append(event)
-            if event.order_id is not None and event.order_id in self._known and event.outcome in _OUTCOMES:
-                self._end(event.order_id, _OUTCOMES[event.outcome], event.event_time)
+    def _read_reports(self, change: ReplaceSend | None = None) -> None:
+        """Tell what the venue noted besides fills: ends, changes, refusals; ``change`` is the one just asked for."""
+        for report in self._venue.take_reports():
+            name = report.order_id
+            if report.outcome in _ENDINGS:
+                self._note_ending(report)
+                if name in self._known:
+                    self._end(name, report.outcome, report.event_time)
+            elif report.outcome is VenueOutcome.CANCEL_REJECTED:
+                about = {} if change is None else {"left": change.quantity, "revision": change.revision}
+                self._tell(name, report.outcome, report.event_time, text=report.text, **about)
+            elif report.outcome is VenueOutcome.REPLACED and name in self._known:
+                self._known[name] = (report.left, self._known[name][1])
+                asked = change is not None and change.order_id == name
+                self._tell(
+                    name, report.outcome, report.event_time, left=report.left, limit_price=report.limit_price,
+                    trigger_price=report.trigger_price, revision=change.revision if change and asked else 0,
+                )  # fmt: skip
+
+    def _note_ending(self, report: VenueReport) -> None:
+        name = report.instrument
+        lots = 0 if name is None else int(report.left / self._records[name].lot)
+        self.events.append(
+            OrderEvent(
+                report.available_at, report.event_time, report.rank, report.source, name, len(self.events),
+                report.order_id, report.outcome.value, lots,
+            )
+        )  # fmt: skip
 
     def _end(self, identity: OrderId, outcome: VenueOutcome, at: int) -> None:
         quantity, filled = self._known.pop(identity)
@@ -267,6 +311,7 @@ class SimulatedLink:
             "waiting": msgspec.to_builtins(self._waiting),
             "known": {name: [str(all_), str(filled)] for name, (all_, filled) in self._known.items()},
             "sent": list(self._sent),
+            "changed": {str(name): revision for name, revision in self._changed.items()},
             "counted": self._counted,
             "at": self._at,
         }
@@ -278,5 +323,6 @@ class SimulatedLink:
         known = plain["known"].items()
         self._known = {OrderId(name): (Decimal(all_), Decimal(filled)) for name, (all_, filled) in known}
         self._sent = dict.fromkeys(OrderId(name) for name in plain["sent"])
+        self._changed = {OrderId(name): int(revision) for name, revision in plain.get("changed", {}).items()}
         self._counted, self._at = int(plain["counted"]), int(plain["at"])
         self._reports = []

@@ -10,10 +10,11 @@ from foresail.domain.effects import ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order, OrderKind
 from foresail.execution.simulated import columns as c
-from foresail.execution.simulated.rows import level_ticks, order_lots, rejected
+from foresail.execution.simulated.rows import RowPlace, level_ticks, order_lots, order_row, rejected
+from foresail.execution.simulated.settings import VenueSettings
 from foresail.ledger.splits import split_quantity
 
-__all__ = ["change_row", "restate_for_dividend", "restate_for_split", "restated_order"]
+__all__ = ["change_row", "changed_order", "restate_for_dividend", "restate_for_split", "restated_order"]
 
 _PRICES = (c.PRICE, c.TRIGGER, c.STOP, c.TARGET, c.TRAIL, c.BEST)
 _LOTS = (c.LEFT, c.FILLED, c.DORMANT)
@@ -47,6 +48,18 @@ def change_row(row: list[int], order: Order, change: ReplaceSend, one: Instrumen
         level = trigger * one.tick
         changed = replace(changed, stop_price=level) if _is_plain(order) else replace(changed, trigger_price=level)
     return changed, lots > total or bool(limit) or bool(trigger)
+
+
+def changed_order(order: Order, change: ReplaceSend, one: Instrument) -> Order:
+    """Return an order that no venue has in its book yet, as a change makes it.
+
+    Raises
+    ------
+    OrderRejectedError
+        If the order or the change cannot be.
+    """
+    row = order_row(order, one, RowPlace(0, 0, 0), VenueSettings(allow_short=True), None)
+    return change_row(row, order, change, one)[0]
 
 
 def _is_plain(order: Order) -> bool:

@@ -83,6 +83,11 @@ class SimulatedVenue:
         self._sequence = 0
 
     @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Instruments that trade here, in the order of a bar's columns."""
+        return self._instruments
+
+    @property
     def open_orders(self) -> tuple[Order, ...]:
         """Orders in the book, by (instrument, sequence)."""
         return tuple(self._open)
