@@ -1,0 +1,413 @@
+"""The compiled sweep over given signals: one instrument, one position at a time, a log of trades and nothing else.
+
+It keeps the rules of the venue's bar (``matching``) for the orders that a sweep knows: market orders, and the stop and
+target that hang on a position. An order decided at the close of bar t fills at the next open; then
+
+1. at the open: what is due leaves first, what is wanted enters next;
+2. at the open, the attached stop (open at or beyond it), else the attached target (open strictly beyond it);
+3. inside the bar the stop, at its level; else the target, only where price trades through it;
+4. at the close the signals decide again.
+
+Stop and target are fractions of the close of the decision, as an order carries them. On a grid (``GRID``) prices are
+whole ticks and quantities whole lots, held in float64, which counts exactly to 2^53; fees are rounded to the minor
+unit with integers. Off the grid nothing is rounded. With ``SAME_CLOSE`` an order fills at the close of its own bar,
+and a bar in which a stop or target was met takes no order: what vectorbt does, for comparison.
+
+Bars without a price are NaN: every comparison with them is false, so they pass by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.execution.simulated.columns import SOURCE
+
+__all__ = [
+    "CAPITAL",
+    "FEE",
+    "FLOAT_WIDTH",
+    "FRACTION",
+    "HOLD",
+    "INT_WIDTH",
+    "IS_GRID",
+    "IS_SAME_CLOSE",
+    "LIFE",
+    "L_ENTRY",
+    "L_EXIT",
+    "L_REASON",
+    "L_WIDTH",
+    "MAKER",
+    "MINOR",
+    "M_WIDTH",
+    "SLIP",
+    "STOP_SHARE",
+    "TARGET_SHARE",
+    "UNITS",
+    "UNIT_VALUE",
+    "V_BOUGHT",
+    "V_FEES",
+    "V_SOLD",
+    "V_UNITS",
+    "V_WIDTH",
+    "Bars",
+    "Signals",
+    "levels_at",
+    "simulate_signals",
+    "summarise_many",
+    "units_at",
+]
+
+# What one run is told, float64: stop and target as shares of the close (0 = none), fees and slippage as shares of
+# value, units of an order or the share of equity it takes (0 = the units), capital, money per tick and lot, minor unit.
+FLOAT_WIDTH = 10
+STOP_SHARE, TARGET_SHARE, FEE, MAKER, SLIP, UNITS, FRACTION, CAPITAL, UNIT_VALUE, MINOR = range(FLOAT_WIDTH)
+# and int64: bars after which a position leaves, bars that an order waits (0 = no bound), two switches, fee and maker
+# fee in minor units per (tick x lot) as fractions.
+INT_WIDTH = 8
+HOLD, LIFE, IS_SAME_CLOSE, IS_GRID, FEE_TOP, FEE_BOTTOM, MAKER_TOP, MAKER_BOTTOM = range(INT_WIDTH)
+
+# The log: (L_WIDTH, M) int64 and (V_WIDTH, M) float64. An open position has no exit: -1, NaN, reason 0.
+L_WIDTH = 3
+L_ENTRY, L_EXIT, L_REASON = range(L_WIDTH)
+V_WIDTH = 4
+V_BOUGHT, V_SOLD, V_UNITS, V_FEES = range(V_WIDTH)  # price of entry, price of exit, signed units, fees of both
+_OPEN, _SIGNAL, _STOP, _TARGET, _TIME = range(5)
+
+# Figures of a run: trades closed, winners, net profit, fees, largest fall of closed equity (money), bars held.
+M_WIDTH = 6
+
+# State: position, its levels, cash; what waits for the next open.
+_STATE = 7
+_HELD, _LOW, _HIGH, _CASH, _WANTED, _WANTED_LOW, _WANTED_HIGH = range(_STATE)
+_COUNTS = 4
+_SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
+
+Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
+Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
+_Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
+_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray]  # rule, switches, then a room
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+# Without reference counts: nothing here makes an array, and counting at every look into the state took most of the
+# time. No fast-math, so that results do not depend on how the compiler orders operations.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+def _released(function: _Function) -> _Function:
+    """Compile a whole sweep, kept on disk, which lets other threads run beside it."""
+    return cast("_Function", njit(cache=True, **_OPTIONS)(function))
+
+
+def _inlined(function: _Function) -> _Function:
+    """Compile a part of a sweep into its callers."""
+    return cast("_Function", njit(forceinline=True, **_OPTIONS)(function))
+
+
+@_inlined
+def _fee(run: _Run, units: float, price: float, maker: int) -> float:
+    """Return the fee of a fill, money; on the grid exact, half to even."""
+    rule, switch = run[0], run[1]
+    value = abs(units) * price
+    if switch[IS_GRID] == 0:
+        return float(value * (rule[MAKER] if maker == 1 else rule[FEE]))
+    top, bottom = (switch[MAKER_TOP], switch[MAKER_BOTTOM]) if maker == 1 else (switch[FEE_TOP], switch[FEE_BOTTOM])
+    if value * top > 4e18:  # beyond what an integer of 64 bits can count
+        return float(np.rint(value * top / bottom) * rule[MINOR])
+    whole = int(value) * top
+    count, rest = whole // bottom, 2 * (whole % bottom)
+    if rest > bottom or (rest == bottom and count % 2 == 1):
+        count += 1
+    return float(count * rule[MINOR])
+
+
+@_inlined
+def _adverse(run: _Run, reference: float, sign: float) -> float:
+    """Return the price after slippage."""
+    slip = run[0][SLIP]
+    if run[1][IS_GRID] == 0:
+        return float(reference * (1.0 + sign * slip))
+    return float(max(reference + sign * np.rint(reference * slip), 1.0))
+
+
+@_inlined
+def _enter(run: _Run, t: int, price: float) -> None:
+    """Open the wanted position at a price."""
+    state, count = run[2], run[3]
+    units = state[_WANTED]
+    fee = _fee(run, units, price, 0)
+    n = count[_TRADES]
+    run[4][L_ENTRY, n], run[4][L_EXIT, n], run[4][L_REASON, n] = t, -1, _OPEN
+    run[5][V_BOUGHT, n], run[5][V_SOLD, n], run[5][V_UNITS, n], run[5][V_FEES, n] = price, np.nan, units, fee
+    state[_HELD], state[_LOW], state[_HIGH] = units, state[_WANTED_LOW], state[_WANTED_HIGH]
+    state[_CASH] -= units * price * run[0][UNIT_VALUE] + fee
+    state[_WANTED] = 0.0
+    count[_SINCE] = t
+
+
+@_inlined
+def _exit(run: _Run, t: int, price: float, reason: int, maker: int) -> None:
+    """Close the position at a price."""
+    state, count = run[2], run[3]
+    units = state[_HELD]
+    fee = _fee(run, units, price, maker)
+    n = count[_TRADES]
+    run[4][L_EXIT, n], run[4][L_REASON, n] = t, reason
+    run[5][V_SOLD, n] = price
+    run[5][V_FEES, n] += fee
+    state[_CASH] += units * price * run[0][UNIT_VALUE] - fee
+    state[_HELD] = 0.0
+    count[_TRADES] = n + 1
+
+
+@_inlined
+def _at_open(run: _Run, t: int, opened: float) -> None:
+    """Step 1: fill what was decided before."""
+    state, count = run[2], run[3]
+    if count[_LEAVES] != 0:
+        if state[_HELD] != 0.0:
+            _exit(run, t, _adverse(run, opened, -1.0 if state[_HELD] > 0.0 else 1.0), count[_LEAVES], 0)
+        count[_LEAVES] = 0
+    if state[_WANTED] != 0.0:
+        _enter(run, t, _adverse(run, opened, 1.0 if state[_WANTED] > 0.0 else -1.0))
+    count[_AGE] = 0
+
+
+@_inlined
+def _stopped(run: _Run, bars: Bars, t: int) -> bool:
+    """Steps 2 and 3: leave by stop or target where the bar reaches one; return whether it did."""
+    state = run[2]
+    low, high, opened = state[_LOW], state[_HIGH], bars[0][t]
+    if state[_HELD] > 0.0:
+        if opened > high:
+            _exit(run, t, max(_adverse(run, opened, -1.0), high), _TARGET, 0)
+        elif bars[2][t] <= low:
+            _exit(run, t, _adverse(run, min(opened, low), -1.0), _STOP, 0)
+        elif bars[1][t] > high:
+            _exit(run, t, high, _TARGET, 1)
+    elif opened < low:
+        _exit(run, t, min(_adverse(run, opened, 1.0), low), _TARGET, 0)
+    elif bars[1][t] >= high:
+        _exit(run, t, _adverse(run, max(opened, high), 1.0), _STOP, 0)
+    elif bars[2][t] < low:
+        _exit(run, t, low, _TARGET, 1)
+    return bool(state[_HELD] == 0.0)
+
+
+def levels_at(close: float, shares: tuple[float, float], side: float, is_grid: int) -> tuple[float, float]:
+    """Return the level below and the level above of an order decided at a close, 0 and infinity for none.
+
+    Parameters
+    ----------
+    close : in ticks on a grid
+    shares : distance of stop and target from the close, fractions, 0 = none
+    side : 1.0 buys, -1.0 sells short
+    is_grid : 1 = levels are whole ticks, at least one away from the close
+    """
+    below, above = shares if side > 0.0 else (shares[1], shares[0])
+    low = close * (1.0 - below) if below > 0.0 else 0.0
+    high = close * (1.0 + above) if above > 0.0 else np.inf
+    if is_grid == 1 and below > 0.0:
+        low = max(1.0, min(np.rint(low), close - 1.0))
+    if is_grid == 1 and above > 0.0:
+        high = max(np.rint(high), close + 1.0)
+    return low, high
+
+
+def units_at(equity: float, share: float, value: float, is_grid: int) -> float:
+    """Return the units that a share of equity buys at a value per unit; on a grid whole lots."""
+    units = share * equity / value
+    if is_grid == 1:
+        units = np.floor(units + 1e-9)  # a whole number of lots that lost its last bit stays whole
+    return max(units, 0.0)
+
+
+_levels = _inlined(levels_at)
+_units = _inlined(units_at)
+
+
+@_inlined
+def _size(run: _Run, close: float) -> float:
+    """Return the units of an order decided at a close."""
+    rule, state = run[0], run[2]
+    if rule[FRACTION] == 0.0:
+        return float(rule[UNITS])
+    value = close * rule[UNIT_VALUE]
+    return _units(state[_CASH] + state[_HELD] * value, rule[FRACTION], value, run[1][IS_GRID])
+
+
+@_inlined
+def _decide(run: _Run, bars: Bars, signals: Signals, t: int) -> None:
+    """Step 4: what the signals of bar t ask for. An entry and an exit, or two entries, at once cancel out."""
+    state, count, switch = run[2], run[3], run[1]
+    close = bars[3][t]
+    if np.isnan(close):
+        return
+    up, leave_up = signals[0][t] and not signals[1][t], signals[1][t] and not signals[0][t]
+    down, leave_down = signals[2][t] and not signals[3][t], signals[3][t] and not signals[2][t]
+    both = up and down
+    up, down = up and not both, down and not both
+    held = state[_HELD]
+    if (held > 0.0 and (leave_up or down)) or (held < 0.0 and (leave_down or up)):
+        count[_LEAVES] = _SIGNAL
+    elif held != 0.0 and switch[HOLD] > 0 and t - count[_SINCE] + 1 >= switch[HOLD]:
+        count[_LEAVES] = _TIME
+    side = 1.0 if up and held <= 0.0 else -1.0 if down and held >= 0.0 else 0.0
+    if side != 0.0:
+        shares = (run[0][STOP_SHARE], run[0][TARGET_SHARE])
+        state[_WANTED] = side * _size(run, close)
+        state[_WANTED_LOW], state[_WANTED_HIGH] = _levels(close, shares, side, switch[IS_GRID])
+    count[_AGE] = 0
+
+
+@_inlined
+def _quiet(run: _Run, bars: Bars, signals: Signals, t: int) -> int:
+    """Return the first bar from t on at which anything can happen: where a run spends its time."""
+    state, last = run[2], len(bars[3])
+    held, low, high = state[_HELD], state[_LOW], state[_HIGH]
+    if run[1][HOLD] > 0 and held != 0.0:
+        last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
+    if held == 0.0:
+        first, second = signals[0], signals[2]
+        while t < last and not (first[t] | second[t]):
+            t += 1
+        return t
+    top, bottom = bars[1], bars[2]
+    if held > 0.0:
+        first, second = signals[1], signals[2]
+        while t < last and not ((bottom[t] <= low) | (top[t] > high) | first[t] | second[t]):
+            t += 1
+        return t
+    first, second = signals[3], signals[0]
+    while t < last and not ((top[t] >= high) | (bottom[t] < low) | first[t] | second[t]):
+        t += 1
+    return t
+
+
+@_inlined
+def _waits(run: _Run) -> bool:
+    waits: bool = run[2][_WANTED] != 0.0 or run[3][_LEAVES] != 0
+    return waits
+
+
+@_inlined
+def _pass(bars: Bars, signals: Signals, run: _Run) -> int:
+    """Go through all bars; return the number of trades, an open one included."""
+    state, count, switch = run[2], run[3], run[1]
+    t, last = 0, len(bars[3])
+    while t < last:
+        if not _waits(run):
+            t = _quiet(run, bars, signals, t)
+            if t >= last:
+                break
+        elif np.isnan(bars[3][t]):
+            count[_AGE] += 1
+            if switch[LIFE] > 0 and count[_AGE] >= switch[LIFE]:
+                state[_WANTED], count[_LEAVES] = 0.0, 0
+            t += 1
+            continue
+        else:
+            _at_open(run, t, bars[0][t])
+        met = state[_HELD] != 0.0 and _stopped(run, bars, t)
+        if switch[IS_SAME_CLOSE] == 0:
+            _decide(run, bars, signals, t)
+        elif not met:
+            _decide(run, bars, signals, t)
+            _at_open(run, t, bars[3][t])
+        t += 1
+    return int(count[_TRADES]) + (1 if state[_HELD] != 0.0 else 0)
+
+
+@_inlined
+def _reset(run: _Run) -> None:
+    """Stand before the first bar: no position, all capital in cash."""
+    run[2][:] = 0.0
+    run[3][:] = 0
+    run[2][_CASH] = run[0][CAPITAL]
+
+
+@_inlined
+def _figures(run: _Run, n: int, out: FloatArray) -> None:
+    """Write the figures of a run over its closed trades."""
+    log, values = run[4], run[5]
+    out[:] = 0.0
+    peak, worst = 0.0, 0.0
+    for k in range(n):
+        if log[L_EXIT, k] < 0:
+            continue
+        move = values[V_UNITS, k] * (values[V_SOLD, k] - values[V_BOUGHT, k]) * run[0][UNIT_VALUE]
+        net = move - values[V_FEES, k]
+        out[0] += 1.0
+        out[1] += 1.0 if net > 0.0 else 0.0
+        out[2] += net
+        out[3] += values[V_FEES, k]
+        out[5] += log[L_EXIT, k] - log[L_ENTRY, k]
+        peak = max(peak, out[2])
+        worst = max(worst, peak - out[2])
+    out[4] = worst
+
+
+def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
+    """Return the two sweeps bound to the sources that they were compiled from."""
+
+    @_released
+    def one(bars: Bars, signals: Signals, run: _Run) -> int:
+        _ = source
+        _reset(run)
+        return _pass(bars, signals, run)
+
+    @_released
+    def many(
+        bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray
+    ) -> None:
+        _ = source
+        for p in range(rules[0].shape[0]):
+            run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3])
+            _reset(run)
+            _figures(run, _pass(bars, signals, run), figures[p])
+
+    return one, many
+
+
+_ONE, _MANY = _bound(SOURCE)
+
+
+def _room(signals: Signals, bars: Bars) -> _Room:
+    """Return state and a log with room for a trade for each bar with an entry: there cannot be more."""
+    entries = int(np.count_nonzero(signals[0]) + np.count_nonzero(signals[2]))
+    trades = min(entries, len(bars[3])) + 1
+    log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
+    return np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values
+
+
+def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray]) -> tuple[IntArray, FloatArray]:
+    """Return the log of one run, oldest trade first, the open one last.
+
+    Parameters
+    ----------
+    bars : open, highest, lowest and close, (T,) each, in ticks on a grid; NaN in all four where there is no bar
+    signals : long entry, long exit, short entry, short exit, (T,) bool each, decided at the close of their bar
+    rules : (FLOAT_WIDTH,) and (INT_WIDTH,)
+
+    Returns
+    -------
+    (L_WIDTH, M) int64 and (V_WIDTH, M) float64
+    """
+    room = _room(signals, bars)
+    n = _ONE(bars, signals, (*rules, *room))
+    return room[2][:, :n], room[3][:, :n]
+
+
+def summarise_many(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray], figures: FloatArray) -> None:
+    """Run P rules over the same signals and write the figures of each, (P, M_WIDTH); lets other threads run.
+
+    Parameters
+    ----------
+    rules : (P, FLOAT_WIDTH) and (P, INT_WIDTH)
+    """
+    _MANY(bars, signals, rules, _room(signals, bars), figures)
