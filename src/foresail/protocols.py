@@ -113,6 +113,10 @@ class MarketView(Protocol):
         """Return the last ``n`` closed bars."""
         ...
 
+    def value(self, instrument: InstrumentId, field: str, back: int = 0) -> float:
+        """Return one number of the bar that closed ``back`` bars before the newest, NaN where there is none."""
+        ...
+
     def features(self) -> Panel:
         """Return the newest feature row of every instrument, (N, 1, F)."""
         ...

@@ -20,7 +20,7 @@ from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
 from foresail.engine.driver import BacktestInputs, Driver
-from foresail.engine.history import history_events
+from foresail.engine.history import history_pieces
 from foresail.engine.parts import Parts, build_parts
 from foresail.engine.trading.parts import ReviewedOrder
 from foresail.ledger.books import Books, Totals
@@ -29,7 +29,7 @@ from foresail.ledger.repricing import reprice
 from foresail.ledger.trades import Trade, trades
 from foresail.protocols import Progress, Strategy
 
-__all__ = ["Backtest", "run_backtest"]
+__all__ = ["Backtest", "pass_history", "run_backtest"]
 
 _SEVERE = DelistingRule(-0.30)  # in the repeated result
 _BARS_PER_NEWS = 50
@@ -104,7 +104,7 @@ def run_backtest(
     driver = Driver(inputs, parts, limits)
     if first < bars.shape[1]:
         driver.deposit(int(bars.start[first]))
-        _pass_history(driver, bars, first, parts.strategy.spec.every, progress)
+        pass_history(driver, bars, first, parts.strategy.spec.every, progress)
     return Backtest(
         first=first,
         net=driver.net,
@@ -131,26 +131,40 @@ def run_backtest(
     )
 
 
-def _pass_history(driver: Driver, bars: Panel, first: int, every: int, progress: Progress | None) -> None:
-    done, total = 0, bars.shape[1] - first
-    for event in history_events(bars, first, every):
-        driver.apply(event)
-        if isinstance(event, BarsClosed):
-            done += 1
-            if progress is not None and (done % _BARS_PER_NEWS == 0 or done == total):
-                progress("backtest", done, total)
+def pass_history(driver: Driver, bars: Panel, first: int, every: int, progress: Progress | None = None) -> None:
+    """Feed a driver all bars from a position on, with a decision at every so many."""
+    told = first
+
+    def news(reached: int) -> None:
+        nonlocal told
+        if progress is not None and (reached - told >= _BARS_PER_NEWS or reached == bars.shape[1]):
+            told = reached
+            progress("backtest", reached - first, bars.shape[1] - first)
+
+    for piece in history_pieces(bars, first, every):
+        if isinstance(piece, range):
+            for reached in driver.pass_bars(piece, every):
+                news(reached)
+        else:
+            driver.apply(piece)
+            if isinstance(piece, BarsClosed):
+                news(piece.position + 1)
 
 
 def _repriced(driver: Driver, currency: str, first: int, factor: Decimal) -> FloatArray:
     """Return the equity of the same journal with all costs multiplied, (T,)."""
     curve = driver.net.copy()
     books = Books("backtest", currency, allow_short=True)
-    now = first
+    now, value = first, math.nan  # equity of the newest mark; NaN once something else has happened
     for entry in reprice(driver.journal.entries, factor):
         books.apply(entry)
         if isinstance(entry, Marked):
-            curve[now] = float(books.equity(rates=driver.rates[now]))
+            if entry.prices or driver.rates[now] or math.isnan(value):
+                value = float(books.equity(rates=driver.rates[now]))
+            curve[now] = value
             now += 1
+        else:
+            value = math.nan
     return curve
 
 

@@ -7,12 +7,14 @@ events and gathers what reports need; every decision about money is the core's (
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account
 from foresail.domain.actions import DelistingRule
@@ -21,12 +23,14 @@ from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
+from foresail.engine.history import bar_events
 from foresail.engine.parts import Parts, trading_gate
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Decision, Desk, ReviewedOrder, TradingParts
+from foresail.engine.trading.quiet import QuietBars
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.engine.view import AsOfView, WholeRun
@@ -34,6 +38,8 @@ from foresail.engine.walkforward import WalkForward
 from foresail.ledger.journal import Journal
 
 __all__ = ["BacktestInputs", "Driver", "history_parts"]
+
+_NO_RATES: dict[str, Decimal] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,17 +79,16 @@ def history_parts(
     market = PanelMarket(data.bars, parts.by_id, settings.currency)
     run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
     issued = {int(p): i for i, p in enumerate(inputs.walk.block.position)}
-    names = data.bars.instruments
+    blocked = _Blocked(data.bars.instruments, data.blocked_from)
 
     def view(position: int, account: Account) -> AsOfView:
-        is_blocked = data.blocked_from <= position
         return AsOfView(
             run,
             position=position,
             cause="decision",
             index=issued.get(position, -1),
             holdings=account,
-            blocked=frozenset(name for name, blocked in zip(names, is_blocked, strict=True) if blocked),
+            blocked=blocked.at(position),
         )
 
     planner = (
@@ -108,6 +113,22 @@ def history_parts(
     return trading, SimulatedLink(parts.venue, market, rules)
 
 
+class _Blocked:
+    """Names that may not be traded at a position; the set is made anew only where it changes."""
+
+    def __init__(self, names: tuple[InstrumentId, ...], blocked_from: IntArray) -> None:
+        self._first = dict(zip(names, blocked_from.tolist(), strict=True))
+        self._steps = sorted(self._first.values())
+        self._count, self._names = 0, frozenset[InstrumentId]()
+
+    def at(self, position: int) -> frozenset[InstrumentId]:
+        count = bisect_right(self._steps, position)
+        if count != self._count:
+            self._count = count
+            self._names = frozenset(name for name, first in self._first.items() if first <= position)
+        return self._names
+
+
 class Driver:
     """One pass through history; what it gathers is read once the last event is applied.
 
@@ -124,6 +145,8 @@ class Driver:
         settings = inputs.settings
         t = inputs.data.bars.shape[1]
         trading, self.link = history_parts(inputs, parts, limits=limits)
+        self._market = self.link.market
+        self._quiet: QuietBars | None = None
         self._capital, self._by_id = settings.capital, parts.by_id
         self.journal = Journal()
         self.core = TradingCore(replace(trading, watch=self._on_decision, is_audited=False), self.journal)
@@ -163,9 +186,33 @@ class Driver:
         if isinstance(event, BarsClosed):
             self._gather(event.position)
 
+    def pass_bars(self, stretch: range, every: int) -> Iterator[int]:
+        """Take in plain bars (``history.history_pieces``), quiet ones together; yield the positions reached."""
+        if self._quiet is None or self._quiet.every != every:
+            self._quiet = QuietBars(self.core, self.link, self._market, every)
+        now = stretch.start
+        while now < stretch.stop:
+            reached, effects = self._quiet.pass_through(now, stretch.stop)
+            if reached > now:
+                self._gather_quiet(now, reached)
+                self._shell.settle(effects)
+            else:
+                reached = now + 1
+                for event in bar_events(self._market.bars, now, every):
+                    self.apply(event)
+            now = reached
+            yield now
+
     def _heard(self, report: VenueReport) -> None:
         if report.fill is not None:
             self.fills.append(report.fill)
+
+    def _gather_quiet(self, first: int, last: int) -> None:
+        """Note equity, cash and exposure at closes while nothing is held."""
+        books = self.core.books
+        self.rates.update(dict.fromkeys(range(first, last), _NO_RATES))
+        self.net[first:last], self.cash[first:last] = float(books.equity()), float(books.cash)
+        self.exposure[first:last] = 0.0
 
     def _gather(self, now: int) -> None:
         """Note equity, cash and exposure at a close."""

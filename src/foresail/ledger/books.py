@@ -147,6 +147,16 @@ class Books:
         """Newest price known of every instrument that was ever held or marked."""
         return dict(self._marks)
 
+    @property
+    def is_invested(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._holdings)
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Currencies in which money was ever booked, the account's included."""
+        return tuple(self._totals)
+
     def totals(self, currency: str | None = None) -> Totals:
         """Return a copy of the running sums of a currency, by default the account's."""
         found = self._totals.get(self.currency if currency is None else currency, Totals())
@@ -295,6 +305,19 @@ class Books:
         books._marks = {InstrumentId(name): Decimal(price) for name, price in plain["marks"].items()}
         books._recent = RecentFills.from_plain(plain["recent"])
         return books
+
+    def pass_over(self, entries: int, at: int) -> None:
+        """Take in so many entries that move no money and mark nothing; ``at`` is the instant of the last.
+
+        Raises
+        ------
+        IntegrityError
+            If it lies before the newest entry.
+        """
+        if entries < 0 or at < self.at:
+            raise IntegrityError(f"books of {self.name}: expected entries at {self.at} or later, received {at}")
+        self.entries += entries
+        self.at = at
 
     def apply(self, entry: Entry) -> None:
         """Take in the next journal entry.

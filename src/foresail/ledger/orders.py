@@ -87,6 +87,7 @@ class OrderState:
     ----------
     order : as it stands at the venue: a replace changes it
     largest : largest quantity that a replace on its way may give it
+    asked : revision of the newest change that was asked for
     told_left : units that the venue said were left when the order ended; None while it has not said
     at : instant of the newest entry about it, ns UTC
     retired : ids of executions that were taken back or corrected; told again they are not booked again
@@ -104,6 +105,7 @@ class OrderState:
     executions: list[Execution] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     text: str = ""
+    asked: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -138,6 +140,11 @@ class OrderBook:
 
     def __len__(self) -> int:
         return len(self._orders)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an order may still fill, as far as we know."""
+        return bool(self._open)
 
     def get(self, order_id: OrderId) -> OrderState | None:
         """Return an order's state, None where nothing is known of it."""
@@ -277,6 +284,7 @@ class OrderBook:
     def _replace_intended(self, entry: ReplaceIntended) -> None:
         state = self._known(entry.order_id, entry.at)
         state.replacing, state.largest = entry, max(state.largest, entry.quantity)
+        state.asked = max(state.asked, entry.revision)
 
     def _replaced(self, entry: OrderReplaced) -> None:
         state = self._known(entry.order_id, entry.at)

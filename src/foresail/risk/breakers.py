@@ -18,7 +18,7 @@ from foresail.domain.alerts import Alert, Severity
 from foresail.domain.limits import BreakerLimits, TradingLimits
 from foresail.risk.state import RiskState
 
-__all__ = ["BreakerAction", "BreakerTrip", "due", "exit_quantity"]
+__all__ = ["BreakerAction", "BreakerTrip", "due", "exit_quantity", "quiet_until"]
 
 _DAY_NS = 86_400 * 10**9
 _ZERO = Decimal(0)
@@ -72,6 +72,21 @@ def due(state: RiskState, limits: TradingLimits, now: int) -> BreakerAction:
         cancels_entries=bool(new),
         close_fraction=max((fraction for _, _, fraction in new), default=0.0),
     )
+
+
+def quiet_until(state: RiskState, limits: TradingLimits, equity: Decimal) -> int:
+    """Return up to which instant (ns UTC) marks at the same equity trip nothing and tell nobody; -1 = not even now.
+
+    Parameters
+    ----------
+    equity : of the marks to come; another one than the newest mark's is left to the mark itself
+    """
+    memory = state.memory
+    action = due(state, limits, memory.at)
+    if memory.equity != equity or action != BreakerAction():
+        return -1
+    ends = [one.until for one in memory.breakers.values() if one.until > memory.at]
+    return min([memory.day_end, *ends]) - 1
 
 
 def exit_quantity(held: Decimal, exits_on_order: Decimal, fraction: float, lot: Decimal) -> Decimal:

@@ -225,6 +225,11 @@ class RiskState:
         elif equity is not None:
             self._mark(equity)
 
+    def pass_over(self, at: int, equity: Decimal) -> None:
+        """Take in marks of the same day that left equity where it was; ``at`` is the last one's instant."""
+        self.memory.at = max(self.memory.at, at)
+        self.memory.equity = equity
+
     def to_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
         plain: dict[str, Any] = msgspec.to_builtins(self.memory)

@@ -186,6 +186,20 @@ class FakeView:
             raise LookAheadError(f"expected up to {self.position + 1} bars of {self.panel.frame}, asked {n} of {frame}")
         return self.panel.cut(max(0, self.position + 1 - n), self.position + 1)
 
+    def value(self, instrument: InstrumentId, field: str, back: int = 0) -> float:
+        """Return one number of the bar that closed ``back`` bars before the newest, NaN where there is none.
+
+        Raises
+        ------
+        LookAheadError
+            If ``back`` is negative.
+        """
+        if back < 0:
+            raise LookAheadError(f"the bar {-back} bars after the newest one was asked for")
+        row = self.panel.instruments.index(instrument)
+        here = self.position - back
+        return float("nan") if here < 0 else float(self.panel.field(field)[row, here])
+
     def features(self) -> Panel:
         """Return the newest feature row, (N, 1, F); without features a panel of no fields."""
         if self.features_panel is None:

@@ -10,21 +10,27 @@ A decision happens at most once for each (strategy, nominal instant), before and
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 from foresail.core.canonical import hash_value
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
-from foresail.domain.effects import Ask, CancelSend, Effect, Notify, Send
+from foresail.domain.effects import CancelSend, Effect, Notify, ReplaceSend, Send
 from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, VenueReport
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
+from foresail.engine.trading.changes import next_changes
 from foresail.engine.trading.latches import Latches, reduces
+from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import close_orders, parse_command
 from foresail.engine.trading.parts import Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
+from foresail.engine.trading.polling import Poller
 from foresail.engine.trading.reports import ReportReader
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.books import Books
@@ -37,13 +43,17 @@ from foresail.ledger.entries import (
     Deposited,
     DividendPaid,
     Entry,
+    FactKnown,
     FillBooked,
     HoldingCharged,
     HoldingKind,
+    HoldingTimed,
     LimitsLoaded,
     Marked,
     OperatorActed,
     OrderIntended,
+    Remembered,
+    ReplaceIntended,
     SessionStarted,
     SplitApplied,
     StreamAdvanced,
@@ -52,14 +62,15 @@ from foresail.ledger.entries import (
 )
 from foresail.ledger.orders import OrderBook
 from foresail.protocols import EntryWriter
-from foresail.risk.breakers import due
+from foresail.risk.breakers import due, quiet_until
 from foresail.risk.state import RiskState
 
-__all__ = ["CoreEffect", "TradingCore"]
+__all__ = ["NO_DECISION", "CoreEffect", "TradingCore"]
 
 CoreEffect = Effect | Attach
+NO_DECISION = Decision()
 _BARS = "bars"
-_NOTHING = Decision()
+_FOREVER = 2**63 - 1
 _DIVIDEND_DIGITS = 8  # of a dividend per unit
 
 
@@ -80,11 +91,10 @@ class TradingCore:
         self.parts = parts
         self._writer = writer
         self._memories: dict[str, Any] = {desk.id: desk.start() for desk in parts.desks}
-        self._facts: dict[str, float] = dict(parts.facts)
+        self.notes = CoreNotes(parts.facts)
+        self.notes.remembered = {name: memory_text(memory) for name, memory in self._memories.items()}
         self._start_folds(Books(parts.account, parts.currency, allow_short=parts.allow_short), OrderBook(), Latches())
-        self._decided: dict[str, int] = {}
-        self._streams: dict[str, int] = {}
-        self._charged_until: int | None = None
+        self._poller = Poller(parts.poll_ns)
         self._handlers: dict[type[Event], Callable[[Any], tuple[CoreEffect, ...]]] = {
             BarsClosed: self._on_bars,
             Fact: self._on_fact,
@@ -116,7 +126,7 @@ class TradingCore:
         while self.books.entries < self._writer.next_sequence:  # the log wrote the start of this process itself
             at = max(self.books.at, getattr(self._writer, "last_at", 0))
             self._fold(SessionStarted(at, self.books.entries, 0, self.parts.environment, self.parts.account, "", ""))
-        return tuple(Ask(one.order.id, one.order.instrument) for one in self.orders.open())
+        return self._poller.everything(self.orders, self.books.at)
 
     def absorb(self, entry: Entry) -> None:
         """Fold an entry that the journal holds and no event of the stream leads to: a start, a latch."""
@@ -135,11 +145,15 @@ class TradingCore:
 
     def stream_position(self, source: str = _BARS) -> int:
         """Return up to where a source was applied, -1 before its first event."""
-        return self._streams.get(source, -1)
+        return self.notes.streams.get(source, -1)
 
     def decided_at(self, strategy: str) -> int | None:
         """Return the newest nominal instant at which a strategy decided, None before its first decision."""
-        return self._decided.get(strategy)
+        return self.notes.decided.get(strategy)
+
+    def note_decisions(self, decided: Mapping[str, int]) -> None:
+        """Remember instants at which strategies decided to do nothing."""
+        self.notes.decided.update({name: at for name, at in decided.items() if at >= 0})
 
     def pending(self) -> dict[InstrumentId, Decimal]:
         """Return signed units on order by instrument."""
@@ -160,10 +174,7 @@ class TradingCore:
             "exits": self.reader.to_plain(),
             "market": self.parts.market.to_plain(),
             "memories": self._memories,
-            "facts": self._facts,
-            "decided": self._decided,
-            "streams": self._streams,
-            "charged_until": self._charged_until,
+            "notes": self.notes.to_plain(),
         }
 
     def restore(self, plain: Mapping[str, Any]) -> None:
@@ -175,10 +186,7 @@ class TradingCore:
         self.reader.restore(plain["exits"])
         self.parts.market.restore(plain["market"])
         self._memories.update(plain["memories"])
-        self._facts = dict(plain["facts"])
-        self._decided = {name: int(at) for name, at in plain["decided"].items()}
-        self._streams = {name: int(place) for name, place in plain["streams"].items()}
-        self._charged_until = plain["charged_until"]
+        self.notes = CoreNotes.from_plain(plain["notes"])
 
     def _write(self, kind: Callable[..., Any], at: int, /, **content: Any) -> None:
         """Append an entry; its instant never lies before the last one's."""
@@ -195,10 +203,7 @@ class TradingCore:
         if self.risk is not None:
             is_valued = isinstance(entry, Marked) or (isinstance(entry, Deposited) and bool(entry.currency))
             self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
-        if isinstance(entry, Decided):
-            self._decided[entry.strategy] = entry.decided_at
-        elif isinstance(entry, StreamAdvanced):
-            self._streams[entry.source] = entry.position
+        self.notes.apply(entry)
 
     def _follow(self, entry: Entry) -> None:
         """Move what is not journalled itself along with entries that are read back."""
@@ -207,13 +212,13 @@ class TradingCore:
                 self.parts.market.advance(position)
         elif isinstance(entry, SplitApplied):
             self.parts.market.split(entry.instrument, float(entry.ratio))
-        if isinstance(entry, Marked | FillBooked | HoldingCharged):
-            self._charged_until = max(self._charged_until or 0, entry.at)
+        elif isinstance(entry, Remembered):
+            self._memories[entry.strategy] = json.loads(entry.memory)
 
     # -- the stream ---------------------------------------------------------------------------------------------------
 
     def _on_report(self, event: VenueReport) -> tuple[CoreEffect, ...]:
-        if event.fill is not None:
+        if event.fill is not None and self.reader.is_new(event.fill):
             self._charge_to(event.fill.filled_at)
         effects = self.reader.read(event)
         return effects if event.fill is None else (*effects, *self._protect(event.event_time))
@@ -233,15 +238,20 @@ class TradingCore:
         if self.parts.is_audited:
             self._write(StreamAdvanced, event.event_time, source=_BARS, position=event.position)
         else:
-            self._streams[_BARS] = event.position
+            self.notes.streams[_BARS] = event.position
         self._write(Marked, event.event_time, prices=tuple(prices))
+        if self.notes.charged_until != event.event_time:  # a decision on an earlier bar came later than this one closed
+            self._write(HoldingTimed, event.event_time, until=event.event_time)
         return tuple(self._protect(event.event_time))
 
     def _on_fact(self, event: Fact) -> tuple[CoreEffect, ...]:
         """Book a split or dividend on what is held; keep the value of any other fact."""
         name = event.instrument
         if name is None or event.kind not in ("split", "dividend"):
-            self._facts[event.kind] = event.value
+            kind = event.kind if name is None else f"{event.kind}:{name}"
+            value = event.value if math.isfinite(event.value) else None
+            if self.notes.facts.get(kind) != value:
+                self._write(FactKnown, event.available_at, kind=kind, value=value)
         elif event.kind == "split":
             self.parts.market.split(name, event.value)
             price, ratio = self.parts.market.price(name), Decimal(repr(event.value))
@@ -255,18 +265,16 @@ class TradingCore:
 
     def _charge_to(self, until: int) -> None:
         """Charge what positions cost (COST-10): first to the start of the bar in progress, then inside it."""
+        since = self.notes.charged_until
+        if since is None or until <= since:
+            return
         opened = self.parts.market.start(self.parts.market.position + 1)
-        if opened is not None and opened < until:
-            self._charge(opened)
-        self._charge(until)
+        if opened is not None and since < opened < until:
+            self._charge(since, opened)
+            since = opened
+        self._charge(since, until)
 
-    def _charge(self, until: int) -> None:
-        since = self._charged_until
-        if since is not None and until <= since:
-            return
-        self._charged_until = until
-        if since is None:
-            return
+    def _charge(self, since: int, until: int) -> None:
         for position in self.books.positions():
             name = position.instrument
             price = self.parts.market.price(name)
@@ -278,23 +286,44 @@ class TradingCore:
                 kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
                 self._write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
 
+    def quiet_until(self) -> int:
+        """Return up to which instant (ns UTC) bars can only be marked: nothing held, on order or due; -1 = none can.
+
+        Whatever a breaker or the turn of a day does at an instant is left to ``step``, and so is all that is audited.
+        """
+        books, parts = self.books, self.parts
+        if parts.is_audited or books.is_invested or self.orders.is_waiting or len(books.currencies) > 1:
+            return -1
+        if self.risk is None or parts.limits is None:
+            return _FOREVER
+        return quiet_until(self.risk, parts.limits, books.equity())
+
+    def take_quiet(self, first: int, ends: Sequence[int]) -> None:
+        """Journal the marks of consecutive bars from a position on, all within ``quiet_until``: no money moves."""
+        if not ends:
+            return
+        sequence, last = self._writer.next_sequence, ends[-1]
+        for entry in map(Marked, ends, range(sequence, sequence + len(ends)), repeat(())):
+            self._writer.append(entry)
+        self.books.pass_over(len(ends), last)
+        if self.risk is not None:
+            self.risk.pass_over(last, self.books.equity())
+        self.notes.streams[_BARS] = first + len(ends) - 1
+        self.notes.charged_until = max(self.notes.charged_until or 0, last)
+
     # -- decisions ----------------------------------------------------------------------------------------------------
 
     def _on_timer(self, event: Timer) -> tuple[CoreEffect, ...]:
-        """Let every desk that is due decide once; the timer "ask" asks about orders whose outcome is not known."""
+        """Let every desk that is due decide once; "ask" and "reconnected" ask the venue about orders."""
         if event.name == "ask":
-            return (*self._questions(), *self._protect(event.available_at))
+            return (*self._poller.due(self.orders, event.available_at), *self._protect(event.available_at))
+        if event.name == "reconnected":
+            return self._poller.everything(self.orders, event.available_at)
         effects: list[CoreEffect] = []
         for desk in self.parts.desks:
-            if event.sequence % desk.every == 0 and self._decided.get(desk.id, -1) < event.available_at:
+            if event.sequence % desk.every == 0 and self.notes.decided.get(desk.id, -1) < event.available_at:
                 effects += self._decide(desk, event)
         return tuple(effects)
-
-    def _questions(self) -> tuple[CoreEffect, ...]:
-        doubtful = [
-            one for one in self.orders.open() if one.status.value in ("intended", "unknown") or one.is_cancelling
-        ]
-        return tuple(Ask(one.order.id, one.order.instrument) for one in (*doubtful, *self.orders.differing()))
 
     def _decide(self, desk: Desk, event: Timer) -> list[CoreEffect]:
         at, market = event.available_at, self.parts.market
@@ -304,23 +333,51 @@ class TradingCore:
         account = self.books.account(at=at, prices={k: v for k, v in held.items() if v is not None}, rates=rates)
         if account.equity <= 0:
             return []
-        call = DeskCall(at, event.sequence, account, known, rates, self.pending())
-        decision = desk.decide(self._memories[desk.id], call)
-        self._decided[desk.id] = at
-        if decision == _NOTHING and not self.parts.is_audited:
+        call = DeskCall(at, event.sequence, account, known, rates, self.pending(), self.notes.facts, self.orders)
+        return self.conclude(desk, call, self.ask_desk(desk, call))
+
+    def ask_desk(self, desk: Desk, call: DeskCall) -> Decision:
+        """Let a desk decide on what it is shown; nothing is journalled before ``conclude``."""
+        return desk.decide(self._memories[desk.id], call)
+
+    def conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> list[CoreEffect]:
+        """Review and journal a decision; return what is to be done outside."""
+        at = call.at
+        self.notes.decided[desk.id] = at
+        if decision == NO_DECISION and not self.parts.is_audited:
             return []
         reviewed = self._review(decision.orders, call)
         allowed = [replace(one.order, quantity=one.allowed) for one in reviewed if one.allowed > 0]
-        seen = {"account": account, "wanted": [one.order for one in reviewed], "allowed": allowed}
+        seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
         self._write(
             Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
         )
+        self._remember(desk, at)
         if self.parts.watch is not None:
             self.parts.watch(desk, at, decision, reviewed)
         effects: list[CoreEffect] = []
         for name in decision.cancels:
             effects += self._take_back(at, name)
+        effects += self._change(at, decision.changes, call)
         return [*effects, *decision.levels, *self._intend(at, allowed)]
+
+    def _remember(self, desk: Desk, at: int) -> None:
+        """Journal what a strategy remembers where that changed, so that a restart knows it."""
+        if not self.parts.is_audited:
+            return
+        text = memory_text(self._memories[desk.id])
+        if text != self.notes.remembered.get(desk.id):
+            self._write(Remembered, at, strategy=desk.id, memory=text)
+
+    def _change(self, at: int, changes: Sequence[ReplaceSend], call: DeskCall) -> list[CoreEffect]:
+        """Journal the changes that the gate lets pass."""
+        passed = next_changes(changes, self.orders, self.parts.instruments, lambda orders: self._review(orders, call))
+        for one in passed:
+            self._write(
+                ReplaceIntended, at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
+                trigger_price=one.trigger_price, revision=one.revision,
+            )  # fmt: skip
+        return list(passed)
 
     def _mark(self, name: InstrumentId, known: Mapping[InstrumentId, float]) -> Decimal | None:
         """Return a known price on the tick grid, None where there is none."""
@@ -345,7 +402,7 @@ class TradingCore:
             self.orders,
             market,
             state=self.risk,
-            facts_known=self._facts,
+            facts_known=self.notes.facts,
             rates=call.rates,
         )
         reviewed = self.parts.gate.review(asked, view)

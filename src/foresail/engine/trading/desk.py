@@ -18,6 +18,8 @@ from foresail.protocols import MarketView, Strategy
 
 __all__ = ["DeskStages", "StrategyDesk"]
 
+_NOTHING = Decision()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeskStages:
@@ -68,7 +70,7 @@ class StrategyDesk:
         view = self._stages.view(call.position, call.account)
         intents = self._strategy.step(memory, view)
         if not intents:
-            return Decision()
+            return _NOTHING
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         cancels = tuple(dict.fromkeys(one.instrument for one in intents if isinstance(one, Cancel)))
         plan = Plan(()) if targets is None else self._plan(targets, call, frozenset(cancels))

@@ -62,6 +62,19 @@ class PanelMarket:
         self.silent = self.silent_after(position)
         self._position = position
 
+    def advance_through(self, position: int) -> None:
+        """Take in the bars of every position up to one, as single steps would; the first bar is a step of its own."""
+        begin = self._position + 1
+        if begin == 0 or position <= begin:
+            self.advance(position)
+            return
+        seen = self._seen[:, begin : position + 1]
+        newest = position - np.argmax(seen[:, ::-1], axis=1)
+        there = seen.any(axis=1)
+        self.last = np.where(there, self._close[np.arange(len(newest)), newest], self.last)
+        self.silent = np.where(there, position - newest, self.silent + (position + 1 - begin))
+        self._position = position
+
     def silent_after(self, position: int) -> IntArray:
         """Return (N,) bars since the last print once the bars of the next position are taken in."""
         return np.where(self._seen[:, position], 0, self.silent + 1)

@@ -153,6 +153,20 @@ class SimulatedLink:
         reports, self._reports = tuple(self._reports), []
         return reports
 
+    @property
+    def market(self) -> PanelMarket:
+        """The market that the venue reads."""
+        return self._market
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an order waits here or a report has not been taken yet."""
+        return bool(self._waiting or self._known or self._reports or self._venue.open_orders)
+
+    def pass_over(self, at: int) -> None:
+        """Take in bars up to an instant (ns UTC) through which nothing was held and nothing waited."""
+        self._at = max(self._at, at)
+
     # -- the market's events in ---------------------------------------------------------------------------------------
 
     def take_in(self, event: Event) -> None:
