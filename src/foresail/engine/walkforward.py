@@ -9,21 +9,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.core.seeds import derive_seed
 from foresail.domain.forecast import QUANTILE_LEVELS, ForecastBlock
 from foresail.domain.panel import Panel
-from foresail.domain.training import FitReport, ForecasterSpec, Targets, TrainingSet
+from foresail.domain.training import FitReport, ForecasterSpec, Targets
 from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
-from foresail.engine.folds import Fold, plan_folds, rows_between
+from foresail.engine.folds import Fold, plan_folds
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
 from foresail.forecasting import calibration, registry
 from foresail.forecasting.cross_section import centre_cross_section
 
@@ -80,23 +81,6 @@ class WalkForward:
         return {name: reasons for name, reasons in found.items() if reasons is not None}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
-    features: Panel
-    targets: Targets
-    scale: FloatArray
-    usable: BoolArray
-    positions: IntArray
-
-
-def _usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
-    """Return (N, T): a bar, a finite scale, half of the features and the longest close label exist."""
-    enough = np.isfinite(features.values).mean(axis=2) >= 0.5
-    label = np.isfinite(targets.values[:, :, 0, :]).all(axis=2)
-    usable: BoolArray = features.present & np.isfinite(scale) & enough & label
-    return usable
-
-
 def walk_forward(
     features: Panel,
     targets: Targets,
@@ -119,7 +103,7 @@ def walk_forward(
     folds = plan_folds(t, settings.walk_forward)
     first = folds[0].test_from if folds else t
     positions = np.arange(first + (-first) % every, t, every, dtype=np.int64)
-    inputs = _Inputs(features, targets, scale, _usable_rows(features, targets, scale), positions)
+    inputs = ForecastInputs(features, targets, scale, usable_rows(features, targets, scale))
     shape = (n, len(positions), len(targets.names), len(targets.horizons), len(QUANTILE_LEVELS))
     values = np.full(shape, np.nan)
     models = [""] * len(positions)
@@ -160,29 +144,8 @@ def walk_forward(
     return WalkForward(block, tuple(results), contributions)
 
 
-def _training_set(inputs: _Inputs, fold: Fold) -> TrainingSet:
-    """Return what the fold's model may see: everything is cut where it starts to serve."""
-    longest = max(inputs.targets.horizons)
-    end = fold.test_from
-    values = inputs.targets.values[:, :end].copy()
-    unknown = inputs.targets.label_end[:end] >= end
-    values[:, unknown.any(axis=1)] = np.nan
-    targets = replace(inputs.targets, values=values, label_end=inputs.targets.label_end[:end])
-    usable = inputs.usable[:, :end]
-    train = rows_between(usable, fold.train_from, fold.validation_from, longest)
-    return TrainingSet(
-        features=inputs.features.cut(0, end),
-        targets=targets,
-        scale=inputs.scale[:, :end].copy(),
-        train_rows=train,
-        validation_rows=rows_between(usable, fold.validation_from, fold.calibration_from, longest),
-        calibration_rows=rows_between(usable, fold.calibration_from, end, longest),
-        weights=np.ones(len(train)),
-    )
-
-
 def _serve(
-    inputs: _Inputs,
+    inputs: ForecastInputs,
     fold: Fold,
     positions: IntArray,
     settings: PipelineSettings,
@@ -190,7 +153,7 @@ def _serve(
 ) -> tuple[FloatArray | None, FoldResult, Explained]:
     """Fit one fold and return the raw quantiles of its test positions, (N, P, K, H, Q)."""
     forecaster: Forecaster = registry.forecaster(settings.forecaster, _spec_of(inputs, settings))
-    data = _training_set(inputs, fold)
+    data = training_set(inputs, fold)
     if len(data.train_rows) < forecaster.spec.minimum_rows:
         reason = f"{len(data.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)"
         return None, FoldResult(fold, "", None, reason), Explained.nothing()
@@ -219,7 +182,7 @@ def _serve(
     return block, FoldResult(fold, report.model, report), reasons
 
 
-def _spec_of(inputs: _Inputs, settings: PipelineSettings) -> ForecasterSpec:
+def _spec_of(inputs: ForecastInputs, settings: PipelineSettings) -> ForecasterSpec:
     return ForecasterSpec(
         name=settings.forecaster,
         version="1",
@@ -230,7 +193,7 @@ def _spec_of(inputs: _Inputs, settings: PipelineSettings) -> ForecasterSpec:
     )
 
 
-def _test_rows(inputs: _Inputs, positions: IntArray) -> IntArray:
+def _test_rows(inputs: ForecastInputs, positions: IntArray) -> IntArray:
     enough = np.isfinite(inputs.features.values[:, positions]).mean(axis=2) >= 0.5
     ready = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough
     time, instrument = np.nonzero(ready.T)
