@@ -4,8 +4,8 @@ New kinds are added; a kind never changes its meaning and a name is never used a
 
 Kinds and fields that came after the first version; a journal that holds such a kind is not read by an older version:
 ``FactKnown``, ``HoldingTimed``, ``Remembered``, ``ReductionBegun``, ``ReductionEnded``, ``SharesPlanned``,
-``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A field that an older journal lacks
-has its default.
+``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A field that an older journal
+lacks has its default.
 """
 
 from __future__ import annotations

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account, Position
+from foresail.domain.effects import ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Signal
+from foresail.ledger.orders import OrderBook
 from foresail.protocols import RiskView
 
 __all__ = [
@@ -30,7 +32,8 @@ __all__ = [
     "TradingParts",
 ]
 
-_FIVE_MINUTES_NS = 300 * 10**9
+_MINUTE_NS = 60 * 10**9
+_FIVE_MINUTES_NS = 5 * _MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class DeskCall:
     prices : last known prices, quote currency; a name without one is absent
     rates : account currency per unit of another currency
     pending : signed units on order
+    facts : newest value of every fact by name
+    orders : what became of every order; read only
     """
 
     at: int
@@ -71,6 +76,8 @@ class DeskCall:
     prices: Mapping[InstrumentId, float]
     rates: Mapping[str, Decimal]
     pending: Mapping[InstrumentId, Decimal]
+    facts: Mapping[str, float] = field(default_factory=dict)
+    orders: OrderBook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Decision:
     Attributes
     ----------
     cancels : instruments whose open orders are taken back first
+    changes : of open orders; the core gives each its revision
     levels : to hang on positions that stay
     weights : target fractions of equity after caps, for the record
     notes : (instrument, sentence) on what was cut or left out
@@ -91,6 +99,7 @@ class Decision:
     signals: tuple[Signal, ...] = ()
     weights: tuple[tuple[InstrumentId, float], ...] = ()
     notes: tuple[tuple[InstrumentId, str], ...] = ()
+    changes: tuple[ReplaceSend, ...] = ()
 
 
 class Desk(Protocol):
@@ -185,6 +194,7 @@ class TradingParts:
     limits : of breakers and caps; None = no risk state is kept and no breaker trips
     is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
     resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
+    poll_ns : all open orders are asked about so long after the last time, ns
     """
 
     environment: str
@@ -198,6 +208,7 @@ class TradingParts:
     holding_cost: Callable[[Position, Decimal, int, int], Decimal] = _free
     watch: Callable[[Desk, int, Decision, tuple[ReviewedOrder, ...]], None] | None = None
     resend_ns: int = _FIVE_MINUTES_NS
+    poll_ns: int = _MINUTE_NS
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
     limits: TradingLimits | None = None

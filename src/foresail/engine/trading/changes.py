@@ -1,0 +1,59 @@
+"""Changes of open orders, as a decision asks for them: reviewed, journalled, then sent under a revision of their own.
+
+A change that makes an order larger is reviewed by the gate for the units that it adds, one that only moves a price for
+one lot at the new price; one that makes it smaller always passes. The larger of old and new stays reserved until the
+venue has spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.effects import ReplaceSend
+from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Order
+from foresail.engine.trading.parts import ReviewedOrder
+from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
+
+__all__ = ["next_changes"]
+
+_Review = Callable[[Sequence[Order]], Sequence[ReviewedOrder]]
+
+
+def next_changes(
+    wanted: Sequence[ReplaceSend], orders: OrderBook, instruments: Mapping[InstrumentId, Instrument], review: _Review
+) -> tuple[ReplaceSend, ...]:
+    """Return the changes that may leave, each with its revision; what the gate does not let pass in full is left out.
+
+    Only working orders are changed, and only when no other change or cancel of theirs is on its way.
+    """
+    out = []
+    for change in wanted:
+        state = orders.get(change.order_id)
+        if state is None or not _is_free(state) or change.instrument != state.order.instrument:
+            continue
+        asked = _added(state, change, instruments[change.instrument].lot)
+        if asked is not None:
+            (reviewed,) = review([asked])
+            if reviewed.allowed < asked.quantity:
+                continue
+        out.append(replace(change, revision=state.asked + 1))
+    return tuple(out)
+
+
+def _is_free(state: OrderState) -> bool:
+    return state.status is OrderStatus.WORKING and not state.is_cancelling and state.replacing is None
+
+
+def _added(state: OrderState, change: ReplaceSend, lot: Decimal) -> Order | None:
+    """Return what a change adds, as an order to be reviewed; None where it only makes the order smaller."""
+    order = state.order
+    limit = order.limit_price if change.limit_price is None else change.limit_price
+    trigger = order.trigger_price if change.trigger_price is None else change.trigger_price
+    more = change.quantity - order.quantity
+    if more <= 0 and (limit, trigger) == (order.limit_price, order.trigger_price):
+        return None
+    return replace(order, quantity=more if more > 0 else lot, limit_price=limit, trigger_price=trigger)
