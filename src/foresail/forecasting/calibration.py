@@ -29,7 +29,7 @@ from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import Targets
 from foresail.forecasting.curve import check_levels, finish
 
-__all__ = ["METHODS", "ConformalState", "calibrate_block", "symmetric_pairs"]
+__all__ = ["METHODS", "ConformalState", "calibrate_block", "move_intervals", "symmetric_pairs"]
 
 METHODS = ("online", "adaptive", "none")
 _SPEED = 0.01  # of the adaptive level, per issue time: about a hundred of them undo a wrong level
@@ -44,6 +44,28 @@ def symmetric_pairs(levels: Sequence[float]) -> tuple[tuple[int, int], ...]:
     q = len(p)
     pairs = [(i, j) for i in range(q) for j in range(q - 1, i, -1) if abs(p[i] + p[j] - 1.0) < 1e-9]
     return tuple(pairs)
+
+
+def move_intervals(
+    values: FloatArray, shifts: FloatArray, unit: FloatArray, pairs: Sequence[tuple[int, int]]
+) -> FloatArray:
+    """Return quantiles with the ends of each interval moved out (or in) by the same amount.
+
+    Parameters
+    ----------
+    values : (R, K, H, Q)
+    shifts : (K, H, P) standardised
+    unit : (R, 1, H, 1) log return of one standardised unit
+    pairs : P (lower, upper) positions of levels
+    """
+    out = values.copy()
+    for p, (low, high) in enumerate(pairs):
+        move = shifts[None, :, :, p] * unit[..., 0]
+        # An interval never turns inside out: both ends stop at its middle.
+        move = np.maximum(move, (out[..., low] - out[..., high]) / 2)
+        out[..., low] -= move
+        out[..., high] += move
+    return out
 
 
 class ConformalState:
@@ -133,15 +155,7 @@ class ConformalState:
 
     def adjust(self, values: FloatArray, unit: FloatArray) -> FloatArray:
         """Return (R, K, H, Q) raw quantiles with every interval moved out (or in) by what the window says."""
-        shift = self.shifts()
-        out = values.copy()
-        for p, (low, high) in enumerate(self.pairs):
-            move = shift[None, :, :, p] * unit[..., 0]
-            # An interval never turns inside out: both ends stop at its middle.
-            move = np.maximum(move, (out[..., low] - out[..., high]) / 2)
-            out[..., low] -= move
-            out[..., high] += move
-        return out
+        return move_intervals(values, self.shifts(), unit, self.pairs)
 
     def _score_bins(self, values: FloatArray, labels: FloatArray, unit: FloatArray) -> NDArray[np.int16]:
         """Return (P, R') grid bins of the scores of rows that have forecast, label and unit."""

@@ -1,0 +1,98 @@
+"""Forecasts as they are stored and shown (FCST-11): one plain row for each instrument and horizon.
+
+A row without a forecast says why: nothing is forecast from stale or incomplete inputs (FCST-19).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from foresail.core.clock import format_ns
+from foresail.forecasting.confidence import BUCKETS, PredictionRecord, bucket_probabilities
+
+__all__ = ["CLASS_SIGNALS", "RECORD_COLUMNS", "forecast_row", "stale_row"]
+
+CLASS_SIGNALS = ("SELL", "HOLD", "BUY")  # order of FCST-06
+
+# name -> meaning; times are ISO text in UTC, prices in quote currency, returns are log returns of the close
+RECORD_COLUMNS: dict[str, str] = {
+    "instrument": "permanent id",
+    "ticker": "what the data set calls it",
+    "asset_class": "stock, crypto or forex",
+    "frame": "of the bars",
+    "horizon": "bars ahead",
+    "horizon_name": "the same as a span; sessions for stocks (FCST-15)",
+    "prediction_time": "when the forecast was asked for",
+    "as_of": "end of the last bar that was used",
+    "stale": "true: inputs were stale or incomplete and nothing is forecast",
+    "reason": "why nothing is forecast",
+    "current_price": "close of that bar, as stored",
+    "predicted_return": "mean of the curve",
+    "predicted_price": "median of the curve as a price",
+    "predicted_high": "median of the highest price on the way",
+    "predicted_low": "median of the lowest price on the way",
+    "confidence_score": "probability of the predicted sign (FCST-12)",
+    "signal": "the most probable class",
+    "prob_down": "FCST-07",
+    "prob_neutral": "FCST-07",
+    "prob_up": "FCST-07",
+    **dict.fromkeys(BUCKETS, "FCST-13; the five sum to 1"),
+    "quantiles": "level -> log return",
+    "model_version": "name in the registry and version of what was fitted",
+    "features_hash": "of schema version, ordered names and the input row (FEAT-16)",
+}
+
+
+def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[str, Any]:
+    """Return a prediction as a row of ``RECORD_COLUMNS``.
+
+    Parameters
+    ----------
+    ticker : what the data set calls the instrument
+    name : of the horizon
+    """
+    levels = tuple(level for level, _ in record.quantiles)
+    curve = np.array([value for _, value in record.quantiles])
+    buckets = bucket_probabilities(curve[None, :], levels)[0]
+    middle = int(np.argmin(np.abs(np.array(levels) - 0.5)))
+    down, neutral, up = record.class_probabilities
+    row = _head(record, ticker=ticker, name=name) | {
+        "stale": False,
+        "reason": "",
+        "predicted_return": record.predicted_return,
+        "predicted_price": record.current_price * float(np.exp(curve[middle])),
+        "predicted_high": record.predicted_high,
+        "predicted_low": record.predicted_low,
+        "confidence_score": record.confidence_score,
+        "signal": CLASS_SIGNALS[int(np.argmax(record.class_probabilities))],
+        "prob_down": down,
+        "prob_neutral": neutral,
+        "prob_up": up,
+        **dict(zip(BUCKETS, map(float, buckets), strict=True)),
+        "quantiles": {f"{level:g}": value for level, value in record.quantiles},
+    }
+    return {column: row[column] for column in RECORD_COLUMNS}
+
+
+def stale_row(record: PredictionRecord, *, ticker: str, name: str, reason: str) -> dict[str, Any]:
+    """Return a row that forecasts nothing, with the last known price and why (FCST-19); see ``forecast_row``."""
+    row = _head(record, ticker=ticker, name=name) | {"stale": True, "reason": reason}
+    return {column: row.get(column) for column in RECORD_COLUMNS}
+
+
+def _head(record: PredictionRecord, *, ticker: str, name: str) -> dict[str, Any]:
+    return {
+        "instrument": str(record.ticker),
+        "ticker": ticker,
+        "asset_class": record.asset_class.value,
+        "frame": record.frame,
+        "horizon": record.horizon,
+        "horizon_name": name,
+        "prediction_time": format_ns(record.prediction_time),
+        "as_of": format_ns(record.as_of),
+        "current_price": record.current_price,
+        "model_version": record.model_version,
+        "features_hash": record.features_hash,
+    }
