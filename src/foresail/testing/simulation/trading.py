@@ -12,18 +12,28 @@ from decimal import Decimal
 from typing import Any
 
 from foresail.core.ids import InstrumentId
-from foresail.domain.effects import Ask
+from foresail.domain.effects import ReplaceSend
 from foresail.domain.events import Event, Timer
 from foresail.domain.instruments import AssetClass, Instrument
-from foresail.domain.orders import Order, Ruling
+from foresail.domain.orders import Order, OrderKind, Ruling
 from foresail.domain.signals import Side
 from foresail.engine.trading.core import CoreEffect, TradingCore
 from foresail.engine.trading.parts import Decision, DeskCall, TradingParts
 from foresail.ledger.entries import Entry
+from foresail.ledger.orders import OrderStatus
 from foresail.protocols import EntryWriter
 from foresail.testing.simulation.loop import SECOND
 from foresail.testing.simulation.reference import Board, CoreSettings
-from foresail.testing.simulation.script import ACCOUNT, ENVIRONMENT, INSTRUMENTS, STRATEGY, WishKind, order_of, wishes
+from foresail.testing.simulation.script import (
+    ACCOUNT,
+    ENVIRONMENT,
+    INSTRUMENTS,
+    STRATEGY,
+    Wish,
+    WishKind,
+    order_of,
+    wishes,
+)
 
 __all__ = ["SimulatedCore", "make_trading_core"]
 
@@ -82,13 +92,24 @@ class _Desk:
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:
         del memory
-        orders, cancels = [], []
+        orders, cancels, changes = [], [], []
         for wish in wishes(self._seed, call.at):
             if wish.kind is WishKind.CANCEL:
                 cancels.append(wish.instrument)
-            elif wish.kind is not WishKind.REPLACE and wish.instrument in call.prices:
+            elif wish.kind is WishKind.REPLACE:
+                changes += self._change(wish, call)
+            elif wish.instrument in call.prices:
                 orders.append(order_of(wish, call.at, round(call.prices[wish.instrument] * 100)))
-        return Decision(tuple(orders), tuple(cancels))
+        return Decision(tuple(orders), tuple(cancels), changes=tuple(changes))
+
+    def _change(self, wish: Wish, call: DeskCall) -> list[ReplaceSend]:
+        """Want more of the oldest limit order of an instrument that is free to be changed."""
+        for state in () if call.orders is None else call.orders.open(wish.instrument):
+            order = state.order
+            is_busy = state.is_cancelling or state.replacing is not None
+            if order.kind is OrderKind.LIMIT and state.status is OrderStatus.WORKING and not is_busy:
+                return [ReplaceSend(order.id, order.instrument, order.quantity + wish.quantity, order.limit_price)]
+        return []
 
 
 class _Gate:
@@ -138,10 +159,7 @@ class SimulatedCore(TradingCore):
     def step(self, event: Event) -> tuple[CoreEffect, ...]:
         """Take in an event; the simulation's reconciliation asks about every order that is open."""
         if isinstance(event, Timer) and event.name == "reconcile":
-            asked = super().step(replace(event, name="ask"))
-            names = {one.order_id for one in asked if isinstance(one, Ask)}
-            more = [one.order for one in self.orders.open() if one.order.id not in names]
-            return (*asked, *(Ask(one.id, one.instrument) for one in more))
+            event = replace(event, name="reconnected")
         return super().step(event)
 
 
