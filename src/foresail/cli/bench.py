@@ -24,9 +24,10 @@ def _volatility(
     *,
     data: Annotated[Path, typer.Option("--data", help="Parquet or CSV with ts, symbol, r (percent), rv (percent²).")],
     out: Annotated[Path, typer.Option("--out", help="Folder for results.json, table.csv, report.html, forecasts.")],
-    entrants: Annotated[
-        str | None, typer.Option("--entrants", help="Comma-separated names; left out: all baselines.")
-    ] = None,
+    entrants: Annotated[str | None, typer.Option("--entrants", help="Comma-separated names; left out: all.")] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose the network's settings anew, by twelve trials on 2016-17 only.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     release: Annotated[
         str, typer.Option("--release", help="Name under which a look at the test years is recorded.")
@@ -47,6 +48,7 @@ def _volatility(
             data=data,
             out=out,
             entrants=names,
+            tune=tune,
             seed=seed,
             release=release,
             another_look=another_look,

@@ -5,6 +5,9 @@
 3. Join the labels and make the table of the validation years.
 4. Where the file holds test years: the same for the test, through the counted call of the hold-out.
 5. Write results.json, table.csv and report.html.
+
+Fits of networks are kept in the folder ``unfinished`` until then, so that a killed run goes on where it was. With
+``tune``, settings of the network are chosen on the validation years first; all trials are in results.json.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,9 +36,11 @@ from foresail.evaluation.volatility_task.contest import (
     window_counts,
     window_tables,
 )
-from foresail.evaluation.volatility_task.entrants import chosen_entrants
+from foresail.evaluation.volatility_task.entrants import Blend, Entrant, chosen_entrants
+from foresail.evaluation.volatility_task.networks import NetworkEntrant, deep_is_installed
 from foresail.evaluation.volatility_task.series import LAST_DAY, indices, read_series
 from foresail.evaluation.volatility_task.task import SPLITS, VolatilityTask
+from foresail.evaluation.volatility_task.tuning import Tuned, tune
 from foresail.protocols import Progress
 from foresail.reporting.judged import render_page
 from foresail.service.outcome import Outcome
@@ -46,6 +52,7 @@ __all__ = ["VolatilityRequest", "bench_volatility"]
 
 _FORMAT = 1
 _FILES = ("results.json", "table.csv", "report.html")
+_UNFINISHED = "unfinished"  # folder of fits, gone when results are written
 _SEAL = "volatility-test"
 
 
@@ -56,6 +63,7 @@ class VolatilityRequest:
     Attributes
     ----------
     entrants : names, None = all
+    tune : whether the network's settings are chosen anew on 2016-17
     release : under which the look at the test years is recorded
     another_look : count one more look at them where this release has had one with other forecasts
     workspace : whose trial registry counts looks; None = the one that the present folder belongs to
@@ -64,6 +72,7 @@ class VolatilityRequest:
     data: Path
     out: Path
     entrants: tuple[str, ...] | None = None
+    tune: bool = False
     seed: int = 0
     release: str = "baselines"
     another_look: bool = False
@@ -74,14 +83,15 @@ class VolatilityRequest:
 def bench_volatility(request: VolatilityRequest, *, progress: Progress, clock: Clock | None = None) -> Outcome:
     """Run the benchmark and write its folder."""
     watch = SystemClock() if clock is None else clock
-    entrants = chosen_entrants(request.entrants)
+    entrants, notes = _taking_part(request)
     _check_folder(request.out, force=request.force)
     progress("reading", 0, 1)
     series = read_series(request.data)
     task = VolatilityTask(series)
-    notes = list(check_counts(task))
+    notes = [*check_counts(task), *notes]
     progress("reading", 1, 1)
     request.out.mkdir(parents=True, exist_ok=True)
+    tuned, entrants = _tuned(entrants, task, request, progress)
     contest = Contest(task, entrants, seed=request.seed, progress=progress)
     tables, manifests = _validation(contest, task, request, watch)
     opened: Opened | None = None
@@ -103,15 +113,44 @@ def bench_volatility(request: VolatilityRequest, *, progress: Progress, clock: C
         "entrants": {one.name: one.title for one in entrants},
         "seed": request.seed,
         "forecasts": manifests,
+        "tuning": {name: one.document() for name, one in tuned.items()},
         "tables": tables,
         "test_is_in_the_file": task.has_test,
         "looks": None if opened is None else {"number": opened.look.number, "total": opened.looks},
         "notes": notes,
     }
     _write(request.out, document)
+    shutil.rmtree(request.out / _UNFINISHED, ignore_errors=True)
     shown = {**document, "out": str(request.out), "report": str(request.out / "report.html")}
     lines = [*table_lines(document), *(f"note: {one}" for one in notes), f"report: {request.out / 'report.html'}"]
     return Outcome(shown, lines)
+
+
+def _taking_part(request: VolatilityRequest) -> tuple[tuple[Entrant | Blend, ...], list[str]]:
+    """Return who takes part, and a sentence on who cannot."""
+    chosen = chosen_entrants(request.entrants)
+    networks = [one.name for one in chosen if isinstance(one, NetworkEntrant)]
+    if request.tune and not networks:
+        raise UserError("no network takes part, so there is nothing to tune", hint="name one, as --entrants tft")
+    if not networks or deep_is_installed():
+        folder = request.out / _UNFINISHED
+        return tuple(replace(one, folder=folder) if isinstance(one, NetworkEntrant) else one for one in chosen), []
+    left = [*networks, *(one.name for one in chosen if isinstance(one, Blend) and set(one.of) & set(networks))]
+    told = f"left out, as torch and safetensors are not installed (extra: deep): {', '.join(left)}"
+    return tuple(one for one in chosen if one.name not in left), [told]
+
+
+def _tuned(
+    entrants: tuple[Entrant | Blend, ...], task: VolatilityTask, request: VolatilityRequest, progress: Progress
+) -> tuple[dict[str, Tuned], tuple[Entrant | Blend, ...]]:
+    """Return what was found for each network, and the entrants with it."""
+    if not request.tune:
+        return {}, entrants
+    networks = [one for one in entrants if isinstance(one, NetworkEntrant)]
+    found = {one.name: tune(task, one, seed=request.seed, progress=progress) for one in networks}
+    return found, tuple(
+        replace(one, settings=found[one.name].settings) if isinstance(one, NetworkEntrant) else one for one in entrants
+    )
 
 
 def _validation(
@@ -150,7 +189,7 @@ def _test(contest: Contest, task: VolatilityTask, request: VolatilityRequest, cl
     name = f"{_SEAL}-{digest[:12]}"
     seal(registry, Seal(name, lineage, digest, rows, clock.now().isoformat()))
     forecasts = contest.forecast("test")
-    settings = hash_value({"entrants": sorted(forecasts.quantiles), "seed": request.seed})
+    settings = hash_value({"entrants": sorted(forecasts.quantiles), "seed": request.seed, "tune": request.tune})
     holdout = HoldOut(registry, name, folder=request.out, clock=clock)
     return holdout.open(
         Release(request.release, settings, code_hash()),
@@ -197,7 +236,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
         return
     if not out.is_dir():
         raise UserError(f"{out} is a file", hint="choose a folder for --out")
-    found: Sequence[str] = sorted(one.name for one in out.iterdir())
+    found: Sequence[str] = sorted(one.name for one in out.iterdir() if one.name != _UNFINISHED)
     ours = (*_FILES, "forecasts-validation.parquet", "forecasts-validation.json")
     strange = [name for name in found if name not in ours and not name.startswith(_SEAL)]
     if strange:

@@ -55,7 +55,27 @@ def table_lines(document: Mapping[str, Any]) -> list[str]:
             tests = "".join(f"{_number(row[key], 3):>8}" for key in ("coverage", "p50_p_value", "p90_p_value"))
             title = document["entrants"][row["entrant"]]
             lines.append(f"  {title:<30}{figures}{tests}{_kept(row['in_confidence_set']):>5}")
+            for seed in one["seeds"].get(row["entrant"], ()):
+                figures = "".join(f"{_number(seed[key]):>8}" for key in ("p10", "p50", "p90"))
+                lines.append(f"  {'  ' + seed['seed']:<30}{figures}{_number(seed['coverage'], 3):>8}")
+    return lines + _tuning_lines(document)
+
+
+def _tuning_lines(document: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, one in document["tuning"].items():
+        lines.append(f"trials of {document['entrants'][name]}: {one['objective']}")
+        for trial in one["trials"]:
+            figures = "".join(f"{_number(value):>8}" for value in trial["q_risk"])
+            words = f"{_changes(trial['changes'], 'start'):<58}{figures}"
+            lines.append(f"  {words}{_number(trial['coverage'], 3):>8}{trial['score']:>10.5f}")
+        chosen = {key: value for key, value in one["chosen"].items() if value != one["start"][key]}
+        lines.append(f"  chosen: {_changes(chosen, 'start')}")
     return lines
+
+
+def _changes(changes: Mapping[str, Any], none: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sorted(changes.items())) or none
 
 
 def volatility_page(document: Mapping[str, Any]) -> Page:
@@ -63,8 +83,10 @@ def volatility_page(document: Mapping[str, Any]) -> Page:
     windows = _windows(document)
     head = windows[0][1]
     best = min(head["rows"], key=lambda row: float(row["p50"]))
-    sections = [
-        Section(name, one["title"], f"{_span(one)}. {_LEDE}", (_table(document, one),)) for name, one in windows
+    sections = [Section(name, one["title"], f"{_span(one)}. {_LEDE}", _tables(document, one)) for name, one in windows]
+    sections += [
+        Section(f"tuning-{name}", f"Trials: {document['entrants'][name]}", f"{one['objective']}.", (_trials(one),))
+        for name, one in document["tuning"].items()
     ]
     sections.append(Section("notes", "What this rests on", "", (Notes(tuple(document["notes"])),)))
     hashes = [(f"Forecasts, {name} (SHA-256)", one["sha256"][:16]) for name, one in document["forecasts"].items()]
@@ -95,6 +117,36 @@ def _looks(looks: Mapping[str, int]) -> str:
     more = looks["total"] - 1
     further = f"; {more} look{'s' if more > 1 else ''} after the first count as trials" if more else ""
     return f"Looks at the test years: {looks['total']}{further}. This is look {looks['number']}."
+
+
+def _tables(document: Mapping[str, Any], one: Mapping[str, Any]) -> tuple[Table, ...]:
+    seeds = [
+        (
+            document["entrants"][name],
+            row["seed"],
+            *(_number(row[key]) for key in ("p10", "p50", "p90")),
+            _number(row["coverage"], 3),
+        )
+        for name, rows in one["seeds"].items()
+        for row in rows
+    ]
+    own = Table("each seed by itself", ("Entrant", "Seed", "P10", "P50", "P90", "P10-P90 cover"), tuple(seeds), names=2)
+    return (_table(document, one), own) if seeds else (_table(document, one),)
+
+
+def _trials(one: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            _changes(trial["changes"], "start"),
+            *(_number(value) for value in trial["q_risk"]),
+            _number(trial["coverage"], 3),
+            _number(trial["score"], 5),
+        )
+        for trial in one["trials"]
+    ]
+    scores = [float(trial["score"]) for trial in one["trials"]]
+    columns = ("Changed", "P10", "P50", "P90", "P10-P90 cover", "Score")
+    return Table("trials on 2016-17", columns, tuple(rows), marked=(scores.index(min(scores)),))
 
 
 def _table(document: Mapping[str, Any], one: Mapping[str, Any]) -> Table:

@@ -244,12 +244,15 @@ def test_every_baseline_of_the_table_takes_part_and_forecasts(task: VolatilityTa
         "har_per_index",
         "har_x",
         "lightgbm",
+        "tft",
+        "tft_har_x",
     ]
     assert [one.name for one in chosen_entrants(("mean_5",))] == ["mean_5", "har_x"]
     with pytest.raises(UnknownNameError, match="entrant"):
-        chosen_entrants(("tft",))
+        chosen_entrants(("tfd",))
     forest = replace(ENTRANTS["lightgbm"], trees=5)  # type: ignore[type-var]
-    entrants = (*[one for one in ENTRANTS.values() if one.name != "lightgbm"], forest)
+    plain = [one for one in ENTRANTS.values() if one.name not in ("lightgbm", "tft", "tft_har_x")]
+    entrants = (*plain, forest)
     found = Contest(task, entrants, seed=0, progress=silent).forecast("test")
     labels = task.labels(found.origins)
     scores = {one.name: one for one in score_entrants(found.quantiles, labels, found.origins.day, seed=0)}

@@ -7,7 +7,7 @@ entrant is given in between depends on a label of the windows that it forecasts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.canonical import hash_bytes, plain
 from foresail.core.errors import IntegrityError
-from foresail.evaluation.volatility_task.entrants import Entrant, Predictor, checked_forecast
-from foresail.evaluation.volatility_task.scoring import EntrantScore, score_entrants
+from foresail.evaluation.volatility_task.entrants import Blend, Entrant, Predictor, checked_forecast
+from foresail.evaluation.volatility_task.networks import SeededPredictor
+from foresail.evaluation.volatility_task.scoring import EntrantScore, score_entrants, seed_scores
 from foresail.evaluation.volatility_task.series import indices
 from foresail.evaluation.volatility_task.task import HORIZON, LEVELS, Origins, VolatilityTask
 
@@ -54,18 +55,22 @@ class SplitForecasts:
     Attributes
     ----------
     quantiles : entrant -> (O, 5, 3) log variance
+    members : entrant -> seed -> (O, 5, 3), of entrants that are the mean of several seeds
     """
 
     split: str
     origins: Origins
     quantiles: dict[str, FloatArray]
+    members: dict[str, dict[str, FloatArray]] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:
         """Return the table to be written: one row an entrant, origin and horizon, in that order."""
-        names, count = list(self.quantiles), len(self.origins)
+        seeds = {f"{one}, {seed}": table for one, each in self.members.items() for seed, table in each.items()}
+        forecasts, count = {**self.quantiles, **seeds}, len(self.origins)
+        names = list(forecasts)
         symbols = np.array([one.symbol for one in indices()])[self.origins.index]
         days = self.origins.day.astype("datetime64[D]")
-        table = np.concatenate([self.quantiles[name].reshape(-1, len(LEVELS)) for name in names])
+        table = np.concatenate([forecasts[name].reshape(-1, len(LEVELS)) for name in names])
         return {
             "entrant": np.repeat(names, count * HORIZON),
             "index": np.tile(np.repeat(symbols, HORIZON), len(names)),
@@ -89,7 +94,7 @@ class Contest:
     def __init__(
         self,
         task: VolatilityTask,
-        entrants: Sequence[Entrant],
+        entrants: Sequence[Entrant | Blend],
         *,
         seed: int,
         progress: Callable[[str, int, int], None],
@@ -101,15 +106,25 @@ class Contest:
     def forecast(self, split: str) -> SplitForecasts:
         """Return the forecasts of all entrants at every origin of a split; its labels are not read."""
         origins = self._task.origins(split)
-        found = {}
+        found: dict[str, FloatArray] = {}
+        members: dict[str, dict[str, FloatArray]] = {}
         stage = f"forecasting {split}"
         for done, one in enumerate(self._entrants):
             self._progress(stage, done, len(self._entrants))
+            if isinstance(one, Blend):
+                found[one.name] = np.mean([found[name] for name in one.of], axis=0)
+                continue
             predict = self._predictor(one, with_validation=split == "test" and one.learns_from_validation)
-            parts = [checked_forecast(one.name, predict(w), len(w)) for w in self._task.windows(origins)]
-            found[one.name] = np.concatenate(parts)
+            if isinstance(predict, SeededPredictor):
+                each = {seed: self._forecast(one.name, own, origins) for seed, own in predict.members.items()}
+                members[one.name], found[one.name] = each, np.mean(list(each.values()), axis=0)
+            else:
+                found[one.name] = self._forecast(one.name, predict, origins)
         self._progress(stage, len(self._entrants), len(self._entrants))
-        return SplitForecasts(split, origins, found)
+        return SplitForecasts(split, origins, found, members)
+
+    def _forecast(self, name: str, predict: Predictor, origins: Origins) -> FloatArray:
+        return np.concatenate([checked_forecast(name, predict(w), len(w)) for w in self._task.windows(origins)])
 
     def _predictor(self, entrant: Entrant, *, with_validation: bool) -> Predictor:
         key = (entrant.name, with_validation)
@@ -185,6 +200,7 @@ def window_tables(task: VolatilityTask, forecasts: SplitForecasts, *, seed: int)
             "first": str(days.min().astype("datetime64[D]")),
             "last": str(days.max().astype("datetime64[D]")),
             "rows": [_row(score) for score in scores],
+            "seeds": {one: seed_scores(each, labels, rows) for one, each in forecasts.members.items()},
         }
     document: dict[str, Any] = plain(found)
     return document

@@ -7,6 +7,7 @@ windows with labels, and what it returns turns windows without labels into quant
 - HAR: least squares on such means, one equation a horizon, for all indices together or for each alone.
 - HAR-X: longer means, falls and size of the last return, the mean over indices of the day before.
 - Boosted trees on the inputs of HAR-X, one forest a horizon and level.
+- Our Temporal Fusion Transformer on the inputs of HAR-X (``networks``), and its mean with HAR-X, called an ensemble.
 
 References: [Corsi2009] in docs/REFERENCES.md.
 """
@@ -22,6 +23,7 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import DataError, NonFiniteOutputError, UnknownNameError
 from foresail.core.seeds import derive_seed
+from foresail.evaluation.volatility_task.networks import NetworkEntrant
 from foresail.evaluation.volatility_task.task import HORIZON, LEVELS, LabelledWindows, Windows
 from foresail.forecasting.econometric.har import HarFit, fit_ols, leverage_terms
 
@@ -29,6 +31,7 @@ __all__ = [
     "ENTRANTS",
     "REFERENCE",
     "SPANS",
+    "Blend",
     "Entrant",
     "Predictor",
     "checked_forecast",
@@ -70,6 +73,20 @@ class Entrant(Protocol):
         validation : windows of 2016-17 to stop early by; None where those years are being forecast
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The mean of other entrants' forecasts, quantile by quantile: it learns nothing itself.
+
+    Attributes
+    ----------
+    of : names of the entrants
+    """
+
+    name: str
+    title: str
+    of: tuple[str, ...]
 
 
 def har_inputs(windows: Windows) -> FloatArray:
@@ -194,7 +211,7 @@ class _Trees:
         return predict
 
 
-ENTRANTS: dict[str, Entrant] = {
+ENTRANTS: dict[str, Entrant | Blend] = {
     one.name: one
     for one in (
         _Mean("last_value", "last value", 1),
@@ -205,20 +222,25 @@ ENTRANTS: dict[str, Entrant] = {
         _Har("har_per_index", "HAR-log per index", _HAR, alone=True),
         _Har(REFERENCE, "HAR-log-X", _HAR_X),
         _Trees("lightgbm", f"LightGBM quantile, {_TREES} trees"),
+        NetworkEntrant("tft", "TFT, mean of 3 seeds"),
+        Blend("tft_har_x", "ensemble of TFT and HAR-log-X", ("tft", REFERENCE)),
     )
 }
 
 
-def chosen_entrants(names: Sequence[str] | None = None) -> tuple[Entrant, ...]:
-    """Return the entrants of some names, all by default; the reference takes part always.
+def chosen_entrants(names: Sequence[str] | None = None) -> tuple[Entrant | Blend, ...]:
+    """Return the entrants of some names, all by default; the reference, and what an ensemble is of, take part always.
 
     Raises
     ------
     UnknownNameError
         If there is no entrant of a name.
     """
-    wanted = list(ENTRANTS) if names is None else list(names)
-    for name in wanted:
+    wanted = set(ENTRANTS) if names is None else {*names, REFERENCE}
+    for name in sorted(wanted):
         if name not in ENTRANTS:
             raise UnknownNameError("entrant", name, ENTRANTS)
-    return tuple(one for name, one in ENTRANTS.items() if name in wanted or name == REFERENCE)
+    for one in ENTRANTS.values():
+        if isinstance(one, Blend) and one.name in wanted:
+            wanted |= set(one.of)
+    return tuple(one for name, one in ENTRANTS.items() if name in wanted)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.seeds import derive_seed, generator
 from foresail.domain.runs import Interval
 from foresail.evaluation.volatility_task.entrants import REFERENCE
@@ -27,7 +27,7 @@ from foresail.measures.confidence_set import model_confidence_set
 from foresail.measures.quantiles import coverage, q_risk, q_risk_by_horizon
 from foresail.measures.resampling import circular_block_sums
 
-__all__ = ["BLOCK_DAYS", "EntrantScore", "daily_losses", "score_entrants"]
+__all__ = ["BLOCK_DAYS", "EntrantScore", "daily_losses", "score_entrants", "seed_scores"]
 
 BLOCK_DAYS = 10
 _DRAWS = 2000
@@ -120,6 +120,24 @@ def score_entrants(
             )
         )
     return tuple(found)
+
+
+def seed_scores(members: Mapping[str, FloatArray], labels: FloatArray, rows: BoolArray) -> list[dict[str, float | str]]:
+    """Return the figures of every seed of an entrant on some windows.
+
+    Parameters
+    ----------
+    members : seed -> (O, 5, 3)
+    labels : (O, 5)
+    rows : (O,)
+    """
+    found = []
+    for seed, forecast in members.items():
+        told, actual = forecast[rows], labels[rows]
+        row: dict[str, float | str] = {"seed": seed, "coverage": coverage(actual, told[..., 0], told[..., -1])}
+        row |= {f"p{round(100 * v)}": q_risk(actual, told[..., q], level=v) for q, v in enumerate(LEVELS)}
+        found.append(row)
+    return found
 
 
 def _paired(own: FloatArray, reference: FloatArray, *, tested: bool) -> tuple[float, float]:
