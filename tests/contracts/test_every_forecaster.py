@@ -84,7 +84,7 @@ def test_saved_model_forecasts_alike(name, tmp_path):
     q = loaded.predict(MARKET.features, MARKET.rows(END, END + 40), MARKET.scale)
     assert np.array_equal(q, predicted(name))
     assert loaded.spec == spec_of(name)
-    assert not [p for p in (tmp_path / "model").iterdir() if p.suffix not in {".json", ".txt"}]
+    assert not [p for p in (tmp_path / "model").iterdir() if p.suffix not in {".json", ".txt", ".safetensors"}]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from foresail.core.errors import UnknownNameError
+from foresail.core.errors import CapabilityError, UnknownNameError
 from foresail.domain.training import ForecasterSpec
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORECASTERS", "forecaster", "forecaster_class"]
 
+_DEEP = ("safetensors", "torch")  # libraries of the extra
 
 # name -> module below this room, class
 FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -27,15 +28,18 @@ FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "garch": ("econometric.forecasters", "GarchForecaster"),
         "garch_normal": ("econometric.forecasters", "GarchNormalForecaster"),
         "gjr": ("econometric.forecasters", "GjrForecaster"),
+        "gru": ("neural.recurrent_forecaster", "GruForecaster"),
         "har": ("econometric.forecasters", "HarForecaster"),
         "har_volatility": ("baselines", "HarVolatility"),
         "har_x": ("econometric.forecasters", "HarXForecaster"),
         "last_direction": ("baselines", "LastDirection"),
         "log_har": ("econometric.forecasters", "LogHarForecaster"),
+        "lstm": ("neural.recurrent_forecaster", "LstmForecaster"),
         "no_change": ("baselines", "NoChange"),
         "quantile_trees": ("trees.quantile_trees", "QuantileTrees"),
         "random_half": ("baselines", "RandomHalf"),
         "ridge": ("linear", "Ridge"),
+        "tft": ("neural.tft.forecaster", "TftForecaster"),
         "variance_combination": ("econometric.forecasters", "CombinationForecaster"),
     }
 )
@@ -48,11 +52,20 @@ def forecaster_class(name: str) -> type[Forecaster]:
     ------
     UnknownNameError
         With the known names.
+    CapabilityError
+        If a library of an extra is not installed.
     """
     if name not in FORECASTERS:
         raise UnknownNameError("forecaster", name, FORECASTERS)
     module, attribute = FORECASTERS[name]
-    found: type[Forecaster] = getattr(import_module(f"foresail.forecasting.{module}"), attribute)
+    try:
+        found: type[Forecaster] = getattr(import_module(f"foresail.forecasting.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if error.name not in _DEEP:
+            raise
+        raise CapabilityError(
+            f"forecaster {name} needs {error.name}, which is not installed", hint='pip install "foresail[deep]"'
+        ) from error
     return found
 
 

@@ -1,0 +1,382 @@
+"""A network as a forecaster: what all networks share between a training set and calibrated quantiles of log returns.
+
+1. Inputs are standardised on the training rows, labels are divided by ``scale * sqrt(h)``, so one network serves all
+   instruments and price levels never enter.
+2. Windows of one instrument share their steps in training and prediction alike.
+3. The calibration rows widen or narrow each pair of mirrored levels by one amount (conformalised quantile regression),
+   which leaves every ranking as it was.
+4. Prediction is made in float64 and rounded, so a row is forecast alike alone and in company.
+
+References
+----------
+[Lim2021], [Romano2019]
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import ModelError, NonFiniteOutputError, NotFittedError
+from foresail.core.seeds import derive_seed
+from foresail.domain.panel import Panel
+from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
+from foresail.forecasting.artefacts import array_of, model_version, read_model, write_model
+from foresail.forecasting.calibration import symmetric_pairs
+from foresail.forecasting.curve import check_levels, finish
+from foresail.forecasting.neural.calendar import KNOWN
+from foresail.forecasting.neural.inputs import InputMap
+from foresail.forecasting.neural.settings import NetworkSettings
+from foresail.forecasting.neural.tft.network import Segments
+from foresail.forecasting.neural.threads import fixed_threads
+from foresail.forecasting.neural.training import Fold, TrainingTask, train
+from foresail.forecasting.neural.weights import load_weights, save_weights, weights_hash
+from foresail.forecasting.neural.windows import WindowSource
+from foresail.forecasting.rows import check_training, labelled_rows, scale_unit, standardised_labels
+from foresail.protocols import Progress
+
+__all__ = ["NetworkForecaster", "NetworkShape"]
+
+_FEWEST = 40  # calibration rows below which the network's own intervals stay
+_SEGMENTS = 64  # in a batch of prediction
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """What a network is built for.
+
+    Attributes
+    ----------
+    observed, known, categories : numbers of inputs and sizes of the static categories
+    targets, levels : K and Q
+    horizon : the longest, bars
+    settings : the rest
+    """
+
+    observed: int
+    known: int
+    categories: tuple[int, ...]
+    targets: int
+    levels: int
+    horizon: int
+    settings: NetworkSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    inputs: InputMap
+    network: nn.Module
+    correction: FloatArray  # (K, H, Q) standardised, added to the quantiles
+    usable: tuple[bool, ...]  # targets that had labels
+    history: dict[str, list[float]]
+
+
+class _Told:
+    """Output of a network at the horizons asked for."""
+
+    def __init__(self, quantiles: Tensor, whole: Any) -> None:
+        self.quantiles, self.whole = quantiles, whole
+
+
+class _AtHorizons(nn.Module):
+    """A network of which only some steps ahead are asked."""
+
+    def __init__(self, network: nn.Module, horizons: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("steps", torch.tensor([h - 1 for h in horizons]), persistent=False)
+
+    def forward(self, segments: Any) -> _Told:
+        """Return quantiles (S, K, H', targets, levels)."""
+        whole = self.network(segments)
+        return _Told(whole.quantiles.index_select(2, self.steps), whole)
+
+
+class NetworkForecaster(ABC):
+    """See the module. A subclass says which network.
+
+    Attributes
+    ----------
+    progress : told after each epoch; None = silent
+    checkpoint : folder from which a killed training goes on; None = no checkpoints
+    """
+
+    kind: ClassVar[str]
+    settings_type: ClassVar[type[NetworkSettings]] = NetworkSettings
+
+    def __init__(self, spec: ForecasterSpec, settings: NetworkSettings | None = None) -> None:
+        check_levels(spec.levels)
+        self._spec = spec
+        self.settings = self.settings_type() if settings is None else settings
+        self.progress: Progress | None = None
+        self.checkpoint: Path | None = None
+        self._fitted: _Fitted | None = None
+
+    @property
+    def spec(self) -> ForecasterSpec:
+        """Inputs, targets, horizons, levels."""
+        return self._spec
+
+    @abstractmethod
+    def build(self, shape: NetworkShape) -> nn.Module:
+        """Return a network with fresh weights; its output has ``quantiles`` (S, K, H, targets, levels)."""
+
+    def shares(self, whole: Any) -> FloatArray | None:
+        """Return the share that each observed input has in an output, (observed,); None if the network cannot say."""
+        del whole
+        return None
+
+    def fit(self, data: TrainingSet, *, seed: int) -> FitReport:
+        """Train and calibrate.
+
+        Raises
+        ------
+        ModelError
+            If there are too few labelled training rows or windows (TRAIN-06), or training diverges twice.
+        """
+        check_training(data, self._spec)
+        data = _until_last_row(data)
+        rows = labelled_rows(data, data.train_rows)
+        if len(rows) < self.settings.minimum_windows:
+            raise ModelError(
+                f"{len(rows)} training windows, {self.settings.minimum_windows} needed for a network (TRAIN-06)",
+                hint="use ridge or quantile_trees, or more history",
+            )
+        inputs = InputMap.fit(data, self._spec)
+        source = WindowSource(
+            self.settings.cut(max(self._spec.horizons)),
+            inputs.inputs(data.features, max(self._spec.horizons)),
+            self._labels(data),
+        )
+        weights = _weights_of(data, rows)
+        validation = labelled_rows(data, data.validation_rows)
+        held = validation if len(validation) else rows
+        fold = Fold(rows, held[held[:, 1] % self.settings.stride == 0], weights)
+        network = self._network(inputs, seed)
+        told = _AtHorizons(network, self._spec.horizons)
+        with fixed_threads(self.settings.threads):
+            done = train(
+                TrainingTask(told, source, fold, self._spec.levels, self.settings.recipe(), seed, self.checkpoint),
+                progress=self.progress,
+            )
+        _mean_for_unknown(network)
+        notes = list(done.notes) if len(validation) else [*done.notes, "no validation rows: stopped by training rows"]
+        usable = tuple(bool(np.isfinite(data.targets.values[rows[:, 0], rows[:, 1], k]).any()) for k in self._targets)
+        none = np.zeros((len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)))
+        self._fitted = _Fitted(inputs, network.eval(), none, usable, asdict(done.history))
+        notes += self._calibrate(data)
+        return self._report(data, rows, validation, notes)
+
+    def predict(self, features: Panel, rows: IntArray, scale: FloatArray) -> FloatArray:
+        """Return (R, K, H, Q) log-return quantiles; NaN where the scale is missing.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        NonFiniteOutputError
+            If a row with a scale has no finite forecast of an available target.
+        """
+        fitted = self._needed("predict")
+        unit = scale_unit(scale, rows, self._spec.horizons)
+        curves = (self._standardised(features, rows) + fitted.correction) * unit
+        known = np.isfinite(unit[:, 0, 0, 0])
+        if not np.isfinite(curves[known]).all():
+            raise NonFiniteOutputError(f"{self._spec.name} gave a forecast that is not finite")
+        curves[:, [k for k in self._targets if not fitted.usable[k]]] = np.nan
+        return finish(curves, self._spec.targets)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``weights.safetensors``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        fitted = self._needed("save")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(fitted.network, folder)
+        write_model(folder, self.kind, self._spec, self._content())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model that ``save`` wrote.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or its weights are not those that were written with it.
+        """
+        spec, content = read_model(folder, cls.kind)
+        model = cls(spec, cls.settings_type(**content["settings"]))
+        inputs = InputMap.of(content["inputs"])
+        network = model._network(inputs, 0)
+        load_weights(network, folder, content["weights"])
+        model._fitted = _Fitted(
+            inputs, network.eval(), array_of(content["correction"]), tuple(content["usable"]), content["history"]
+        )
+        return model
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _targets(self) -> range:
+        return range(len(self._spec.targets))
+
+    def _network(self, inputs: InputMap, seed: int) -> nn.Module:
+        torch.manual_seed(derive_seed(seed, "weights") % (1 << 63))
+        spec, categories = self._spec, inputs.categories
+        shape = NetworkShape(
+            inputs.observed,
+            len(KNOWN),
+            categories,
+            len(spec.targets),
+            len(spec.levels),
+            max(spec.horizons),
+            self.settings,
+        )
+        return self.build(shape)
+
+    def _labels(self, data: TrainingSet) -> FloatArray:
+        """Return (N, T, H', K) standardised labels."""
+        n, t = data.scale.shape
+        every = np.stack(np.meshgrid(np.arange(n), np.arange(t), indexing="ij"), axis=-1).reshape(-1, 2)
+        y = standardised_labels(data.targets, data.scale, every.astype(np.int64))
+        return np.ascontiguousarray(y.reshape(n, t, *y.shape[1:]).transpose(0, 1, 3, 2))
+
+    def _standardised(self, features: Panel, rows: IntArray) -> FloatArray:
+        """Return (R, K, H, Q) quantiles in units of ``scale * sqrt(h)``, not yet sorted."""
+        fitted, horizon = self._needed("predict"), max(self._spec.horizons)
+        out = np.full((len(rows), len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)), np.nan)
+        if len(rows) == 0:
+            return out
+        times = int(rows[:, 1].max()) + 1
+        used = features.cut(0, times)
+        cut = self.settings.cut(horizon, stride=_common_step(rows))
+        source = WindowSource(cut, fitted.inputs.inputs(used, horizon), None)
+        place: IntArray = np.full((len(used.instruments), times), -1, dtype=np.int64)
+        place[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
+        network = _AtHorizons(copy.deepcopy(fitted.network), self._spec.horizons).double().eval()
+        with torch.inference_mode(), fixed_threads(self.settings.threads):
+            for batch in source.batches(rows, _SEGMENTS, None):
+                told = network(_double(batch.segments)).quantiles.numpy()  # (S, W, H', K, Q)
+                where = place[batch.instruments[:, None], np.minimum(batch.origins, times - 1)]
+                use = (batch.origins < times) & (where >= 0)
+                out[where[use]] = told[use].transpose(0, 2, 1, 3)
+        return out
+
+    def _calibrate(self, data: TrainingSet) -> tuple[str, ...]:
+        """Set the correction of each pair of mirrored levels from the calibration rows."""
+        fitted = self._needed("calibrate")
+        rows = labelled_rows(data, data.calibration_rows)
+        if len(rows) < _FEWEST:
+            return (f"{len(rows)} calibration rows: the network's own intervals stay",)
+        told = np.sort(self._standardised(data.features, rows), axis=-1)
+        y = standardised_labels(data.targets, data.scale, rows)
+        for low, high in symmetric_pairs(self._spec.levels):
+            score = np.maximum(told[..., low] - y, y - told[..., high])
+            inside = self._spec.levels[high] - self._spec.levels[low]
+            for k in self._targets:
+                for h in range(len(self._spec.horizons)):
+                    known = np.sort(score[:, k, h][np.isfinite(score[:, k, h])])
+                    if len(known) < _FEWEST:
+                        continue
+                    rank = min(len(known), math.ceil((len(known) + 1) * inside)) - 1
+                    fitted.correction[k, h, low] = -round(float(known[rank]), 10)
+                    fitted.correction[k, h, high] = round(float(known[rank]), 10)
+        return ()
+
+    def _report(self, data: TrainingSet, rows: IntArray, validation: IntArray, notes: list[str]) -> FitReport:
+        fitted = self._needed("report")
+        shares = self._importance(data.features, validation if len(validation) else rows)
+        ranked: tuple[tuple[str, float], ...] = ()
+        if shares is not None:
+            order = np.lexsort((np.arange(len(shares)), -shares))
+            ranked = tuple((fitted.inputs.names[j], float(shares[j])) for j in order if shares[j] > 0)
+        return FitReport(
+            model=model_version(self._spec, self._content()),
+            train_rows=len(rows),
+            validation_rows=len(validation),
+            calibration_rows=len(data.calibration_rows),
+            importance=ranked,
+            notes=tuple(notes),
+        )
+
+    def _importance(self, features: Panel, rows: IntArray) -> FloatArray | None:
+        """Return the mean share of each observed input over some rows, summing to 1."""
+        fitted, horizon = self._needed("report"), max(self._spec.horizons)
+        source = WindowSource(self.settings.cut(horizon), fitted.inputs.inputs(features, horizon), None)
+        total: FloatArray | None = None
+        with torch.inference_mode(), fixed_threads(self.settings.threads):
+            for batch in source.batches(rows[rows[:, 1] % self.settings.stride == 0], _SEGMENTS, None):
+                part = self.shares(fitted.network(batch.segments))
+                if part is None:
+                    return None
+                total = part if total is None else total + part
+        return None if total is None or total.sum() <= 0 else total / total.sum()
+
+    def _needed(self, what: str) -> _Fitted:
+        if self._fitted is None:
+            raise NotFittedError(f"{self._spec.name} was asked to {what} before it was fitted", hint="call fit or load")
+        return self._fitted
+
+    def _content(self) -> dict[str, Any]:
+        fitted = self._needed("save")
+        return {
+            "settings": asdict(self.settings),
+            "inputs": fitted.inputs.content(),
+            "correction": fitted.correction,
+            "usable": list(fitted.usable),
+            "history": fitted.history,
+            "weights": weights_hash(fitted.network),
+        }
+
+
+def _until_last_row(data: TrainingSet) -> TrainingSet:
+    """Return the set without anything behind its last row: nothing later can reach a fit."""
+    parts = (data.train_rows, data.validation_rows, data.calibration_rows)
+    end = max(int(rows[:, 1].max()) for rows in parts if len(rows)) + 1
+    targets = replace(
+        data.targets, values=data.targets.values[:, :end].copy(), label_end=data.targets.label_end[:end].copy()
+    )
+    return replace(data, features=data.features.cut(0, end), targets=targets, scale=data.scale[:, :end].copy())
+
+
+def _weights_of(data: TrainingSet, rows: IntArray) -> FloatArray:
+    """Return the weights of training rows in another order."""
+    grid = np.zeros(data.scale.shape)
+    grid[data.train_rows[:, 0], data.train_rows[:, 1]] = data.weights
+    found: FloatArray = grid[rows[:, 0], rows[:, 1]]
+    return found
+
+
+def _common_step(rows: IntArray) -> int:
+    """Return the largest step that all times of some rows are apart, at least 1."""
+    return max(1, int(np.gcd.reduce(np.diff(np.unique(rows[:, 1])))))
+
+
+def _double(segments: Segments) -> Segments:
+    return replace(
+        segments,
+        observed=segments.observed.double(),
+        known=segments.known.double(),
+        present=segments.present.double(),
+    )
+
+
+def _mean_for_unknown(network: nn.Module) -> None:
+    """Give code 0 of every embedding, which no training row had, the mean of the others."""
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.Embedding) and part.num_embeddings > 1:
+                part.weight[0] = part.weight[1:].mean(dim=0)
