@@ -32,7 +32,7 @@ from foresail.execution.simulated.settings import VenueSettings
 from foresail.execution.simulated.sweep_signals import levels_at, units_at
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.ledger.entries import Entry, FillBooked, Marked
-from foresail.protocols import MarketView
+from foresail.protocols import MarketView, Strategy
 from foresail.risk.catalogue import default_rules
 from foresail.risk.gate import RiskGate
 
@@ -180,32 +180,30 @@ class Replay:
     journal: tuple[Entry, ...]
 
 
-def replay_inputs(case: ReplayCase) -> BacktestInputs:
-    """Return what the driver needs."""
-    panel, name = _whole(case.panel), case.panel.instruments[0]
-    record = Instrument(
-        name, name, AssetClass.STOCK, tick=Decimal(repr(case.tick)), lot=Decimal(repr(case.rule.lot)), sector=name
-    )
+def replay_inputs(panel: Panel, rule: SweepRule, tick: float) -> BacktestInputs:
+    """Return what the driver needs to run a strategy without forecasts on the bars of a panel."""
+    bars, names = _whole(panel), panel.instruments
+    step, lot = Decimal(repr(tick)), Decimal(repr(rule.lot))
     bar_set = BarSet(
         name="sweep",
         asset_class=AssetClass.STOCK,
-        frame=panel.frame,
-        calendar=panel.calendar,
+        frame=bars.frame,
+        calendar=bars.calendar,
         price_basis=PriceBasis.RAW,
         universe_basis="point_in_time",
         currency="USD",
         grace_s=0.0,
         known_by_date=False,
         close_only=False,
-        instruments=(record,),
+        instruments=tuple(Instrument(one, one, AssetClass.STOCK, tick=step, lot=lot, sector=one) for one in names),
         source="sweep",
     )
-    none = np.empty(0, dtype=np.int64)
-    block = ForecastBlock(np.empty((1, 0, 1, 1, 1)), none, none, (name,), ("close",), (1,), (0.5,), ())
-    data = MarketData(panel, bar_set, {}, np.full(1, panel.shape[1]), None)
-    capital = Decimal(repr(case.rule.capital))
+    none, n = np.empty(0, dtype=np.int64), len(names)
+    block = ForecastBlock(np.empty((n, 0, 1, 1, 1)), none, none, names, ("close",), (1,), (0.5,), ())
+    data = MarketData(bars, bar_set, {}, np.full(n, bars.shape[1]), None)
+    capital = Decimal(repr(rule.capital))
     settings = PipelineSettings(capital=capital, horizons=(1,), decision_horizon=1, targets=("close",))
-    return BacktestInputs(data, settings, panel, {}, WalkForward(block, ()), 252.0)
+    return BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
 
 
 def _whole(panel: Panel) -> Panel:
@@ -218,12 +216,11 @@ def _whole(panel: Panel) -> Panel:
     return replace(panel, values=values, fields=(*panel.fields, *lacking))
 
 
-def free_parts(case: ReplayCase, inputs: BacktestInputs) -> Parts:
-    """Return the stages: costs and venue of the rule, the case's limits, the given signals as strategy."""
-    rule = case.rule
-    built = build_parts(
-        inputs.data.bars, inputs.data.bar_set, inputs.settings, strategy=SignalStrategy(case), explain=None
-    )
+def free_parts(
+    inputs: BacktestInputs, rule: SweepRule, strategy: Strategy, limits: PositionLimits = NO_LIMITS
+) -> Parts:
+    """Return the stages around a strategy: costs and venue as a rule says, and a gate with the given limits."""
+    built = build_parts(inputs.data.bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=None)
     costs = CostModel(
         CostSettings(
             AssetClass.STOCK,
@@ -233,21 +230,21 @@ def free_parts(case: ReplayCase, inputs: BacktestInputs) -> Parts:
             borrow_per_year=Decimal(0),
         )
     )
-    venue = VenueSettings(allow_short=case.limits.shorting, good_for_bars=rule.good_for_bars)
+    venue = VenueSettings(allow_short=limits.shorting, good_for_bars=rule.good_for_bars)
     return replace(
         built,
         costs=costs,
-        limits=case.limits,
-        gate=RiskGate(default_rules(case.limits), built.by_id),
+        limits=limits,
+        gate=RiskGate(default_rules(limits), built.by_id),
         venue=SimulatedVenue(built.instruments, costs, venue),
-        planner=replace(built.planner, allow_short=case.limits.shorting),
+        planner=replace(built.planner, allow_short=limits.shorting),
     )
 
 
 def replay(case: ReplayCase) -> Replay:
     """Run the signals through the event engine."""
-    inputs = replay_inputs(case)
-    driver = Driver(inputs, free_parts(case, inputs))
+    inputs = replay_inputs(case.panel, case.rule, case.tick)
+    driver = Driver(inputs, free_parts(inputs, case.rule, SignalStrategy(case), case.limits))
     bars = inputs.data.bars
     driver.deposit(int(bars.start[0]))
     pass_history(driver, bars, 0, 1)

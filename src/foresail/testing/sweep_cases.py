@@ -6,7 +6,11 @@ random stop, target, time exit, fees and slippage. The paper side keeps its acco
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -15,19 +19,32 @@ from foresail.core.clock import NS_PER_DAY
 from foresail.core.ids import instrument_id
 from foresail.core.seeds import generator
 from foresail.domain.panel import Panel
-from foresail.engine.driver import history_parts
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Side
+from foresail.engine.backtest import pass_history
+from foresail.engine.driver import Driver, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.sweep_inputs import Signals, SweepRule, TradeLog
-from foresail.engine.sweep_replay import ReplayCase, free_parts, replay_inputs, trade_log
+from foresail.engine.sweep_replay import ReplayCase, SignalStrategy, free_parts, replay_inputs, trade_log
+from foresail.engine.sweep_weights import WeightRule
 from foresail.engine.trading.account import AccountRun, StreamRules
 from foresail.engine.trading.core import TradingCore
+from foresail.ledger.entries import FillBooked, Marked
 from foresail.ledger.recovery import Session, read_entries
 from foresail.testing.disk import PessimisticDisk
 
-__all__ = ["column_panel", "difference", "paper_replay", "random_case", "random_columns"]
+__all__ = [
+    "WeightOrders",
+    "column_panel",
+    "difference",
+    "paper_replay",
+    "random_case",
+    "random_columns",
+    "sweep_rule_of",
+    "weights_replay",
+]
 
 _FIRST = 19_000 * NS_PER_DAY  # 2022-01-08
-_NAME = instrument_id("sim.SWEEP.ONE")
+_NAMES = tuple(instrument_id(f"sim.SWEEP.N{i:03d}") for i in range(1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +76,17 @@ def random_columns(rng: np.random.Generator, bars: int, shape: _Shape = _SHAPES[
     return tuple(columns)
 
 
-def column_panel(columns: tuple[FloatArray, ...]) -> Panel:
-    """Return a daily panel of one instrument, bars of a whole day each."""
-    bars = len(columns[0])
-    values = np.stack((*columns, np.full(bars, 1e9), np.full(bars, np.nan)), axis=1)[None]
+def column_panel(*columns: tuple[FloatArray, ...]) -> Panel:
+    """Return a daily panel of bars of a whole day each, one instrument for each open, high, low, close."""
+    n, bars = len(columns), len(columns[0][0])
+    more = (np.full(bars, 1e9), np.full(bars, np.nan))
+    values = np.stack([np.stack((*one, *more), axis=1) for one in columns])
     start = _FIRST + NS_PER_DAY * np.arange(bars)
-    present = np.isfinite(columns[0])[None]
+    present = np.isfinite(values[:, :, 0])
     values[~present] = np.nan
     end = start + NS_PER_DAY
     fields = ("open", "high", "low", "close", "volume", "spread")
-    return Panel(values, present, start, end, end, fields, (_NAME,), "1d", "24/7")
+    return Panel(values, present, start, end, end, fields, _NAMES[:n], "1d", "24/7")
 
 
 def random_case(seed: int, *, bars: int = 160) -> ReplayCase:
@@ -98,7 +116,7 @@ def random_case(seed: int, *, bars: int = 160) -> ReplayCase:
 
 def paper_replay(case: ReplayCase, *, seed: int = 0) -> TradeLog:
     """Return the trades of a paper account on the same bars that loses power once and is opened again."""
-    inputs = replay_inputs(case)
+    inputs = replay_inputs(case.panel, case.rule, case.tick)
     bars = inputs.data.bars
     events = history_events(bars, 0, 1)
     disk = PessimisticDisk(seed)
@@ -109,7 +127,8 @@ def paper_replay(case: ReplayCase, *, seed: int = 0) -> TradeLog:
         core.begin(int(bars.start[0]), inputs.settings.capital)
 
     def opened(on: PessimisticDisk) -> AccountRun:
-        parts, link = history_parts(inputs, free_parts(case, inputs), account="sweep", environment="paper")
+        built = free_parts(inputs, case.rule, SignalStrategy(case), case.limits)
+        parts, link = history_parts(inputs, built, account="sweep", environment="paper")
         return AccountRun.open(parts, link, on, session, StreamRules(snapshot_every=50, begin=begin))
 
     run = opened(disk)
@@ -143,3 +162,69 @@ def difference(one: TradeLog, other: TradeLog, *, is_time_signal: bool = True) -
         k = int(np.argmin(reasons[0] == reasons[1]))
         return f"trade {k}, reason: {reasons[0][k]} against {reasons[1][k]}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _EveryBar:
+    """What the strategy of weights declares."""
+
+    id: str = "foresail/weights@1"
+    every: int = 1
+    critical_inputs: tuple[str, ...] = ("close",)
+
+
+class WeightOrders:
+    """Target weights as market orders in whole lots (implements ``protocols.Strategy``), as the sweep sizes them."""
+
+    spec = _EveryBar()
+
+    def __init__(self, panel: Panel, weights: FloatArray, rule: WeightRule) -> None:
+        self._names, self._weights, self._rule = panel.instruments, weights, rule
+        self._lot = Decimal(repr(rule.lot))
+
+    def start(self) -> dict[str, int]:
+        """Return an empty memory."""
+        return {}
+
+    def step(self, state: dict[str, int], view: Any) -> Sequence[Intent]:
+        """Return the orders that lead to the weights of this bar; what did not fill is taken back."""
+        account, rule = view.account(), self._rule
+        held = {one.instrument: one.quantity for one in account.positions}
+        here = frozenset(view.instruments)
+        out: list[Intent] = []
+        for i, name in enumerate(self._names):
+            if name not in here:
+                out.append(Cancel(name))
+                continue
+            weight = float(self._weights[i, view.position])
+            if math.isnan(weight):
+                continue
+            ticks = float(np.rint(view.value(name, "close") / rule.tick))
+            lots = np.trunc(weight * float(account.equity) / (ticks * (rule.tick * rule.lot)))
+            change = int(lots) * self._lot - held.get(name, Decimal(0))
+            if change:
+                out.append(OrderIntent(name, Side.BUY if change > 0 else Side.SELL, abs(change)))
+        return out
+
+
+def weights_replay(panel: Panel, weights: FloatArray, rule: WeightRule) -> tuple[Driver, FloatArray]:
+    """Return the driver that has held weights through the event engine, and (N, T) units filled in each bar."""
+    inputs = replay_inputs(panel, sweep_rule_of(rule), rule.tick)
+    driver = Driver(inputs, free_parts(inputs, sweep_rule_of(rule), WeightOrders(panel, weights, rule)))
+    bars = inputs.data.bars
+    driver.deposit(int(bars.start[0]))
+    pass_history(driver, bars, 0, 1)
+    traded = np.zeros(weights.shape)
+    rows = {name: i for i, name in enumerate(bars.instruments)}
+    bar = 0
+    for entry in driver.journal.entries:
+        bar += isinstance(entry, Marked)
+        if isinstance(entry, FillBooked):
+            fill = entry.fill
+            traded[rows[fill.instrument], bar] += float(fill.quantity) * (1.0 if fill.side is Side.BUY else -1.0)
+    return driver, traded
+
+
+def sweep_rule_of(rule: WeightRule) -> SweepRule:
+    """Return the rule of a sweep with the same money and costs."""
+    return SweepRule(capital=rule.capital, fee=rule.fee, slippage=rule.slippage, lot=rule.lot, good_for_bars=0)
