@@ -30,7 +30,7 @@ from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Decision, Desk, ReviewedOrder, TradingParts
-from foresail.engine.trading.quiet import QuietBars
+from foresail.engine.trading.quiet import QuietBars, QuietCalls
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.engine.view import AsOfView, WholeRun
@@ -40,6 +40,7 @@ from foresail.ledger.journal import Journal
 __all__ = ["BacktestInputs", "Driver", "history_parts"]
 
 _NO_RATES: dict[str, Decimal] = {}
+_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,7 @@ class Driver:
         t = inputs.data.bars.shape[1]
         trading, self.link = history_parts(inputs, parts, limits=limits)
         self._market = self.link.market
-        self._quiet: QuietBars | None = None
+        self._is_free = parts.costs.is_free_to_hold
         self._capital, self._by_id = settings.capital, parts.by_id
         self.journal = Journal()
         self.core = TradingCore(replace(trading, watch=self._on_decision, is_audited=False), self.journal)
@@ -184,19 +185,15 @@ class Driver:
         """Apply the next event: the venue first, then the core, then what the core wants done."""
         self._shell.apply(event)
         if isinstance(event, BarsClosed):
-            self._gather(event.position)
+            self._gather_span(event.position, event.position + 1)
 
     def pass_bars(self, stretch: range, every: int) -> Iterator[int]:
         """Take in plain bars (``history.history_pieces``), quiet ones together; yield the positions reached."""
-        if self._quiet is None or self._quiet.every != every:
-            self._quiet = QuietBars(self.core, self.link, self._market, every)
+        quiet = QuietBars(self._shell, self.link, self._market, QuietCalls(every, self._is_free, self._gather_span))
         now = stretch.start
         while now < stretch.stop:
-            reached, effects = self._quiet.pass_through(now, stretch.stop)
-            if reached > now:
-                self._gather_quiet(now, reached)
-                self._shell.settle(effects)
-            else:
+            reached = quiet.pass_through(now, stretch.stop)
+            if reached == now:
                 reached = now + 1
                 for event in bar_events(self._market.bars, now, every):
                     self.apply(event)
@@ -207,27 +204,22 @@ class Driver:
         if report.fill is not None:
             self.fills.append(report.fill)
 
-    def _gather_quiet(self, first: int, last: int) -> None:
-        """Note equity, cash and exposure at closes while nothing is held."""
-        books = self.core.books
-        self.rates.update(dict.fromkeys(range(first, last), _NO_RATES))
-        self.net[first:last], self.cash[first:last] = float(books.equity()), float(books.cash)
-        self.exposure[first:last] = 0.0
-
-    def _gather(self, now: int) -> None:
-        """Note equity, cash and exposure at a close."""
-        books = self.core.books
-        rates = self.rates[now] = dict(self.core.parts.market.rates())
-        equity = float(books.equity(rates=rates))
-        self.net[now] = equity
-        self.cash[now] = float(books.cash)
-        held, marks = books.positions(), books.marks
-        gross = sum(
-            abs(float(p.quantity * marks[p.instrument]))
-            * float(rates.get(self._by_id[p.instrument].currency, Decimal(1)))
-            for p in held
-        )
-        self.exposure[now] = gross / equity if equity > 0 else 0.0
+    def _gather_span(self, first: int, last: int) -> None:
+        """Note equity, cash and exposure at closes ``first <= t < last``, through which none of them changed."""
+        books, market = self.core.books, self._market
+        rates = market.rates() if market.is_foreign else _NO_RATES
+        equity, gross, marks = float(books.equity(rates=rates)), 0.0, books.last_marks
+        for p in books.positions():
+            rate = float(rates.get(self._by_id[p.instrument].currency, _ONE)) if rates else 1.0
+            gross += abs(float(p.quantity * marks[p.instrument])) * rate
+        exposure = gross / equity if equity > 0 else 0.0
+        if last - first == 1:
+            self.rates[first] = rates
+            self.net[first], self.cash[first], self.exposure[first] = equity, float(books.cash), exposure
+        else:
+            self.rates.update(dict.fromkeys(range(first, last), rates))
+            span = slice(first, last)
+            self.net[span], self.cash[span], self.exposure[span] = equity, float(books.cash), exposure
 
     def _on_decision(self, desk: Desk, at: int, decision: Decision, reviewed: tuple[ReviewedOrder, ...]) -> None:
         del desk

@@ -259,14 +259,19 @@ class CostModel:
         if to_ns < from_ns:
             raise ConfigError(f"expected a period that goes forward, received {from_ns} to {to_ns}")
         s = self.settings
-        if position.quantity == 0:
+        if self.is_free_to_hold(position):
             return _ZERO
         if position.instrument.endswith(".perp"):
             stamps = to_ns // _NS_PER_FUNDING - from_ns // _NS_PER_FUNDING
             return _accrual(abs(notional) * s.funding_per_8h * s.factor * stamps)
-        if position.quantity > 0 and s.asset_class is not AssetClass.FOREX:
-            return _ZERO
         return self.margin_cost(notional, from_ns, to_ns)
+
+    def is_free_to_hold(self, position: Position) -> bool:
+        """Return whether holding a position never costs anything: a long one that is neither perpetual nor forex."""
+        if position.quantity == 0:
+            return True
+        is_spot = not position.instrument.endswith(".perp") and self.settings.asset_class is not AssetClass.FOREX
+        return position.quantity > 0 and is_spot
 
     def margin_cost(self, borrowed: Decimal, from_ns: int, to_ns: int) -> Decimal:
         """Return interest on borrowed money (or stock of that value) over a period, money >= 0, to 1e-8."""

@@ -287,16 +287,31 @@ class TradingCore:
                 self._write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
 
     def quiet_until(self) -> int:
-        """Return up to which instant (ns UTC) bars can only be marked: nothing held, on order or due; -1 = none can.
+        """Return up to which instant (ns UTC) marks change nothing while nothing is held; -1 = they do now.
 
-        Whatever a breaker or the turn of a day does at an instant is left to ``step``, and so is all that is audited.
+        Whatever a breaker or the turn of a day does at an instant is left to ``step``.
         """
         books, parts = self.books, self.parts
-        if parts.is_audited or books.is_invested or self.orders.is_waiting or len(books.currencies) > 1:
+        if books.is_invested:
             return -1
         if self.risk is None or parts.limits is None:
             return _FOREVER
         return quiet_until(self.risk, parts.limits, books.equity())
+
+    def is_plain(self, position: int, at: int) -> bool:
+        """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
+        if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
+            return False
+        is_next = self.stream_position() + 1 == position
+        return is_next and self.books.at <= at and (self.notes.charged_until or 0) <= at
+
+    def take_mark(
+        self, position: int, at: int, prices: tuple[tuple[InstrumentId, Decimal], ...]
+    ) -> tuple[CoreEffect, ...]:
+        """Take in a plain bar, of which only the prices of what is held matter; holding it costs nothing."""
+        self.notes.streams[_BARS] = position
+        self._write(Marked, at, prices=prices)
+        return tuple(self._protect(at))
 
     def take_quiet(self, first: int, ends: Sequence[int]) -> None:
         """Journal the marks of consecutive bars from a position on, all within ``quiet_until``: no money moves."""

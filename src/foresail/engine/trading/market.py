@@ -75,6 +75,17 @@ class PanelMarket:
         self.silent = np.where(there, position - newest, self.silent + (position + 1 - begin))
         self._position = position
 
+    def seen_through(self, instruments: Sequence[InstrumentId], first: int, last: int) -> int:
+        """Return how many bars from a position on, up to another, have a print of every one of some instruments."""
+        seen: BoolArray = np.all(self._seen[[self.row[name] for name in instruments], first:last], axis=0)
+        return int(len(seen) if seen.all() else np.argmin(seen))
+
+    def prints(self, instrument: InstrumentId, first: int, last: int) -> list[Decimal]:
+        """Return the closes ``first <= t < last`` as whole numbers of ticks, where each is known (``seen_through``)."""
+        tick = self.ticks[self.row[instrument]]
+        counts = np.rint(self._close[self.row[instrument], first:last] / float(tick))
+        return [max(tick, Decimal(int(count)) * tick) for count in counts.tolist()]
+
     def silent_after(self, position: int) -> IntArray:
         """Return (N,) bars since the last print once the bars of the next position are taken in."""
         return np.where(self._seen[:, position], 0, self.silent + 1)

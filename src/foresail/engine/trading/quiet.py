@@ -1,26 +1,29 @@
-"""Bars through which nothing is held, on order or due: taken in together, with the journal of single steps.
+"""Bars in which nothing is on order or due: taken in together, with the journal that single steps would write.
 
 A backtest of a strategy that rarely trades consists of them. Its decisions are still asked one by one, each with its
-own view; what a bar does to venue, books and risk state is nothing but a mark, so the marks are written and
-folded in one go. The first decision that wants something, a corporate action, an instant at which a breaker lets go or
-a day turns ends the stretch, and single steps take over. ``tests/properties/test_quiet_bars.py`` holds both ways
-against each other.
+own view. While nothing is held, a bar does nothing to venue, books and risk state but mark them, so the marks are
+written and folded in one go; while something is held that costs nothing to hold and has no stop or target, each bar is
+marked by itself, past the venue. What wants more ends the stretch and is left to single steps: a decision that asks for
+something, an order, a corporate action, a missing bar, an instant at which a breaker lets go or a day turns.
+``tests/properties/test_quiet_bars.py`` holds both ways against each other.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from foresail.core.ids import InstrumentId
-from foresail.domain.accounts import Account
+from foresail.domain.accounts import Account, Position
 from foresail.domain.events import Rank, Timer
-from foresail.engine.trading.core import NO_DECISION, CoreEffect, TradingCore
+from foresail.engine.trading.core import NO_DECISION
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Decision, Desk, DeskCall
+from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
 
-__all__ = ["QuietBars"]
+__all__ = ["QuietBars", "QuietCalls"]
 
 _LONGEST = 4096  # bars in one go: bounds what waits unwritten in memory
 
@@ -49,79 +52,164 @@ class _Late(Mapping[InstrumentId, float]):
         return len(self._prices())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QuietCalls:
+    """What the stretches need of their owner.
+
+    Attributes
+    ----------
+    every : a decision is due at every position that is a multiple of it
+    is_free : whether a position costs nothing to hold, at any time
+    noted : told of the positions ``first <= t < last`` that were taken in, after each mark of something held
+    """
+
+    every: int
+    is_free: Callable[[Position], bool]
+    noted: Callable[[int, int], None]
+
+
 class QuietBars:
-    """Takes a core and its venue through stretches of quiet bars.
+    """Takes a shell with its core and venue through stretches of quiet bars.
 
     Parameters
     ----------
-    core : its market must be a ``PanelMarket``
-    every : a decision is due at every position that is a multiple of it
+    shell : the core's market must be ``market``, which the link reads too
     """
 
-    def __init__(self, core: TradingCore, link: SimulatedLink, market: PanelMarket, every: int) -> None:
-        self._core, self._link, self._market, self.every = core, link, market, every
+    def __init__(self, shell: Shell, link: SimulatedLink, market: PanelMarket, calls: QuietCalls) -> None:
+        self._shell, self._core, self._link, self._market, self._calls = shell, shell.core, link, market, calls
         self._ends, self._available = market.bars.end.tolist(), market.bars.available_at.tolist()
 
-    def pass_through(self, first: int, last: int) -> tuple[int, list[CoreEffect]]:
-        """Take in bars ``first <= t < last`` as far as they are quiet.
-
-        Returns
-        -------
-        The first position that was not taken in, and what the decision at the one before it wants done. Whatever
-        prevented more is left to single steps.
-        """
+    def pass_through(self, first: int, last: int) -> int:
+        """Take in bars ``first <= t < last`` as far as they are quiet; return the first one that was not taken in."""
         core = self._core
-        until = -1 if self._market.is_foreign or self._link.is_waiting else core.quiet_until()
-        last = bisect_right(self._ends, until, first, min(last, first + _LONGEST))
-        if last <= first or core.stream_position() + 1 != first or self._ends[first] < core.books.at:
-            return first, []
-        account = core.books.account()
-        return self._decisions(first, last, account) if account.equity > 0 else (first, [])
+        if self._market.is_foreign or self._link.is_waiting or not core.is_plain(first, self._ends[first]):
+            return first
+        last = min(last, first + _LONGEST)
+        if core.books.is_invested:
+            return self._marked(first, self._untroubled(first, last))
+        last = bisect_right(self._ends, core.quiet_until(), first, last)
+        return self._unmarked(first, last) if last > first and core.books.equity() > 0 else first
 
     def prices_after(self, position: int) -> Mapping[InstrumentId, float]:
         """Return last prices up to the bars of a position."""
         self._market.advance_through(position)
         return self._market.known(position)
 
-    def _decisions(self, first: int, last: int, account: Account) -> tuple[int, list[CoreEffect]]:
+    # -- nothing held -------------------------------------------------------------------------------------------------
+
+    def _unmarked(self, first: int, last: int) -> int:
         """Ask every decision that is due; the first that wants something ends the stretch at its bar."""
-        core, desks, available, every = self._core, self._core.parts.desks, self._available, self.every
-        decided = {desk.id: -1 if (at := core.decided_at(desk.id)) is None else at for desk in desks}
-        reached = first
+        core, every = self._core, self._calls.every
+        account, decided = core.books.account(), self._decided()
+        reached, wanted = first, None
         try:
             for now in range(first + -first % every, last, every):
-                reached, at = now + 1, available[now]
-                for desk in desks:
-                    if now % desk.every or decided[desk.id] >= at:
-                        continue
-                    shown = Account(account.id, account.currency, account.cash, account.equity, (), at)
-                    call = DeskCall(at, now, shown, _Late(self, now), {}, {})
-                    decision = core.ask_desk(desk, call)
-                    if decision != NO_DECISION:
-                        break
-                    decided[desk.id] = at
-                else:
-                    continue
-                break
+                reached = now + 1
+                wanted = self._ask(now, account, decided)
+                if wanted is not None:
+                    break
             else:
-                reached, call = last, None
+                reached = last
         finally:
             core.note_decisions(decided)
             self._take(first, reached)
-        return reached, [] if call is None else self._conclude(desk, call, decision)
+        if wanted is not None:
+            self._conclude(*wanted)
+        return reached
 
     def _take(self, first: int, reached: int) -> None:
         """Write and fold the bars ``first <= t < reached``."""
-        if reached <= first:
-            return
-        self._core.take_quiet(first, self._ends[first:reached])
-        self._market.advance_through(reached - 1)
-        due = (reached - 1) // self.every * self.every
-        self._link.pass_over(max(self._ends[reached - 1], self._available[due] if due >= first else 0))
+        if reached > first:
+            self._core.take_quiet(first, self._ends[first:reached])
+            self._follow(first, reached - 1)
+            self._calls.noted(first, reached)
 
-    def _conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> list[CoreEffect]:
-        """Journal what a desk wants, and let the desks after it decide in a step of their own."""
+    # -- something held -----------------------------------------------------------------------------------------------
+
+    def _untroubled(self, first: int, last: int) -> int:
+        """Return up to where what is held has a bar every time and may be held, with nothing hanging on it."""
+        held = self._core.books.positions()
+        for position in held:
+            if self._link.levels(position.instrument) != (None, None) or not self._calls.is_free(position):
+                return first
+        names = [position.instrument for position in held]
+        last = min(last, *(self._link.blocked_from(name) for name in names))
+        return first + self._market.seen_through(names, first, max(first, last))
+
+    def _marked(self, first: int, last: int) -> int:
+        """Mark what is held bar by bar, and ask every decision that is due."""
+        core, market, every = self._core, self._market, self._calls.every
+        decided, closes = self._decided(), []
+        for position in core.books.positions():
+            name = position.instrument
+            closes.append((name, market.prints(name, first, last)))
+        for now in range(first, last):
+            prices = tuple([(name, prints[now - first]) for name, prints in closes])
+            effects = core.take_mark(now, self._ends[now], prices)
+            self._calls.noted(now, now + 1)
+            if effects:
+                self._follow(first, now, is_decided=False)
+                self._shell.settle(effects)
+                if now % every == 0:
+                    self._shell.apply(self._timer(now))
+                return now + 1
+            if now % every == 0 and self._asked(first, now, decided):
+                return now + 1
+        self._follow(first, last - 1)
+        return last
+
+    def _asked(self, first: int, now: int, decided: dict[str, int]) -> bool:
+        """Ask the decision of a bar of something held; return whether it wanted something, which is done then."""
+        account = self._core.books.account()
+        if account.equity <= 0:
+            return False
+        wanted = None
+        try:
+            wanted = self._ask(now, account, decided)
+        finally:
+            self._core.note_decisions(decided)
+            if wanted is not None:
+                self._follow(first, now)
+        if wanted is not None:
+            self._conclude(*wanted)
+        return wanted is not None
+
+    # -- shared -------------------------------------------------------------------------------------------------------
+
+    def _decided(self) -> dict[str, int]:
+        """Return when each desk decided last, -1 before its first decision."""
+        core = self._core
+        return {desk.id: -1 if (at := core.decided_at(desk.id)) is None else at for desk in core.parts.desks}
+
+    def _ask(self, now: int, account: Account, decided: dict[str, int]) -> tuple[Desk, DeskCall, Decision] | None:
+        """Ask the desks that are due at a position; return the first that wants something, and what."""
+        core, at = self._core, self._available[now]
+        for desk in core.parts.desks:
+            if now % desk.every or decided[desk.id] >= at:
+                continue
+            shown = Account(account.id, account.currency, account.cash, account.equity, account.positions, at)
+            call = DeskCall(at, now, shown, _Late(self, now), {}, {}, core.notes.facts, core.orders)
+            decision = core.ask_desk(desk, call)
+            if decision != NO_DECISION:
+                return desk, call, decision
+            decided[desk.id] = at
+        return None
+
+    def _conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> None:
+        """Journal what a desk wants, let the desks after it decide in a step of their own, and do all of it."""
         effects = self._core.conclude(desk, call, decision)
-        end = self._ends[call.position]
-        timer = Timer(call.at, end, Rank.DECISION, sequence=call.position, name="decision")
-        return [*effects, *self._core.step(timer)]
+        self._shell.settle([*effects, *self._core.step(self._timer(call.position))])
+
+    def _timer(self, position: int) -> Timer:
+        at, end = self._available[position], self._ends[position]
+        return Timer(at, end, Rank.DECISION, sequence=position, name="decision")
+
+    def _follow(self, first: int, now: int, *, is_decided: bool = True) -> None:
+        """Move market and venue along with the bars ``first <= t <= now`` that the core has taken in."""
+        if now < first:
+            return
+        self._market.advance_through(now)
+        due = now // self._calls.every * self._calls.every
+        due = due if is_decided or due < now else due - self._calls.every
+        self._link.pass_over(max(self._ends[now], self._available[due] if due >= first else 0))

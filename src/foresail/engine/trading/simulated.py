@@ -163,8 +163,16 @@ class SimulatedLink:
         """Whether an order waits here or a report has not been taken yet."""
         return bool(self._waiting or self._known or self._reports or self._venue.open_orders)
 
+    def levels(self, instrument: InstrumentId) -> tuple[Decimal | None, Decimal | None]:
+        """Return the stop and target that hang on a position."""
+        return self._venue.levels(instrument)
+
+    def blocked_from(self, instrument: InstrumentId) -> int:
+        """Return from which time position on an instrument may not be traded."""
+        return int(self._rules.blocked_from[self._market.row[instrument]])
+
     def pass_over(self, at: int) -> None:
-        """Take in bars up to an instant (ns UTC) through which nothing was held and nothing waited."""
+        """Take in bars up to an instant (ns UTC) through which nothing waited or hung on what was held."""
         self._at = max(self._at, at)
 
     # -- the market's events in ---------------------------------------------------------------------------------------
