@@ -114,6 +114,11 @@ def told(driver: Driver) -> dict[str, Any]:
     }
 
 
+def one_by_one(driver: Driver, bars: Panel, first: int, every: int) -> None:
+    for event in history_events(bars, first, every):
+        driver.apply(event)
+
+
 tight = TradingLimits(breakers=BreakerLimits(daily_loss=0.001, weekly_loss=0.004, trades_per_day=2))
 
 
@@ -128,12 +133,11 @@ tight = TradingLimits(breakers=BreakerLimits(daily_loss=0.001, weekly_loss=0.004
     delay=st.sampled_from([0, 10**9, 5400 * 10**9]),
     blocked=st.sampled_from([BARS, 31]),
 )
-def test_together_is_as_one_by_one(seed, every, share, limits, gaps, actions, delay, blocked):  # noqa: PLR0913
+def test_together_is_as_one_by_one(seed, every, share, limits, gaps, actions, delay, blocked):
     bars = market(seed, gaps, actions)
     bars = replace(bars, available_at=bars.end + delay)
     one, two = (driver_on(bars, Whim(seed, every, share), limits, blocked) for _ in range(2))
-    for event in history_events(bars, 0, every):
-        one.apply(event)
+    one_by_one(one, bars, 0, every)
     pass_history(two, bars, 0, every)
     assert told(two) == told(one)
 
@@ -183,11 +187,7 @@ def test_a_strategy_that_fails_leaves_the_journal_of_single_steps(monkeypatch):
 
         monkeypatch.setattr(Whim, "step", fails)
         with pytest.raises(ZeroDivisionError):
-            if together:
-                pass_history(driver, bars, 0, 1)
-            else:
-                for event in history_events(bars, 0, 1):
-                    driver.apply(event)
+            (pass_history if together else one_by_one)(driver, bars, 0, 1)
         return [encode_entry(one) for one in driver.journal.entries]
 
     assert journal(together=True) == journal(together=False)

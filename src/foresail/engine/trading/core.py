@@ -29,7 +29,7 @@ from foresail.engine.trading.changes import next_changes
 from foresail.engine.trading.latches import Latches, reduces
 from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import close_orders, parse_command
-from foresail.engine.trading.parts import Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
+from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
 from foresail.engine.trading.polling import Poller
 from foresail.engine.trading.reports import ReportReader
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
@@ -65,10 +65,9 @@ from foresail.protocols import EntryWriter
 from foresail.risk.breakers import due, quiet_until
 from foresail.risk.state import RiskState
 
-__all__ = ["NO_DECISION", "CoreEffect", "TradingCore"]
+__all__ = ["CoreEffect", "TradingCore"]
 
 CoreEffect = Effect | Attach
-NO_DECISION = Decision()
 _BARS = "bars"
 _FOREVER = 2**63 - 1
 _DIVIDEND_DIGITS = 8  # of a dividend per unit
@@ -349,11 +348,11 @@ class TradingCore:
         if account.equity <= 0:
             return []
         call = DeskCall(at, event.sequence, account, known, rates, self.pending(), self.notes.facts, self.orders)
-        return self.conclude(desk, call, self.ask_desk(desk, call))
+        return self.conclude(desk, call, desk.decide(self._memories[desk.id], call))
 
-    def ask_desk(self, desk: Desk, call: DeskCall) -> Decision:
-        """Let a desk decide on what it is shown; nothing is journalled before ``conclude``."""
-        return desk.decide(self._memories[desk.id], call)
+    def memory_of(self, strategy: str) -> Any:
+        """Return what a strategy remembers, to hand to its desk; whoever asks a desk must ``conclude``."""
+        return self._memories[strategy]
 
     def conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> list[CoreEffect]:
         """Review and journal a decision; return what is to be done outside."""

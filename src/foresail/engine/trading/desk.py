@@ -11,14 +11,12 @@ from foresail.core.ids import order_id
 from foresail.domain.accounts import Account
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Cancel, Intent, OrderIntent, Signal, TargetWeights
-from foresail.engine.trading.parts import Attach, Decision, DeskCall
+from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
 from foresail.protocols import MarketView, Strategy
 
 __all__ = ["DeskStages", "StrategyDesk"]
-
-_NOTHING = Decision()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +68,7 @@ class StrategyDesk:
         view = self._stages.view(call.position, call.account)
         intents = self._strategy.step(memory, view)
         if not intents:
-            return _NOTHING
+            return NO_DECISION
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         cancels = tuple(dict.fromkeys(one.instrument for one in intents if isinstance(one, Cancel)))
         plan = Plan(()) if targets is None else self._plan(targets, call, frozenset(cancels))

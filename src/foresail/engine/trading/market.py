@@ -63,9 +63,9 @@ class PanelMarket:
         self._position = position
 
     def advance_through(self, position: int) -> None:
-        """Take in the bars of every position up to one, as single steps would; the first bar is a step of its own."""
+        """Take in the bars of every position up to one, as single steps would."""
         begin = self._position + 1
-        if begin == 0 or position <= begin:
+        if position <= begin:
             self.advance(position)
             return
         seen = self._seen[:, begin : position + 1]

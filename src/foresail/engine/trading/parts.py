@@ -22,6 +22,7 @@ from foresail.ledger.orders import OrderBook
 from foresail.protocols import RiskView
 
 __all__ = [
+    "NO_DECISION",
     "Attach",
     "Decision",
     "Desk",
@@ -100,6 +101,9 @@ class Decision:
     weights: tuple[tuple[InstrumentId, float], ...] = ()
     notes: tuple[tuple[InstrumentId, str], ...] = ()
     changes: tuple[ReplaceSend, ...] = ()
+
+
+NO_DECISION = Decision()
 
 
 class Desk(Protocol):

@@ -11,15 +11,15 @@ something, an order, a corporate action, a missing bar, an instant at which a br
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account, Position
 from foresail.domain.events import Rank, Timer
-from foresail.engine.trading.core import NO_DECISION
 from foresail.engine.trading.market import PanelMarket
-from foresail.engine.trading.parts import Decision, Desk, DeskCall
+from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
 
@@ -50,6 +50,16 @@ class _Late(Mapping[InstrumentId, float]):
 
     def __len__(self) -> int:
         return len(self._prices())
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A desk during a stretch: what it remembers, and when it decided last."""
+
+    desk: Desk
+    every: int
+    memory: Any
+    decided: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +93,10 @@ class QuietBars:
     def pass_through(self, first: int, last: int) -> int:
         """Take in bars ``first <= t < last`` as far as they are quiet; return the first one that was not taken in."""
         core = self._core
-        if self._market.is_foreign or self._link.is_waiting or not core.is_plain(first, self._ends[first]):
+        market = self._market
+        if market.is_foreign or self._link.is_waiting or market.position + 1 != first:
+            return first  # the first bar of a run is a step of its own: what stands before it does not count
+        if not core.is_plain(first, self._ends[first]):
             return first
         last = min(last, first + _LONGEST)
         if core.books.is_invested:
@@ -101,18 +114,18 @@ class QuietBars:
     def _unmarked(self, first: int, last: int) -> int:
         """Ask every decision that is due; the first that wants something ends the stretch at its bar."""
         core, every = self._core, self._calls.every
-        account, decided = core.books.account(), self._decided()
+        account, desks = core.books.account(), self._asked_desks()
         reached, wanted = first, None
         try:
             for now in range(first + -first % every, last, every):
                 reached = now + 1
-                wanted = self._ask(now, account, decided)
+                wanted = self._ask(now, account, desks)
                 if wanted is not None:
                     break
             else:
                 reached = last
         finally:
-            core.note_decisions(decided)
+            self._note(desks)
             self._take(first, reached)
         if wanted is not None:
             self._conclude(*wanted)
@@ -140,7 +153,7 @@ class QuietBars:
     def _marked(self, first: int, last: int) -> int:
         """Mark what is held bar by bar, and ask every decision that is due."""
         core, market, every = self._core, self._market, self._calls.every
-        decided, closes = self._decided(), []
+        desks, closes = self._asked_desks(), []
         for position in core.books.positions():
             name = position.instrument
             closes.append((name, market.prints(name, first, last)))
@@ -154,21 +167,21 @@ class QuietBars:
                 if now % every == 0:
                     self._shell.apply(self._timer(now))
                 return now + 1
-            if now % every == 0 and self._asked(first, now, decided):
+            if now % every == 0 and self._asked(first, now, desks):
                 return now + 1
         self._follow(first, last - 1)
         return last
 
-    def _asked(self, first: int, now: int, decided: dict[str, int]) -> bool:
+    def _asked(self, first: int, now: int, desks: Sequence[_Asked]) -> bool:
         """Ask the decision of a bar of something held; return whether it wanted something, which is done then."""
         account = self._core.books.account()
         if account.equity <= 0:
             return False
         wanted = None
         try:
-            wanted = self._ask(now, account, decided)
+            wanted = self._ask(now, account, desks)
         finally:
-            self._core.note_decisions(decided)
+            self._note(desks)
             if wanted is not None:
                 self._follow(first, now)
         if wanted is not None:
@@ -177,23 +190,27 @@ class QuietBars:
 
     # -- shared -------------------------------------------------------------------------------------------------------
 
-    def _decided(self) -> dict[str, int]:
-        """Return when each desk decided last, -1 before its first decision."""
+    def _asked_desks(self) -> list[_Asked]:
         core = self._core
-        return {desk.id: -1 if (at := core.decided_at(desk.id)) is None else at for desk in core.parts.desks}
+        return [
+            _Asked(desk, desk.every, core.memory_of(desk.id), core.decided_at(desk.id)) for desk in core.parts.desks
+        ]
 
-    def _ask(self, now: int, account: Account, decided: dict[str, int]) -> tuple[Desk, DeskCall, Decision] | None:
+    def _note(self, desks: Sequence[_Asked]) -> None:
+        self._core.note_decisions({one.desk.id: one.decided for one in desks if one.decided is not None})
+
+    def _ask(self, now: int, account: Account, desks: Sequence[_Asked]) -> tuple[Desk, DeskCall, Decision] | None:
         """Ask the desks that are due at a position; return the first that wants something, and what."""
         core, at = self._core, self._available[now]
-        for desk in core.parts.desks:
-            if now % desk.every or decided[desk.id] >= at:
+        for one in desks:
+            if now % one.every or (one.decided is not None and one.decided >= at):
                 continue
             shown = Account(account.id, account.currency, account.cash, account.equity, account.positions, at)
             call = DeskCall(at, now, shown, _Late(self, now), {}, {}, core.notes.facts, core.orders)
-            decision = core.ask_desk(desk, call)
-            if decision != NO_DECISION:
-                return desk, call, decision
-            decided[desk.id] = at
+            decision = one.desk.decide(one.memory, call)
+            if decision is not NO_DECISION and decision != NO_DECISION:
+                return one.desk, call, decision
+            one.decided = at
         return None
 
     def _conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> None:
