@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
 
 from foresail.core.errors import DataError
 from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource
@@ -111,3 +111,16 @@ def test_an_infinite_input_is_refused_and_named():
     made = WindowInputs(x, np.zeros((T + H, W)), np.ones((N, T), bool), np.ones((N, 1), int))
     with pytest.raises(DataError, match="input 1 of instrument 2 is infinite at time 7"):
         WindowSource(WindowSettings(C, H), made, None)
+
+
+def test_inputs_in_a_file_give_the_same_batches(tmp_path):
+    rng = np.random.default_rng(3)
+    observed = rng.normal(size=(3, 40, 2))
+    observed[1, 5:9] = np.nan
+    inputs = WindowInputs(observed, rng.normal(size=(42, 1)), np.isfinite(observed[..., 0]), np.zeros((3, 1), int))
+    cut = WindowSettings(6, 2, 3)
+    rows = np.array([(i, t) for t in range(5, 38) for i in range(3)])
+    held, mapped = WindowSource(cut, inputs, None), WindowSource(cut, inputs, None, tmp_path / "inputs")
+    assert (tmp_path / "inputs" / "observed.f32").stat().st_size == 3 * (5 + 40 + 2) * 2 * 4
+    for a, b in zip(held.batches(rows, 4, None), mapped.batches(rows, 4, None), strict=True):
+        assert torch.equal(a.segments.observed, b.segments.observed)

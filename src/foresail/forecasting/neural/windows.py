@@ -5,13 +5,15 @@
    starts; the copy is one gather of whole slices.
 3. Windows of a segment that are no row of the fold (purged, in the test, without a label) have weight 0.
 
-The matrix may be a memory map, so panels larger than memory cost nothing but time.
+Given a folder, the padded matrix lies in a file there and is read through a memory map, one instrument at a time when
+it is made, so a panel larger than memory costs nothing but time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -93,22 +95,22 @@ class WindowSource:
     Parameters
     ----------
     labels : (N, T, H', K) standardised; NaN where there is none. None for prediction
+    folder : where the padded inputs are kept; None = in memory
     """
 
-    def __init__(self, settings: WindowSettings, inputs: WindowInputs, labels: FloatArray | None) -> None:
+    def __init__(
+        self, settings: WindowSettings, inputs: WindowInputs, labels: FloatArray | None, folder: Path | None = None
+    ) -> None:
         observed, known, present, static = inputs.observed, inputs.known, inputs.present, inputs.static
         n, t, _ = observed.shape
         if known.shape[0] != t + settings.horizon:
             raise DataError(f"expected {t + settings.horizon} rows known ahead, received {known.shape[0]}")
         if not np.isfinite(known).all():
             raise DataError("what is known ahead has missing or infinite values")
-        if np.isinf(observed).any():
-            i, j, v = (int(place) for place in np.argwhere(np.isinf(observed))[0])
-            raise DataError(f"input {v} of instrument {i} is infinite at time {j}", hint="scale and clip inputs before")
         self.settings, self.times = settings, t
         front, back = settings.context_length - 1, (settings.windows - 1) * settings.stride
         self._front = front
-        self._observed = _padded(np.where(np.isnan(observed), 0.0, observed), front, back)
+        self._observed = _padded_inputs(observed, front, back, folder)
         self._present = _padded(present.astype(np.float32)[..., None], front, back)[..., 0]
         ahead = np.concatenate([known[:1].repeat(front, axis=0), known, known[-1:].repeat(back, axis=0)])
         self._known: _Float32 = np.ascontiguousarray(ahead, dtype=np.float32)
@@ -183,6 +185,25 @@ class WindowSource:
         return torch.from_numpy(np.where(known, labels, 0.0).astype(np.float32)), torch.from_numpy(
             weights.astype(np.float32)
         )
+
+
+def _padded_inputs(observed: FloatArray, front: int, back: int, folder: Path | None) -> _Float32:
+    """Return (N, front + T + back, V) float32 inputs, missing ones 0, in memory or in a file that is mapped."""
+    n, t, v = observed.shape
+    shape = (n, front + t + back, v)
+    out: _Float32
+    if folder is None or 0 in shape:
+        out = np.zeros(shape, dtype=np.float32)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        out = np.memmap(folder / "observed.f32", dtype=np.float32, mode="w+", shape=shape)
+    for i in range(n):
+        one = np.asarray(observed[i])
+        if np.isinf(one).any():
+            j, k = (int(place) for place in np.argwhere(np.isinf(one))[0])
+            raise DataError(f"input {k} of instrument {i} is infinite at time {j}", hint="scale and clip inputs before")
+        out[i, front : front + t] = np.where(np.isnan(one), 0.0, one)
+    return out
 
 
 def _padded(values: FloatArray | _Float32, front: int, back: int, missing: float = 0.0) -> _Float32:
