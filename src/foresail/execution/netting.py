@@ -9,19 +9,17 @@
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
-from foresail.core.numbers import round_quantity
+from foresail.ledger.strategies import share_units
 
 __all__ = ["NetPlan", "StrategyTarget", "VirtualHoldings", "net_targets", "share_fill"]
 
 _ZERO = Decimal(0)
-_CONTEXT = decimal.Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.Overflow])
 
 VirtualHoldings = Mapping[tuple[str, InstrumentId], Decimal]
 
@@ -129,7 +127,7 @@ def share_fill(changes: Mapping[str, Decimal], filled: Decimal, lot: Decimal) ->
     larger = {name: abs(units) for name, units in sorted(changes.items()) if units * sign > 0}
     out = {name: units for name, units in sorted(changes.items()) if units * sign <= 0}
     to_share = _crossed(changes) + abs(filled)
-    for name, units in _proportional(larger, to_share, lot).items():
+    for name, units in share_units(larger, to_share, lot).items():
         out[name] = units * sign
     return dict(sorted(out.items()))
 
@@ -139,20 +137,3 @@ def _crossed(changes: Mapping[str, Decimal]) -> Decimal:
     bought = sum((units for units in changes.values() if units > 0), _ZERO)
     sold = sum((-units for units in changes.values() if units < 0), _ZERO)
     return min(bought, sold)
-
-
-def _proportional(wishes: Mapping[str, Decimal], units: Decimal, lot: Decimal) -> dict[str, Decimal]:
-    """Share units out by wish in whole lots; what rounding leaves goes to the first that still want it."""
-    total = sum(wishes.values(), _ZERO)
-    if total == 0:
-        return {}
-    shares = {
-        name: round_quantity(_CONTEXT.divide(_CONTEXT.multiply(wish, units), total), lot)
-        for name, wish in wishes.items()
-    }
-    left = units - sum(shares.values(), _ZERO)
-    for name, wish in wishes.items():
-        more = min(left, wish - shares[name])
-        shares[name] += more
-        left -= more
-    return shares

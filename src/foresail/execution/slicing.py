@@ -14,9 +14,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 from foresail.core.errors import ConfigError
-from foresail.core.ids import order_id
 from foresail.core.numbers import round_quantity
 from foresail.domain.orders import Order, OrderKind, TimeInForce
+from foresail.ledger.slices import slice_id
 
 __all__ = ["Slice", "SliceMethod", "SlicePlan", "child_order", "needs_slicing", "pov_quantity", "twap", "vwap"]
 
@@ -109,17 +109,9 @@ def pov_quantity(parent: Order, done: Decimal, traded: Decimal, share: Decimal, 
 def child_order(plan: SlicePlan, piece: Slice, *, limit_price: Decimal | None = None) -> Order:
     """Return the order of a slice; it lives until cancelled at the next slice, and reduces where its parent does."""
     parent = plan.parent
-    identity = order_id(
-        environment="slice",
-        account="",
-        strategy=parent.id,
-        version=plan.method.value,
-        decided_at_ns=parent.decided_at,
-        leg=str(piece.number),
-    )
     return replace(
         parent,
-        id=identity,
+        id=slice_id(parent, plan.method.value, piece.number),
         quantity=piece.quantity,
         decided_at=piece.at,
         kind=OrderKind.MARKET if limit_price is None else OrderKind.LIMIT,
