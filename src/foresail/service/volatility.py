@@ -231,7 +231,7 @@ def _parquet(forecasts: SplitForecasts) -> bytes:
 
 
 def _check_folder(out: Path, *, force: bool) -> None:
-    """Refuse a folder before anything is computed: one with results, or with anything that is not ours."""
+    """Refuse a folder before anything is computed: one with results of a run that ended, or with what is not ours."""
     if not out.exists():
         return
     if not out.is_dir():
@@ -241,7 +241,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
     strange = [name for name in found if name not in ours and not name.startswith(_SEAL)]
     if strange:
         raise UserError(f"{out} holds {strange[0]!r}, which no benchmark writes", hint="choose another --out")
-    if found and not force:
+    if found and not force and not (out / _UNFINISHED).is_dir():
         raise UserError(f"{out} holds results", hint="choose another --out, or replace them with --force")
 
 

@@ -72,29 +72,35 @@ def stitched(windows: LabelledWindows) -> Stitched:
     return Stitched(past, calendar, present, labels, index, rows)
 
 
-def _trailing(values: FloatArray, span: int) -> FloatArray:
-    """Return (B, T) means of the last ``span`` columns, NaN where there are fewer."""
-    out = np.full(values.shape, np.nan)
-    if values.shape[1] >= span:
-        out[:, span - 1 :] = np.lib.stride_tricks.sliding_window_view(values, span, axis=1).mean(axis=-1)
+def _trailing(values: FloatArray, span: int, last: int) -> FloatArray:
+    """Return (B, last) means of ``span`` columns up to each of the last columns, NaN where there are fewer."""
+    part = values[:, max(0, values.shape[1] - last - span + 1) :]
+    out = np.full((len(values), last), np.nan)
+    if part.shape[1] >= span:
+        means = np.lib.stride_tricks.sliding_window_view(part, span, axis=1).mean(axis=-1)
+        out[:, last - means.shape[1] :] = means
     return out
 
 
-def _means(level: FloatArray, context_length: int) -> list[FloatArray]:
-    return [_trailing(level, span) for span in (*_SHORT, ENCODER + 1 - context_length)]
+def step_inputs(past: FloatArray, context_length: int, last: int | None = None) -> FloatArray:
+    """Return (B, last, 9) unscaled inputs of the last steps from (B, T, 4) of ``PAST``; NaN where rows are missing.
+
+    Parameters
+    ----------
+    last : steps; None = all
+    """
+    steps = past.shape[1] if last is None else last
+    means = [_trailing(past[..., 0], span, steps) for span in (*_SHORT, ENCODER + 1 - context_length)]
+    apart = [short - longer for short, longer in pairwise(means)]
+    own = past[:, past.shape[1] - steps :]
+    cross = [own[..., place] - means[1] for place in (2, 3)]
+    return np.stack([*apart, means[-1], *leverage_terms(own[..., 1]), *cross], axis=-1)
 
 
-def step_inputs(past: FloatArray, context_length: int) -> FloatArray:
-    """Return (B, T, 9) unscaled inputs of every step from (B, T, 4) of ``PAST``; NaN where rows are missing."""
-    means = _means(past[..., 0], context_length)
-    steps = [short - longer for short, longer in pairwise(means)]
-    cross = [past[..., place] - means[1] for place in (2, 3)]
-    return np.stack([*steps, means[-1], *leverage_terms(past[..., 1]), *cross], axis=-1)
-
-
-def centre_of(past: FloatArray) -> FloatArray:
-    """Return (B, T) mean of the 1-, 5- and 22-row means."""
-    centre: FloatArray = np.mean([_trailing(past[..., 0], span) for span in _SHORT[:_CENTRE]], axis=0)
+def centre_of(past: FloatArray, last: int | None = None) -> FloatArray:
+    """Return (B, last) mean of the 1-, 5- and 22-row means at the last steps, None = all."""
+    steps = past.shape[1] if last is None else last
+    centre: FloatArray = np.mean([_trailing(past[..., 0], span, steps) for span in _SHORT[:_CENTRE]], axis=0)
     return centre
 
 

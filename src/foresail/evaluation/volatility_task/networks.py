@@ -1,8 +1,8 @@
 """The Temporal Fusion Transformer on the volatility task, with the inputs of HAR-log-X.
 
 1. One network for all indices forecasts five days at P10, P50 and P90 of the log variance, the losses of the task.
-2. It stops early by the years given for that; where none are given, by the last year of its training windows, with
-   three weeks between, so that no label of the one lies in the other.
+2. It stops early by the years given for that; where none are given, by the last year of its training windows (a quarter
+   of them at most), with three weeks between, so that no label of the one lies in the other.
 3. Several seeds are averaged, quantile by quantile; each seed's own forecasts are kept beside them.
 
 References: [Lim2021] in docs/REFERENCES.md.
@@ -106,7 +106,7 @@ class _Fitted:
         from foresail.forecasting.neural.fitting import NetworkPanel
 
         length = self.settings.context_length
-        steps = step_inputs(windows.past, length)[:, -length:]
+        steps = step_inputs(windows.past, length, last=length)
         panel = NetworkPanel(
             (steps - self.scale.mean) / self.scale.deviation,
             calendar_inputs(windows.calendar)[:, -length - HORIZON :],
@@ -115,7 +115,7 @@ class _Fitted:
         )
         rows = np.stack([np.arange(len(windows)), np.full(len(windows), length - 1)], axis=1)
         told = self.network.predict(panel, rows)[:, :, 0] * self.scale.label_deviation + self.scale.label_mean
-        return told + centre_of(windows.past)[:, -1, None, None] if self.settings.centred else told
+        return told + centre_of(windows.past, last=1)[..., None] if self.settings.centred else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,8 @@ def _fold(parts: list[Stitched], train: LabelledWindows) -> tuple[IntArray, IntA
         return rows, parts[1].rows + np.array([len(parts[0].index), 0])
     day = train.origins.day
     last = int(day.max())
-    return rows[day <= last - _LAST_YEAR - _BETWEEN], rows[day > last - _LAST_YEAR]
+    kept = min(_LAST_YEAR, (last - int(day.min())) // 4)
+    return rows[day <= last - kept - _BETWEEN], rows[day > last - kept]
 
 
 def _panel(
