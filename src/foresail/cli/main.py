@@ -15,6 +15,7 @@ from foresail.cli.features import features_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
 from foresail.cli.ledger import ledger_app, rebuild_command
+from foresail.cli.models import models_app, predict_command, train_command
 from foresail.cli.trade import backtest_command, kill_command, paper_app, parity_command
 
 __all__ = ["app", "main"]
@@ -35,6 +36,9 @@ app.add_typer(holdout_app, name="holdout")
 app.command("judge")(judge_command)
 app.add_typer(paper_app, name="paper")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(models_app, name="models")
+app.command("train")(train_command)
+app.command("predict")(predict_command)
 app.command("rebuild")(rebuild_command)
 app.command("backtest")(backtest_command)
 app.command("kill")(kill_command)

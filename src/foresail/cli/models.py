@@ -1,0 +1,200 @@
+"""``foresail train``, ``foresail predict`` and ``foresail models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foresail.cli.contract import Progress, execute
+
+__all__ = ["models_app", "predict_command", "train_command"]
+
+models_app = typer.Typer(
+    no_args_is_help=True, help="Registered models: list, show, verify, promote.", rich_markup_mode=None
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
+_Zone = Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")]
+_Data = Annotated[
+    str, typer.Option("--data", help="Parquet or CSV file, described folder, imported name, or embedded:us20.")
+]
+_Name = Annotated[str, typer.Argument(help="A model, or class_frame_model for its champion.")]
+_Note = Annotated[str, typer.Option("--note", help="Why, for the journal.")]
+
+
+def train_command(
+    *,
+    data: _Data = "",
+    forecaster: Annotated[
+        str, typer.Option("--forecaster", help="ridge, quantile_trees, tft ...; quantile_trees if none.")
+    ] = "",
+    features: Annotated[
+        str, typer.Option("--features", help="A set, or names and sets separated by commas; spine if none.")
+    ] = "",
+    horizons: Annotated[
+        str | None, typer.Option("--horizons", help="Bars or spans, separated by commas: 1,5 or 4h,1d,1w.")
+    ] = None,
+    targets: Annotated[str | None, typer.Option("--targets", help="Of close, high, low; all the bars have.")] = None,
+    context: Annotated[
+        int | None, typer.Option("--context", min=1, help="Bars back that a forecast of a network sees.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="key=value of the forecaster; may be repeated.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file with [train] and [options].")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="YYYY-MM-DD: use nothing available after the end of that day, UTC.")
+    ] = None,
+    timezone: _Zone = None,
+    names: Annotated[
+        int | None, typer.Option("--names", min=1, help="Only the first so many instruments, by id.")
+    ] = None,
+    sector: Annotated[str | None, typer.Option("--sector", help="Fine-tune --base on this sector.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="The model that is fine-tuned.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Train a forecaster, score it once on the newest fifth, and register it."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.training import train_model
+        from foresail.service.training_request import TrainRequest, parse_options
+
+        request = TrainRequest(
+            data=data,
+            forecaster=forecaster,
+            features=features,
+            horizons=horizons,
+            targets=targets,
+            context=context,
+            options=parse_options(option or []),
+            seed=seed,
+            until=until,
+            timezone=timezone,
+            names=names,
+            sector=sector,
+            base=base,
+            config=config,
+        )
+        progress = Progress()
+        outcome = train_model(request, progress=progress, note=progress.note)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+def predict_command(
+    *,
+    data: _Data = "",
+    model: Annotated[
+        str, typer.Option("--model", help="A model, or class_frame_model; the champion of the bars if none.")
+    ] = "",
+    symbols: Annotated[str, typer.Option("--symbols", help="Ids or tickers, separated by commas; all if none.")] = "",
+    at: Annotated[str | None, typer.Option("--at", help="YYYY-MM-DD: stand at the end of that day, UTC.")] = None,
+    calibration: Annotated[
+        str, typer.Option("--calibration", help="stored: by the calibration rows; online: by outcomes since; none.")
+    ] = "stored",
+    timezone: _Zone = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Forecast with a registered model; nothing is forecast from stale or incomplete inputs."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.predicting import PredictRequest, predict_with
+
+        request = PredictRequest(
+            model=model,
+            data=data,
+            symbols=tuple(one.strip() for one in symbols.split(",") if one.strip()),
+            at=at,
+            timezone=timezone,
+            calibration=calibration,
+            as_csv=as_csv,
+        )
+        outcome = predict_with(request, progress=Progress())
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("list")
+def _list(*, as_json: _Json = False) -> None:
+    """List the models of the workspace."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import list_models
+
+        outcome = list_models()
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("show")
+def _show(name: _Name, *, as_json: _Json = False) -> None:
+    """Show what a model is, was trained on and scored."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import show_model
+
+        outcome = show_model(name)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("verify")
+def _verify(
+    name: Annotated[str | None, typer.Argument(help="A model; all of them if none.")] = None, *, as_json: _Json = False
+) -> None:
+    """Check that models are what was registered, and forecast as they did."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import verify_models
+
+        outcome = verify_models(name)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("promote")
+def _promote(name: _Name, *, note: _Note = "", as_json: _Json = False) -> None:
+    """Make a model the champion of its class, frame and model."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import promote_model
+
+        outcome = promote_model(name, note=note)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("retire")
+def _retire(name: _Name, *, note: _Note = "", as_json: _Json = False) -> None:
+    """Take a model out of use; it stays on disk."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import retire_model
+
+        outcome = retire_model(name, note=note)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
+@models_app.command("remove")
+def _remove(name: _Name, *, as_json: _Json = False) -> None:
+    """Delete a model that is not the champion."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.models import remove_model
+
+        outcome = remove_model(name)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)

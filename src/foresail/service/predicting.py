@@ -1,0 +1,299 @@
+"""``foresail predict``: a registered model and bars to forecasts (FCST-11), or the reason why there are none.
+
+1. The model is verified and checked against these bars before anything is computed (SERVE-06).
+2. Forecasts stand on the last closed bar. Where that is stale, or inputs are incomplete, the row says so and forecasts
+   nothing (FCST-19): a set is stale when three bars that its calendar asks for are absent (JOB-26), an instrument when
+   it has no bar where the set has its last.
+3. Intervals are moved by what the calibration rows asked for, or by what has come true since ("online").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
+from foresail.core.errors import ConfigError, LookAheadError, UnknownNameError
+from foresail.core.ids import InstrumentId
+from foresail.domain.forecast import Forecast
+from foresail.engine.settings import MarketData
+from foresail.engine.training_sets import ForecastInputs
+from foresail.features.catalogue import features_hash
+from foresail.forecasting.calibration import calibrate_block
+from foresail.forecasting.confidence import PredictionRecord, prediction_records
+from foresail.forecasting.curve import finish
+from foresail.forecasting.horizon_names import horizon_name
+from foresail.forecasting.records import forecast_row, stale_row
+from foresail.forecasting.rows import scale_unit
+from foresail.protocols import Progress
+from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.models_loading import LoadedModel, load_model
+from foresail.service.models_registry import ModelRegistry
+from foresail.service.outcome import Outcome
+from foresail.service.predicting_output import csv_lines, table_lines
+from foresail.service.predicting_stale import ENOUGH, stale_reasons
+from foresail.service.training_data import forecast_inputs
+from foresail.service.workspace import find_workspace
+
+__all__ = ["CALIBRATIONS", "PredictRequest", "forecast_market", "predict_with"]
+
+CALIBRATIONS = ("stored", "online", "none")
+_WINDOW = 250  # issue times whose outcomes keep intervals calibrated online, as in runs
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """What is to be forecast.
+
+    Attributes
+    ----------
+    model : name, or class_frame_model for its champion; empty = the champion of the class and frame of the bars
+    data : as for ``foresail train``
+    symbols : ids or tickers; empty = all
+    at : "2015-12-31": stand at the end of that day, UTC; None = now
+    calibration : of ``CALIBRATIONS``
+    as_csv : lines are CSV
+    """
+
+    model: str = ""
+    data: str = ""
+    symbols: tuple[str, ...] = ()
+    at: str | None = None
+    timezone: str | None = None
+    calibration: str = "stored"
+    as_csv: bool = False
+
+
+def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | None = None) -> Outcome:
+    """Forecast with a registered model.
+
+    Raises
+    ------
+    UserError
+        If the request names something unknown.
+    ModelError
+        If the model is not what was registered, or does not fit these bars.
+    DataError
+        If the bars cannot be used, or the model has learned from the day that it is to forecast.
+    """
+    if not request.data:
+        raise ConfigError("expected bars to forecast from", hint="--data FILE, or the name of an imported set")
+    if request.calibration not in CALIBRATIONS:
+        raise UnknownNameError("calibration", request.calibration, CALIBRATIONS)
+    watch = SystemClock() if clock is None else clock
+    workspace = find_workspace()
+    registry = ModelRegistry(workspace, clock=watch)
+    progress("reading bars", 0, 1)
+    until = parse_until(request.at)
+    loaded = load_bars(
+        request.data, workspace=workspace, until_ns=until, timezone=request.timezone, names=None, clock=watch
+    )
+    progress("reading bars", 1, 1)
+    bar_set = loaded.data.bar_set
+    model = load_model(registry.find(request.model or f"{bar_set.asset_class.value}_{bar_set.frame}"))
+    now = to_ns(watch.now()) if until is None else until
+    progress("forecasting", 0, 1)
+    rows = forecast_market(model, loaded, request, now=now)
+    progress("forecasting", 1, 1)
+    return _outcome(model, loaded, rows, as_csv=request.as_csv)
+
+
+def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest, *, now: int) -> list[dict[str, Any]]:
+    """Return a row of ``forecasting.records.RECORD_COLUMNS`` for each instrument and horizon.
+
+    Parameters
+    ----------
+    now : instant at which the forecast is made, ns UTC
+
+    Raises
+    ------
+    ModelError
+        If class, frame or features do not fit the model.
+    LookAheadError
+        If the model has learned from what comes after ``now``.
+    """
+    data = loaded.data
+    model.check_market(data.bar_set)
+    if now < model.usable_from:
+        raise LookAheadError(
+            f"{model.entry.name} has learned from bars up to {format_ns(model.usable_from)}, it cannot forecast as of "
+            f"{format_ns(now)}",
+            hint="train a model with --until that day, or choose a later --at",
+        )
+    chosen = _chosen(data, request.symbols)
+    inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
+    reasons = stale_reasons(data, inputs, now)
+    last = data.bars.shape[1] - 1
+    ready = np.array([i for i in chosen if not reasons[i]], dtype=np.int64)
+    values = _values(model, inputs, ready, last, request.calibration)
+    records = _records(model, data, inputs, (ready, values), now)
+    symbols = {one.id: one.symbol for one in data.bar_set.instruments}
+    return _rows(chosen, reasons, records, _Shown(model, data, symbols, inputs, now))
+
+
+def _targets(model: LoadedModel, data: MarketData) -> tuple[str, ...]:
+    """Return the model's targets that these bars can score; labels of others are not needed to forecast."""
+    has_range = data.bars.has("high") and data.bars.has("low")
+    return model.spec.targets if has_range or set(model.spec.targets) == {"close"} else ("close",)
+
+
+def _chosen(data: MarketData, symbols: tuple[str, ...]) -> list[int]:
+    """Return the rows of the instruments that are asked for."""
+    names = data.bars.instruments
+    if not symbols:
+        return list(range(len(names)))
+    place = {str(name): i for i, name in enumerate(names)}
+    by_symbol: dict[str, list[int]] = {}
+    for one in data.bar_set.instruments:
+        for key in {one.symbol.upper(), str(one.id).rpartition(".")[2].upper()}:
+            if str(one.id) in place:
+                by_symbol.setdefault(key, []).append(place[str(one.id)])
+    found = []
+    for symbol in symbols:
+        if symbol in place:
+            found.append(place[symbol])
+        elif symbol.upper() in by_symbol:
+            found += by_symbol[symbol.upper()]
+        else:
+            raise UnknownNameError("symbol of these bars", symbol, [*place, *by_symbol])
+    return sorted(set(found))
+
+
+def _values(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int, calibration: str) -> FloatArray:
+    """Return (M, K, H, Q) finished quantiles of the instruments ``ready`` at their last bar."""
+    spec = model.spec
+    if len(ready) == 0:
+        return np.empty((0, len(spec.targets), len(spec.horizons), len(spec.levels)))
+    if calibration == "online":
+        return _online(model, inputs, ready, last)
+    rows = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
+    raw = model.forecaster.predict(inputs.features, rows, inputs.scale)
+    if calibration == "stored":
+        raw = model.shift.apply(raw, scale_unit(inputs.scale, rows, spec.horizons))
+    return finish(raw, spec.targets)
+
+
+def _online(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int) -> FloatArray:
+    """Return the same, moved by the outcomes of the model's forecasts since it may be used."""
+    first = int(np.searchsorted(inputs.features.end, model.usable_from))
+    positions = np.arange(max(first, last - _WINDOW - max(model.spec.horizons)), last + 1, dtype=np.int64)
+    enough = np.isfinite(inputs.features.values[:, positions]).mean(axis=2) >= ENOUGH
+    usable = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough
+    time, instrument = np.nonzero(usable.T)
+    rows = np.column_stack([instrument, positions[time]]).astype(np.int64)
+    told = model.forecaster.predict(inputs.features, rows, inputs.scale)
+    block = np.full((len(inputs.features.instruments), len(positions), *told.shape[1:]), np.nan)
+    block[instrument, time] = told
+    labels = inputs.targets
+    if labels.names != model.spec.targets:  # what cannot be scored here stays as it was told
+        whole = np.full((*labels.values.shape[:2], len(model.spec.targets), len(labels.horizons)), np.nan)
+        whole[:, :, [model.spec.targets.index(name) for name in labels.names]] = labels.values
+        labels = replace(labels, names=model.spec.targets, values=whole)
+    newest: FloatArray = calibrate_block(block, labels, inputs.scale, positions, _WINDOW)[ready, -1]
+    return newest
+
+
+def _records(
+    model: LoadedModel, data: MarketData, inputs: ForecastInputs, told: tuple[IntArray, FloatArray], now: int
+) -> dict[tuple[InstrumentId, int], PredictionRecord]:
+    """Return (instrument, horizon) -> prediction."""
+    ready, values = told
+    last = data.bars.shape[1] - 1
+    names = tuple(data.bars.instruments[i] for i in ready)
+    forecast = Forecast(values, now, names, model.spec.targets, model.spec.horizons, model.spec.levels, model.version)
+    records = prediction_records(
+        forecast,
+        data.bar_set.asset_class,
+        data.bars.frame,
+        prices=data.bars.field("close")[ready, last],
+        scale=inputs.scale[ready, last],
+        as_of=[(int(data.bars.end[last]), False)] * len(names),
+    )
+    hashes = {
+        data.bars.instruments[i]: features_hash(model.spec.features, inputs.features.values[i, last]) for i in ready
+    }
+    return {(one.ticker, one.horizon): replace(one, features_hash=hashes[one.ticker]) for one in records}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    model: LoadedModel
+    data: MarketData
+    symbols: dict[InstrumentId, str]
+    inputs: ForecastInputs
+    now: int
+
+    def name(self, horizon: int) -> str:
+        return horizon_name(horizon, self.data.bar_set.asset_class, self.data.bars.frame)
+
+    def nothing(self, i: int, horizon: int) -> PredictionRecord:
+        """Return a record without a forecast, at the instrument's last known bar."""
+        bars, nan = self.data.bars, float("nan")
+        seen = np.flatnonzero(bars.present[i])
+        at = int(seen[-1]) if len(seen) else bars.shape[1] - 1
+        return PredictionRecord(
+            ticker=bars.instruments[i],
+            asset_class=self.data.bar_set.asset_class,
+            frame=bars.frame,
+            horizon=horizon,
+            prediction_time=self.now,
+            as_of=int(bars.end[at]),
+            stale=True,
+            current_price=float(bars.field("close")[i, at]),
+            predicted_return=nan,
+            confidence_score=nan,
+            quantiles=(),
+            class_probabilities=(nan, nan, nan),
+            predicted_high=nan,
+            predicted_low=nan,
+            model_version=self.model.version,
+            features_hash=features_hash(self.model.spec.features, self.inputs.features.values[i, at]),
+        )
+
+
+def _rows(
+    chosen: list[int],
+    reasons: list[str],
+    records: dict[tuple[InstrumentId, int], PredictionRecord],
+    shown: _Shown,
+) -> list[dict[str, Any]]:
+    rows = []
+    for i in chosen:
+        instrument = shown.data.bars.instruments[i]
+        ticker = shown.symbols.get(instrument, str(instrument))
+        for horizon in shown.model.spec.horizons:
+            name, record = shown.name(horizon), records.get((instrument, horizon))
+            if record is not None:
+                rows.append(forecast_row(record, ticker=ticker, name=name))
+                continue
+            reason = reasons[i] or "the model gave no finite forecast"
+            rows.append(stale_row(shown.nothing(i, horizon), ticker=ticker, name=name, reason=reason))
+    return rows
+
+
+def _outcome(model: LoadedModel, loaded: Loaded, rows: list[dict[str, Any]], *, as_csv: bool) -> Outcome:
+    stale = sum(1 for one in rows if one["stale"])
+    seen = set(model.record["instruments"])
+    fresh = sorted({one["instrument"] for one in rows} - seen)
+    notes = [*loaded.notes]
+    if fresh:
+        notes.append(
+            f"not among the instruments it was trained on: {', '.join(fresh[:5])}" + (" ..." if fresh[5:] else "")
+        )
+    if stale:
+        notes.append(f"{stale} of {len(rows)} rows forecast nothing; a past day is asked for with --at YYYY-MM-DD")
+    document = {
+        "model": model.entry.name,
+        "stage": model.entry.stage,
+        "model_version": model.version,
+        "feature_set_hash": model.record["features"]["hash"],
+        "data": loaded.inputs,
+        "forecasts": rows,
+        "stale": stale,
+        "notes": notes,
+    }
+    lines = csv_lines(rows) if as_csv else table_lines(model.entry.name, model.entry.stage, rows, notes)
+    return Outcome(document, lines)

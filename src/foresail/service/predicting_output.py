@@ -1,0 +1,56 @@
+"""Forecast rows for eyes and for files: a table on the terminal, CSV with one column for each quantile."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from foresail.forecasting.records import RECORD_COLUMNS
+
+__all__ = ["csv_lines", "table_lines"]
+
+_LOW, _HIGH = "0.1", "0.9"
+
+
+def csv_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a header and a line for each row; what is absent is empty."""
+    levels = list(dict.fromkeys(level for row in rows for level in (row["quantiles"] or {})))
+    plain = [column for column in RECORD_COLUMNS if column != "quantiles"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*plain, *(f"q{level}" for level in levels)])
+    for row in rows:
+        curve = row["quantiles"] or {}
+        writer.writerow([*(_cell(row[column]) for column in plain), *(_cell(curve.get(level)) for level in levels)])
+    return out.getvalue().splitlines()
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 NaN alone differs from itself
+        return ""
+    return repr(value) if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value
+
+
+def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: Sequence[str]) -> list[str]:
+    """Return the screen of the command: a line for each row, the stale ones with their reason."""
+    head = (
+        f"{'ticker':<10} {'ahead':>7} {'price':>12} {'P10':>8} {'P50':>8} {'P90':>8} {'mean':>8} {'signal':>6} "
+        f"{'sure':>5}  down5 down2  flat   up2   up5"
+    )
+    lines = [f"{model} ({stage}), as of {rows[0]['as_of'] if rows else 'never'}", head]
+    for row in rows:
+        start = f"{row['ticker'][:10]:<10} {row['horizon_name']:>7} {row['current_price']:>12.6g}"
+        if row["stale"]:
+            lines.append(f"{start}   stale: {row['reason']}")
+            continue
+        curve = row["quantiles"]
+        moves = " ".join(f"{curve[level]:>+8.2%}" if level in curve else " " * 8 for level in (_LOW, "0.5", _HIGH))
+        buckets = " ".join(f"{value:>5.0%}" for key, value in row.items() if key in _BUCKETS)
+        sure = f"{row['signal']:>6} {row['confidence_score']:>5.0%}"
+        lines.append(f"{start} {moves} {row['predicted_return']:>+8.2%} {sure}  {buckets}")
+    return [*lines, *(f"note: {one}" for one in notes)]
+
+
+_BUCKETS = frozenset(name for name in RECORD_COLUMNS if name.startswith("prob_") and "percent" in name) | {"prob_flat"}

@@ -1,0 +1,172 @@
+"""``foresail train``: bars to a registered model, by the functions that the main job trains with.
+
+1. The same data, settings, seed and code are one training: asked for again, it names the model that is there.
+2. A forecaster that keeps checkpoints goes on where a killed training stood.
+3. Forecasts of the test part are made and hashed, the look is a line of the trial registry, and only then are they
+   scored (VALID-09). The look counts as a trial of those data from then on.
+4. The model is registered whole or not at all, as a candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foresail.core.canonical import canonical_bytes, hash_value, plain
+from foresail.core.clock import Clock, SystemClock
+from foresail.core.errors import ModelError
+from foresail.domain.calendars import bars_per_year
+from foresail.domain.training import FitReport
+from foresail.evaluation.registry import Lineage, Trial, TrialRegistry
+from foresail.forecasting.interval_shift import IntervalShift
+from foresail.forecasting.options import attach, build_forecaster
+from foresail.measures.honesty import SharpeSample
+from foresail.protocols import Forecaster, Progress
+from foresail.reporting.model_card import render_model_card
+from foresail.service.models_folder import RECORD, WEIGHTS, read_document
+from foresail.service.models_loading import probe_document
+from foresail.service.models_registry import ModelRegistry
+from foresail.service.outcome import Outcome
+from foresail.service.training_card import card_document
+from foresail.service.training_data import scaler_document
+from foresail.service.training_job import TrainJob, resolve_training
+from foresail.service.training_progress import EpochLines, history_of
+from foresail.service.training_record import training_outcome, training_record
+from foresail.service.training_request import TrainRequest, with_config
+from foresail.service.training_scores import HeldOut, forecast_held_out, score_held_out
+from foresail.service.workspace import find_workspace
+
+__all__ = ["train_model"]
+
+
+def train_model(
+    request: TrainRequest,
+    *,
+    progress: Progress,
+    note: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
+) -> Outcome:
+    """Train, score once and register a model.
+
+    Parameters
+    ----------
+    note : told a line on every fifth epoch, where the forecaster trains in epochs (TRAIN-21)
+    clock : source of the times in journal and trial registry
+
+    Raises
+    ------
+    UserError
+        If the request names something unknown, or an extra is not installed.
+    DataError
+        If the bars cannot be used.
+    ModelError
+        If there is too little to train on (TRAIN-06), or training fails.
+    """
+    watch = SystemClock() if clock is None else clock
+    workspace = find_workspace()
+    registry = ModelRegistry(workspace, clock=watch)
+    progress("reading bars", 0, 1)
+    job = resolve_training(with_config(request), workspace, registry, watch)
+    progress("reading bars", 1, 1)
+    known = registry.same_recipe(job.digest)
+    if known is not None:
+        return training_outcome(known, known.record(), again=True)
+    forecaster, report = _fit(job, registry.checkpoint(job.digest), progress, note)
+    shift = _shift(forecaster, job)
+    progress("scoring the test part", 0, 1)
+    held = forecast_held_out(forecaster, job.ready, shift)
+    trials = _register_look(job, held, workspace, watch)
+    metrics = score_held_out(held, job.ready, job.spec, model=report.model, seed=job.seed)
+    progress("scoring the test part", 1, 1)
+    content = training_record(job, report, metrics, trials)
+
+    def build(folder: Path, name: str) -> None:
+        _write(folder, name, _Parts(content, forecaster, shift, job))
+
+    entry = registry.register(job.key, build)
+    registry.drop_checkpoint(job.digest)
+    return training_outcome(entry, entry.record(), again=False)
+
+
+def _fit(
+    job: TrainJob, checkpoint: Path, progress: Progress, note: Callable[[str], None] | None
+) -> tuple[Forecaster, FitReport]:
+    training = job.ready.training
+    base = None if job.base is None else job.base.forecaster
+    forecaster = build_forecaster(job.spec.name, job.spec, job.options) if base is None else base
+    if len(training.train_rows) < forecaster.spec.minimum_rows:
+        raise ModelError(
+            f"{len(training.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)",
+            hint="give a longer history or more instruments",
+        )
+    lines = EpochLines(progress, note, checkpoint)
+    attach(forecaster, progress=lines, checkpoint=checkpoint)
+    progress("training", 0, 1)
+    tune: Any = None if base is None else getattr(base, "fine_tune", None)
+    report: FitReport = forecaster.fit(training, seed=job.seed) if tune is None else tune(training, seed=job.seed)
+    progress("training", 1, 1)
+    attach(forecaster, progress=None, checkpoint=None)
+    return forecaster, report
+
+
+def _shift(forecaster: Forecaster, job: TrainJob) -> IntervalShift:
+    training = job.ready.training
+    raw = forecaster.predict(training.features, training.calibration_rows, training.scale)
+    return IntervalShift.fit(raw, training, job.spec.levels)
+
+
+def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) -> int:
+    """Record that the test part is looked at, and return the trials that its data have seen."""
+    bars, fold = job.loaded.data.bars, job.ready.fold
+    lineage = Lineage(
+        universe=tuple(bars.instruments),
+        frame=bars.frame,
+        target="close",
+        start=int(bars.end[fold.test_from]),
+        end=int(bars.end[fold.test_to - 1]) + 1,
+    )
+    trial = Trial(
+        settings_hash=hash_value({k: v for k, v in job.recipe.items() if k not in ("inputs", "code")}),
+        code_hash=job.recipe["code"],
+        lineage=lineage,
+        sample=SharpeSample(float("nan"), 0, float("nan"), float("nan")),  # a forecast has no return of its own
+        bars_per_year=bars_per_year(bars.calendar, bars.frame),
+        run_id=f"train:{job.key}:{held.digest[:12]}",
+        registered_at=clock.now().isoformat(),
+    )
+    registry = TrialRegistry(workspace / "trials.jsonl", runs=workspace / "runs")
+    registry.register(trial)
+    return registry.count(lineage).n
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    content: dict[str, Any]
+    forecaster: Forecaster
+    shift: IntervalShift
+    job: TrainJob
+
+
+def _write(folder: Path, name: str, parts: _Parts) -> None:
+    """Write everything but the manifest of a model."""
+    job = parts.job
+    parts.forecaster.save(folder / WEIGHTS)
+    scaler = canonical_bytes(scaler_document(job.ready.training, job.spec.features))
+    (folder / "scaler.json").write_bytes(scaler)
+    (folder / "calibration.json").write_bytes(canonical_bytes(parts.shift.content()))
+    (folder / "probe.json").write_bytes(canonical_bytes(probe_document(parts.forecaster, job.ready, parts.shift)))
+    record = plain(
+        {
+            **parts.content,
+            "name": name,
+            "history": history_of(folder / WEIGHTS),
+            "scaler_hash": hash_value(read_document(folder / "scaler.json")),
+            "calibration_hash": hash_value(read_document(folder / "calibration.json")),
+        }
+    )
+    (folder / RECORD).write_bytes(canonical_bytes(record))
+    card = card_document(record)
+    (folder / "card.json").write_bytes(canonical_bytes(card))
+    (folder / "card.html").write_text(render_model_card(card, record), encoding="utf-8")

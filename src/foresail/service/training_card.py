@@ -1,0 +1,105 @@
+"""The model card of a registered model (EVAL-07): what it was fitted on, how well it did, where not to trust it.
+
+The keys are those of ``domain.model_card``, which the card of a run has too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foresail.core.canonical import plain
+from foresail.domain.model_card import MODEL_CARD_FORMAT, MODEL_CARD_VERSION
+
+__all__ = ["acceptance", "card_document"]
+
+_NOMINAL, _TOLERANCE = 0.8, 0.05  # of P10 to P90; points of calibration error that are accepted (VALID-14)
+
+
+def card_document(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``card.json`` of a model from its ``model.json``."""
+    data, found = record["data"], record["metrics"]
+    document = {
+        "format": MODEL_CARD_FORMAT,
+        "version": MODEL_CARD_VERSION,
+        "reason": None,
+        "model": {
+            "name": record["name"],
+            "version": record["model_version"],
+            "settings": {"forecaster": record["forecaster"], "horizons": record["horizons"], **record["options"]},
+        },
+        "data": {key: data[key] for key in ("from", "to", "instruments", "frame", "price_basis", "universe_basis")},
+        "features": {"names": record["features"]["names"], "sha256": record["features"]["hash"]},
+        "seed": record["seed"],
+        "splits": record["splits"],
+        "metrics": found["scores"],
+        "calibration": [
+            {"target": one["target"], "horizon": one["horizon"], "nominal": _NOMINAL, "coverage": one["coverage"]}
+            for one in found["scores"]
+        ],
+        "paired": [],
+        "acceptance": acceptance(found),
+        "intended_use": _intended_use(record),
+        "training": _training(record),
+        "limits": _limits(record),
+        "importance": dict(record["importance"]),
+        "trials": record["trials"],
+    }
+    card: dict[str, Any] = plain(document)
+    return card
+
+
+def acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether the model beats no change and is calibrated at each horizon of the close (part of VALID-14).
+
+    All baselines, with paired tests, are what ``foresail run`` and ``foresail judge`` compare with.
+    """
+    checks = []
+    for one in metrics["scores"]:
+        if one["target"] != "close":
+            continue
+        ahead = f"{one['horizon']} bars ahead"
+        own, other, held = one["pinball"], one["no_change_pinball"], one["coverage"]["value"]
+        checks.append((own < other, f"{ahead}: pinball loss {own:.6f} against {other:.6f} of no change"))
+        inside = held is not None and abs(held - _NOMINAL) <= _TOLERANCE
+        told = "none" if held is None else f"{held:.1%}"
+        checks.append((inside, f"{ahead}: {told} of outcomes within P10 to P90, 80 % promised"))
+    return {
+        "accepted": bool(checks) and all(ok for ok, _ in checks),
+        "checks": [{"passed": ok, "text": text} for ok, text in checks],
+    }
+
+
+def _intended_use(record: Mapping[str, Any]) -> str:
+    data = record["data"]
+    return (
+        f"Intended use: ranges of returns {', '.join(map(str, record['horizons']))} bars ahead on {data['frame']} bars "
+        f"of {record['class']} instruments like the {len(data['instruments'])} named here. Not intended for other "
+        "frames or classes, or as advice."
+    )
+
+
+def _training(record: Mapping[str, Any]) -> list[str]:
+    history = record.get("history") or {}
+    if not history:
+        return ["Training curves: none; this model is fitted in one step and records no loss by round."]
+    told = record["notes"][0] if record["notes"] else ""
+    return [f"Training curves: {len(history['train_loss'])} epochs are kept in model.json; {told}."]
+
+
+def _limits(record: Mapping[str, Any]) -> list[str]:
+    data = record["data"]
+    said = [
+        f"Fitted on {data['frame']} bars of {len(data['instruments'])} {record['class']} instruments up to "
+        f"{record['usable_from']}; it must not forecast an earlier day, and says nothing of other frames or classes.",
+        f"Its test part was scored once; {record['trials']} trials have been made on overlapping data, and picking the "
+        "best of several models uses that part up.",
+        "Known failures: regimes unlike those trained on, listings shorter than its features, halts and gaps.",
+    ]
+    if data["universe_basis"] != "point_in_time":
+        said.append("Names chosen afterwards or nobody knows how: it has never seen those that failed.")
+    if record["absent"]:
+        said.append(f"Features that these bars could not give: {', '.join(sorted(record['absent']))}.")
+    if record["sector"]:
+        said.append(f"Fine-tuned for the sector {record['sector']} from {record['base']}; worse outside it.")
+    return said

@@ -1,0 +1,192 @@
+"""From a request to a training that is ready to begin: its bars, features, split, settings, and the hash of it all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foresail.core.arrays import IntArray
+from foresail.core.canonical import hash_value, plain
+from foresail.core.clock import Clock, format_ns
+from foresail.core.errors import CapabilityError, ConfigError, DataError, LookAheadError
+from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.training import ForecasterSpec
+from foresail.forecasting.options import build_forecaster, option_defaults
+from foresail.service.features import chosen_names
+from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.models_loading import LoadedModel, load_model
+from foresail.service.models_registry import ModelKey, ModelRegistry
+from foresail.service.runfolder import code_hash
+from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
+from foresail.service.training_request import TrainRequest, horizons_of
+
+__all__ = ["TrainJob", "resolve_training"]
+
+_SEED = 7
+_DEFAULT_FORECASTER, _DEFAULT_FEATURES = "quantile_trees", "spine"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainJob:
+    """A training, resolved: everything is known but what comes out.
+
+    Attributes
+    ----------
+    base : the model that is fine-tuned; None = a fresh one is trained
+    recipe : all that decides what comes out
+    """
+
+    request: TrainRequest
+    loaded: Loaded
+    key: ModelKey
+    spec: ForecasterSpec
+    options: dict[str, Any]
+    seed: int
+    ready: Ready
+    base: LoadedModel | None
+    recipe: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hash of the recipe."""
+        return hash_value(self.recipe)
+
+
+def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegistry, clock: Clock) -> TrainJob:
+    """Return what a request asks for, its bars read and its settings checked.
+
+    Raises
+    ------
+    UserError
+        If the request names something unknown, or an extra is not installed.
+    DataError, ModelError
+        If the bars cannot be used.
+    """
+    if not request.data:
+        raise ConfigError("expected bars to train on", hint="--data FILE, or the name of an imported set")
+    base = _base(request, registry)
+    request = _filled(request, base)
+    build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), dict(request.options))
+    loaded = load_bars(
+        request.data,
+        workspace=workspace,
+        until_ns=parse_until(request.until),
+        timezone=request.timezone,
+        names=request.names,
+        clock=clock,
+    )
+    bar_set = loaded.data.bar_set
+    if base is not None:
+        base.check_market(bar_set)
+        names, absent = base.spec.features, dict[str, str]()
+        horizons, wanted = base.spec.horizons, base.spec.targets
+    else:
+        names, absent = available_features(loaded.data, chosen_names(request.features)[1])
+        horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
+        wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
+    inputs = forecast_inputs(loaded.data, names, horizons, wanted)
+    ready = plan_parts(inputs, absent, instruments=_sector_rows(request, loaded))
+    _check_base(base, ready)
+    options = _options(request)
+    spec = _spec(request.forecaster, names, horizons, inputs.targets.names)
+    if "context_length" in options:
+        spec = replace(spec, context_length=int(options["context_length"]))
+    seed = _SEED if request.seed is None else request.seed
+    model = request.forecaster if request.sector is None else f"{request.forecaster}_{request.sector}"
+    recipe = {
+        "inputs": loaded.inputs,
+        "code": code_hash(),
+        "spec": asdict(spec),
+        "options": options,
+        "features": FeatureBinding.of(names).hash,
+        "seed": seed,
+        "sector": request.sector,
+        "base": None if base is None else base.record["model_version"],
+    }
+    key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
+    return TrainJob(request, loaded, key, spec, options, seed, ready, base, recipe)
+
+
+def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targets: tuple[str, ...]) -> ForecasterSpec:
+    return ForecasterSpec(
+        name=name, version="1", features=features, targets=targets, horizons=horizons, levels=QUANTILE_LEVELS
+    )
+
+
+def _filled(request: TrainRequest, base: LoadedModel | None) -> TrainRequest:
+    """Return the request with defaults; what is fine-tuned has the settings of its base."""
+    if base is None:
+        return replace(
+            request,
+            forecaster=request.forecaster or _DEFAULT_FORECASTER,
+            features=request.features or _DEFAULT_FEATURES,
+        )
+    if request.forecaster not in ("", base.spec.name) or request.features or request.horizons or request.targets:
+        raise ConfigError(
+            f"a fine-tuned model has forecaster, features, horizons and targets of its base {base.entry.name}",
+            hint="leave --forecaster, --features, --horizons and --targets out",
+        )
+    return replace(request, forecaster=base.spec.name, options={**base.record["options"], **request.options})
+
+
+def _options(request: TrainRequest) -> dict[str, Any]:
+    """Return the settings that differ from the forecaster's defaults, typed."""
+    known = option_defaults(request.forecaster)
+    given = dict(request.options)
+    if request.context is not None:
+        if "context_length" not in known:
+            raise ConfigError(
+                f"--context: {request.forecaster} looks at the features of one bar, not back over several",
+                hint="leave it out, or choose a network such as tft",
+            )
+        given["context_length"] = request.context
+    built: Any = build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), given)
+    settings = plain(asdict(built.settings)) if known and hasattr(built, "settings") else given
+    found: dict[str, Any] = settings if isinstance(settings, dict) else given
+    return found
+
+
+def _base(request: TrainRequest, registry: ModelRegistry) -> LoadedModel | None:
+    """Return the model that is to be fine-tuned."""
+    if request.sector is None:
+        if request.base is not None:
+            raise ConfigError("--base names the model that is fine-tuned for a sector", hint="give --sector as well")
+        return None
+    if request.base is None:
+        raise ConfigError("--sector fine-tunes a model that is there", hint="name it: --base NAME")
+    base = load_model(registry.find(request.base))
+    if not hasattr(base.forecaster, "fine_tune"):
+        raise CapabilityError(
+            f"{base.spec.name} cannot be fine-tuned for a sector: it has nothing to warm-start",
+            hint="fine-tune a network such as tft, or train on the names of the sector",
+        )
+    return base
+
+
+def _check_base(base: LoadedModel | None, ready: Ready) -> None:
+    """Refuse a base that has learned from what would be the test part here."""
+    if base is None:
+        return
+    test_from = int(ready.inputs.features.end[ready.fold.test_from])
+    if base.usable_from > test_from:
+        raise LookAheadError(
+            f"{base.entry.name} has learned from bars up to {format_ns(base.usable_from)}, and the test part begins on "
+            f"{format_ns(test_from)}",
+            hint="give the bars that it was trained on",
+        )
+
+
+def _sector_rows(request: TrainRequest, loaded: Loaded) -> IntArray | None:
+    if request.sector is None:
+        return None
+    by_id = {one.id: one.sector for one in loaded.data.bar_set.instruments}
+    rows = [i for i, name in enumerate(loaded.data.bars.instruments) if by_id.get(name) == request.sector]
+    if not rows:
+        there = sorted(set(by_id.values()))[:12]
+        raise DataError(
+            f"none of {len(by_id)} instruments is of the sector {request.sector}", hint=f"there: {', '.join(there)}"
+        )
+    return np.array(rows, dtype=np.int64)

@@ -1,0 +1,145 @@
+"""What is kept and told of a training: ``model.json``, and the last screen of the command."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from foresail import __version__
+from foresail.core.clock import format_ns
+from foresail.core.ids import InstrumentId
+from foresail.domain.training import FitReport
+from foresail.service.models_folder import MODEL_FORMAT
+from foresail.service.models_registry import ModelEntry
+from foresail.service.outcome import Outcome
+from foresail.service.training_data import FeatureBinding
+from foresail.service.training_job import TrainJob
+from foresail.service.training_progress import history_lines
+
+__all__ = ["training_outcome", "training_record"]
+
+_PACKAGES = ("numpy", "scipy", "lightgbm", "torch")
+
+
+def training_record(job: TrainJob, report: FitReport, metrics: dict[str, Any], trials: int) -> dict[str, Any]:
+    """Return ``model.json`` but for the name, which the registry gives, and what is read off the saved weights."""
+    bars, bar_set, fold, spec = job.loaded.data.bars, job.loaded.data.bar_set, job.ready.fold, job.spec
+    learned = sorted({int(i) for i in job.ready.training.train_rows[:, 0]})
+    names: list[InstrumentId] = [bars.instruments[i] for i in learned]
+    close = next((one for one in metrics["scores"] if one["target"] == "close"), None)
+    return {
+        "format": MODEL_FORMAT[0],
+        "version": MODEL_FORMAT[1],
+        "class": job.key.asset_class,
+        "frame": job.key.frame,
+        "forecaster": spec.name,
+        "model_version": report.model,
+        "spec": asdict(spec),
+        "horizons": spec.horizons,
+        "options": job.options,
+        "features": FeatureBinding.of(spec.features).document(),
+        "absent": job.ready.absent,
+        "instruments": names,
+        "data": {
+            **job.loaded.inputs,
+            "from": int(bars.end[fold.train_from]),
+            "to": int(bars.end[fold.test_to - 1]),
+            "instruments": names,
+            "frame": bars.frame,
+            "calendar": bars.calendar,
+            "price_basis": bar_set.price_basis,
+            "universe_basis": bar_set.universe_basis,
+        },
+        "splits": _splits(job),
+        "usable_from": format_ns(int(bars.end[fold.test_from])),
+        "usable_from_ns": int(bars.end[fold.test_from]),
+        "seed": job.seed,
+        "recipe_hash": job.digest,
+        "code": job.recipe["code"],
+        "environment": _environment(),
+        "metrics": metrics,
+        "importance": report.importance,
+        "notes": report.notes,
+        "trials": trials,
+        "sector": job.request.sector,
+        "base": None if job.base is None else job.base.entry.name,
+        "config": {  # the keys of MREG-04
+            "tickers": [one.symbol for one in bar_set.instruments if one.id in set(names)],
+            "seq_len": spec.context_length,
+            "features": len(spec.features),
+            "model_type": spec.name,
+            "test_accuracy": None if close is None else close["hit_rate"],
+            "best_tickers": metrics["best_tickers"],
+        },
+    }
+
+
+def _splits(job: TrainJob) -> list[dict[str, Any]]:
+    fold, training, ends = job.ready.fold, job.ready.training, job.loaded.data.bars.end
+    parts = (
+        ("train", fold.train_from, fold.validation_from, len(training.train_rows)),
+        ("validation", fold.validation_from, fold.calibration_from, len(training.validation_rows)),
+        ("calibration", fold.calibration_from, fold.test_from, len(training.calibration_rows)),
+        ("test", fold.test_from, fold.test_to, int(job.ready.inputs.usable[:, fold.test_from : fold.test_to].sum())),
+    )
+    return [
+        {"part": part, "from": format_ns(int(ends[first])), "to": format_ns(int(ends[last - 1])), "rows": rows}
+        for part, first, last, rows in parts
+    ]
+
+
+def _environment() -> dict[str, Any]:
+    found: dict[str, str | None] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return {"foresail": __version__, "python": platform.python_version(), "packages": found}
+
+
+def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) -> Outcome:
+    """Return what ``foresail train`` tells of a model.
+
+    Parameters
+    ----------
+    again : whether it was there before
+    """
+    splits = {one["part"]: one for one in record["splits"]}
+    lines = [
+        f"{entry.name} was trained before from the same data, settings, seed and code: nothing was done"
+        if again
+        else f"registered {entry.name} ({entry.stage}): {record['model_version']}",
+        f"{len(record['features']['names'])} features {record['features']['hash'][:16]}, "
+        f"{len(record['instruments'])} instruments; trained on {splits['train']['rows']:,} rows "
+        f"{splits['train']['from'][:10]} to {splits['train']['to'][:10]}",
+        *history_lines(record["history"]),
+        *(f"note: {one}" for one in record["notes"]),
+        f"test part {splits['test']['from'][:10]} to {splits['test']['to'][:10]}, {splits['test']['rows']:,} rows, "
+        f"scored once; {record['trials']} trial{'s' if record['trials'] > 1 else ''} on these data",
+        *(_score_line(one) for one in record["metrics"]["scores"] if one["target"] == "close"),
+        f"card: {entry.path / 'card.html'}",
+        f"next: foresail predict --model {entry.name} --data ...    foresail models promote {entry.name}",
+    ]
+    document = {
+        "model": entry.name,
+        "registered": not again,
+        "stage": entry.stage,
+        "path": str(entry.path),
+        "card": str(entry.path / "card.html"),
+        "record": record,
+    }
+    return Outcome(document, lines)
+
+
+def _score_line(one: dict[str, Any]) -> str:
+    held = one["coverage"]["value"]
+    covered = "" if held is None else f"P10-P90 held {held:.1%}, "
+    rank = one["rank_ic"]["value"]
+    ranked = "" if rank is None else f", rank correlation {rank:.3f}"
+    return (
+        f"  {one['horizon']} bars ahead: pinball {one['pinball']:.6f} (no change {one['no_change_pinball']:.6f}), "
+        f"{covered}right sign {one['hit_rate']:.1%} (constant answer {one['base_rate']:.1%}){ranked}"
+    )

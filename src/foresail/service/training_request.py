@@ -1,0 +1,132 @@
+"""What ``foresail train`` was asked to do: options of the command, a TOML file under them, defaults under that."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.domain.instruments import AssetClass
+from foresail.forecasting.horizon_names import horizon_bars
+from foresail.forecasting.horizons import default_horizons
+
+__all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
+
+_KEYS = {"version": "", "train": "", "options": ""}
+_TEXTS = ("data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base")
+_NUMBERS = ("context", "seed", "names")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """A training.
+
+    Attributes
+    ----------
+    data : Parquet or CSV file, described folder, imported name, or the embedded sample
+    forecaster : any registered one
+    features : a set, or names and sets separated by commas
+    horizons : bars or spans, separated by commas; None = those of the frame
+    targets : of close, high, low, separated by commas; None = all that the bars have
+    context : bars back that one forecast sees; None = the forecaster's own
+    options : settings of the forecaster, text or typed
+    seed : of everything random
+    until : "2015-12-31": nothing available after the end of that day, UTC
+    names : only the first so many instruments, by id
+    sector : fine-tune the model ``base`` on the instruments of this sector (MODEL-05)
+    base : name of the model that is fine-tuned, or class_frame_model for its champion
+    config : TOML file with [train] and [options]
+    """
+
+    data: str = ""
+    forecaster: str = ""
+    features: str = ""
+    horizons: str | None = None
+    targets: str | None = None
+    context: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    until: str | None = None
+    timezone: str | None = None
+    names: int | None = None
+    sector: str | None = None
+    base: str | None = None
+    config: Path | None = None
+
+
+def parse_options(given: list[str]) -> dict[str, str]:
+    """Return ``key=value`` texts as a mapping.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no ``=`` or a key comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip() or not value.strip():
+            raise ConfigError(f"--option: expected key=value such as width=64, received {text!r}")
+        if key.strip() in found:
+            raise ConfigError(f"--option {key.strip()} is given twice")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def with_config(request: TrainRequest) -> TrainRequest:
+    """Return the request with what it leaves open taken from its file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a value has the wrong type.
+    UnknownNameError
+        If a key is not known.
+    """
+    if request.config is None:
+        return request
+    path = request.config
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read: {e.strerror}", hint="give a TOML file with [train]") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: cannot be read as TOML: {e}") from e
+    if document.get("version") != 1:
+        raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
+    for key in document:
+        if key not in _KEYS:
+            raise UnknownNameError("key of a training file", key, _KEYS)
+    found = {key: _value(key, value) for key, value in document.get("train", {}).items()}
+    given = {one.name: getattr(request, one.name) for one in fields(request)}
+    taken = {key: value for key, value in found.items() if given[key] in ("", None)}
+    return replace(request, **taken, options={**document.get("options", {}), **request.options}, config=None)
+
+
+def _value(key: str, value: Any) -> Any:
+    known = (*_TEXTS, *_NUMBERS)
+    if key not in known:
+        raise UnknownNameError("key in [train]", key, known)
+    if isinstance(value, list):
+        value = ",".join(str(one) for one in value)
+    if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ConfigError(f"[train] {key}: expected a whole number, received {value!r}")
+    if key in _TEXTS and not isinstance(value, str):
+        raise ConfigError(f"[train] {key}: expected text or a list, received {value!r}")
+    return value
+
+
+def horizons_of(text: str | None, asset_class: AssetClass, frame: str) -> tuple[int, ...]:
+    """Return horizons in bars, ascending; those of the frame where none is asked for (FCST-15).
+
+    Raises
+    ------
+    ConfigError
+        If one is neither a number of bars nor a span of whole bars.
+    """
+    if text is None or not text.strip():
+        return default_horizons(asset_class, frame)
+    return tuple(sorted({horizon_bars(part, asset_class, frame) for part in text.split(",") if part.strip()}))
