@@ -140,6 +140,7 @@ class Books:
         self._totals: dict[str, Totals] = {currency: Totals()}
         self._holdings: dict[InstrumentId, Holding] = {}
         self._positions: tuple[Position, ...] | None = None  # as told last; forgotten when a holding changes
+        self._equity: Decimal | None = None  # as told last; forgotten with every entry that can change it
         self._marks: dict[InstrumentId, Decimal] = {}
         self._recent = RecentFills()
 
@@ -212,11 +213,16 @@ class Books:
         DataError
             If a held instrument has no price or a currency no rate.
         """
+        if prices is None and self._equity is not None:
+            return self._equity
         cash = _ZERO
         for currency, total in self._totals.items():
             if total.cash:
                 cash = MONEY_CONTEXT.add(cash, self._converted(total.cash, currency, rates))
-        return MONEY_CONTEXT.add(cash, self.market_value(prices, rates))
+        equity = MONEY_CONTEXT.add(cash, self.market_value(prices, rates))
+        if prices is None and len(self._totals) == 1:  # nothing is in a currency whose rate may differ next time
+            self._equity = equity
+        return equity
 
     def trial_balance(self, currency: str | None = None) -> dict[str, Decimal]:
         """Return every account of one currency in double entry: what is owned is positive, where it came from negative.
@@ -355,6 +361,7 @@ class Books:
     def _apply(self, entry: Entry) -> None:
         handler = self._HANDLERS.get(type(entry))
         if handler is not None:
+            self._equity = None
             handler(self, entry)
         elif type(entry) not in _NO_MONEY:
             raise IntegrityError(f"books of {self.name}: unknown kind of entry {type(entry).__name__}")

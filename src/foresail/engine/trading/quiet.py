@@ -18,6 +18,7 @@ from typing import Any
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account, Position
 from foresail.domain.events import Rank, Timer
+from foresail.engine.trading.core import CoreEffect
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
 from foresail.engine.trading.shell import Shell
@@ -26,6 +27,7 @@ from foresail.engine.trading.simulated import SimulatedLink
 __all__ = ["QuietBars", "QuietCalls"]
 
 _LONGEST = 4096  # bars in one go: bounds what waits unwritten in memory
+_LONGEST_HELD = 256  # of them, while prices are prepared for each
 
 
 class _Late(Mapping[InstrumentId, float]):
@@ -98,10 +100,9 @@ class QuietBars:
             return first  # the first bar of a run is a step of its own: what stands before it does not count
         if not core.is_plain(first, self._ends[first]):
             return first
-        last = min(last, first + _LONGEST)
         if core.books.is_invested:
-            return self._marked(first, self._untroubled(first, last))
-        last = bisect_right(self._ends, core.quiet_until(), first, last)
+            return self._marked(first, self._untroubled(first, min(last, first + _LONGEST_HELD)))
+        last = bisect_right(self._ends, core.quiet_until(), first, min(last, first + _LONGEST))
         return self._unmarked(first, last) if last > first and core.books.equity() > 0 else first
 
     def prices_after(self, position: int) -> Mapping[InstrumentId, float]:
@@ -157,36 +158,34 @@ class QuietBars:
         for position in core.books.positions():
             name = position.instrument
             closes.append((name, market.prints(name, first, last)))
-        for now in range(first, last):
-            prices = tuple([(name, prints[now - first]) for name, prints in closes])
-            effects = core.take_mark(now, self._ends[now], prices)
-            self._calls.noted(now, now + 1)
-            if effects:
-                self._follow(first, now, is_decided=False)
-                self._shell.settle(effects)
-                if now % every == 0:
-                    self._shell.apply(self._timer(now))
-                return now + 1
-            if now % every == 0 and self._asked(first, now, desks):
-                return now + 1
-        self._follow(first, last - 1)
-        return last
-
-    def _asked(self, first: int, now: int, desks: Sequence[_Asked]) -> bool:
-        """Ask the decision of a bar of something held; return whether it wanted something, which is done then."""
-        account = self._core.books.account()
-        if account.equity <= 0:
-            return False
-        wanted = None
+        wanted, now = None, first - 1
         try:
-            wanted = self._ask(now, account, desks)
+            for now in range(first, last):
+                prices = tuple([(name, prints[now - first]) for name, prints in closes])
+                effects = core.take_mark(now, self._ends[now], prices)
+                self._calls.noted(now, now + 1)
+                if effects:
+                    return self._protected(first, now, effects, desks)
+                if now % every == 0:
+                    account = core.books.account()
+                    wanted = self._ask(now, account, desks) if account.equity > 0 else None
+                    if wanted is not None:
+                        break
         finally:
             self._note(desks)
-            if wanted is not None:
-                self._follow(first, now)
+            self._follow(first, now)
         if wanted is not None:
             self._conclude(*wanted)
-        return wanted is not None
+        return now + 1
+
+    def _protected(self, first: int, now: int, effects: Sequence[CoreEffect], desks: Sequence[_Asked]) -> int:
+        """Do what a breaker asks for after a mark, then let the decision of that bar be a step of its own."""
+        self._note(desks)
+        self._follow(first, now, is_decided=False)
+        self._shell.settle(effects)
+        if now % self._calls.every == 0:
+            self._shell.apply(self._timer(now))
+        return now + 1
 
     # -- shared -------------------------------------------------------------------------------------------------------
 
