@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
 torch.set_num_threads(1)  # the suite runs several workers
 
-from foresail.core.errors import DataError, ModelError  # noqa: E402
+from foresail.core.errors import CapabilityError, ConfigError, DataError, ModelError, UnknownNameError  # noqa: E402
+from foresail.forecasting.neural.precision import Precision, device_of  # noqa: E402
 from foresail.forecasting.neural.recipe import Rates  # noqa: E402
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftSettings  # noqa: E402
 from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, train  # noqa: E402
@@ -121,3 +123,25 @@ def test_early_stopping_ends_it():
     recipe = Recipe(epochs=30, batch=32, rates=Rates("constant", base=1e-5), patience=2, delta=1.0)
     told = train(task(recipe=recipe))
     assert len(told.history.train_loss) == 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_shorter_numbers_learn_as_well(precision, tmp_path):
+    exact, short = task(), task()
+    train(exact)
+    recipe = replace(short.recipe, precision=precision)
+    told = train(replace(short, recipe=recipe, checkpoint=tmp_path))
+    assert told.best_loss < 0.7 * told.history.validation_loss[0]
+    assert all(value.dtype is torch.float32 for value in short.network.state_dict().values())
+    assert not equal(weights(exact), weights(short))
+
+
+def test_a_device_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ConfigError, match="received 'abacus'"):
+        device_of("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(CapabilityError, match="cuda was asked for"):
+            device_of("cuda")
+        assert device_of("auto").type == "cpu"
+    with pytest.raises(UnknownNameError, match="float33"):
+        Precision("float33", torch.device("cpu"))

@@ -23,6 +23,7 @@ class NetworkSettings:
     windows, stride : of a training segment; an epoch sees one origin in ``stride`` bars
     epochs, batch, rate, patience, delta : of training; ``batch`` counts forecast origins
     threads : of training; fixed, so that weights do not depend on the machine's own number
+    device, precision : of training: cpu, cuda or auto; float32, mixed, bfloat16 or float16
     minimum_windows : training windows below which no network is trained (TRAIN-06)
     """
 
@@ -39,6 +40,8 @@ class NetworkSettings:
     patience: int = 5
     delta: float = 1e-4
     threads: int = 2
+    device: str = "cpu"
+    precision: str = "float32"
     minimum_windows: int = 500
 
     def __post_init__(self) -> None:
@@ -48,7 +51,15 @@ class NetworkSettings:
         """Return the training recipe; a tenth of the epochs, at least one, warm the rate up."""
         base = self.rate * rate_factor
         rates = Rates(base=base, minimum=base * 1e-3, warm_up=max(1, self.epochs // 10), total=max(2, self.epochs))
-        return Recipe(self.epochs, self.batch, rates, patience=self.patience, delta=self.delta)
+        return Recipe(
+            self.epochs,
+            self.batch,
+            rates,
+            patience=self.patience,
+            delta=self.delta,
+            device=self.device,
+            precision=self.precision,
+        )
 
     def cut(self, horizon: int, *, stride: int | None = None) -> WindowSettings:
         """Return how windows are cut, with another stride where one is given."""

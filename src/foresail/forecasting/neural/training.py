@@ -26,6 +26,7 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import DataError, ModelError
 from foresail.core.seeds import derive_seed, generator
+from foresail.forecasting.neural.precision import Precision, device_of, moved
 from foresail.forecasting.neural.recipe import Clipper, EarlyStopping, Rates, pinball_loss
 from foresail.forecasting.neural.windows import Batch, WindowSource
 from foresail.protocols import Progress
@@ -45,6 +46,7 @@ class Recipe:
     batch : forecast origins in a step
     rates, clipping, largest_norm, weight_decay : TRAIN-10 to 14
     patience, delta : of early stopping (TRAIN-20)
+    device, precision : see ``precision``; a network is on the CPU again when its training is over
     """
 
     epochs: int = 20
@@ -55,6 +57,8 @@ class Recipe:
     weight_decay: float = 1e-5
     patience: int = 15
     delta: float = 0.001
+    device: str = "cpu"
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +159,10 @@ class _Run:
         network, recipe = task.network, task.recipe
         self._network, self._source, self._fold, self._recipe = network, task.source, task.fold, recipe
         self._seed = task.seed
-        self._levels = torch.tensor(task.levels, dtype=torch.float32)
+        self._device = device_of(recipe.device)
+        self._precision = Precision(recipe.precision, self._device)
+        network.to(self._device)
+        self._levels = torch.tensor(task.levels, dtype=torch.float32, device=self._device)
         self._scale, self._folder = scale, task.checkpoint
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._parameters, lr=1e-3, weight_decay=recipe.weight_decay)
@@ -185,7 +192,7 @@ class _Run:
         if not self._best:
             raise ModelError("no epoch had a validation loss below infinity", hint="the validation rows have no labels")
         self._network.load_state_dict(self._best)
-        self._network.eval()
+        self._network.eval().cpu()
         ran = len(self.history.train_loss)
         return (f"{ran} epochs, the best was {self.stopping.best_epoch + 1}",)
 
@@ -208,9 +215,9 @@ class _Run:
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise _DivergedError(epoch + 1, step + 1)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._precision.backward(loss, self._optimiser)
             norms.append(self._clipper.clip(self._parameters))
-            self._optimiser.step()
+            self._precision.step(self._optimiser)
             losses, count = losses + value * weight, count + weight
         if count == 0.0:
             raise DataError("no training row has a label", hint="the fold or the horizons are too short")
@@ -229,8 +236,10 @@ class _Run:
         return losses / count if count else math.inf
 
     def _loss(self, batch: Batch) -> Tensor:
-        told = self._network(batch.segments).quantiles
-        return pinball_loss(told, batch.targets, self._levels, batch.weights)
+        near = moved(batch, self._device)
+        with self._precision.cast():
+            told = self._network(near.segments).quantiles
+        return pinball_loss(told.float(), near.targets, self._levels, near.weights)
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -252,8 +261,9 @@ class _Run:
             "best": self.stopping.best if math.isfinite(self.stopping.best) else None,
             "best_epoch": self.stopping.best_epoch,
             "since": self.stopping.since,
+            "scaler": self._precision.to_plain(),
         }
-        held = save({k: v.contiguous().clone() for k, v in tensors.items()}, {"meta": json.dumps(meta)})
+        held = save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, {"meta": json.dumps(meta)})
         write_atomic(self._folder / "checkpoint.safetensors", held)
         write_atomic(
             self._folder / "checkpoint.json", canonical_bytes({"next": next_epoch, "history": meta["history"]})
@@ -278,6 +288,7 @@ class _Run:
         self.stopping.best = math.inf if meta["best"] is None else meta["best"]
         self.stopping.best_epoch, self.stopping.since = meta["best_epoch"], meta["since"]
         self._first = meta["next"]
+        self._precision.restore(meta["scaler"])
 
     def clear(self) -> None:
         """Remove the checkpoint: the run is over."""
