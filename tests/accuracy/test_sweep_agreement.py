@@ -1,11 +1,12 @@
 """Sweep, event backtest and paper replay give equal trades on 500 random strategies.
 
-Each is a random market of 160 bars (gaps, jumps, absent bars), random signals on one or both sides, random stop, target,
-time exit, fees, slippage and size. Paper loses power once, at a random event, and is opened again. Prices, units, fees
-and bars of every trade must be equal; so must what happened: signal, stop, target.
+Each is a random market of 160 bars (gaps, jumps, absent bars), random signals on one or both sides, random stop,
+target, time exit, fees, slippage and size. Paper loses power once, at a random event, and is opened again. Prices,
+units, fees and bars of every trade must be equal; so must what happened: signal, stop, target.
 """
 
 import collections
+import sys
 
 import numpy as np
 import pytest
@@ -40,9 +41,9 @@ def test_sweep_event_backtest_and_paper_agree_on_500_random_strategies():
             wrong.append((seed, found))
         told.update(REASONS[reason] for reason in log.reason.tolist())
         told.update({"short": int((log.units < 0).sum()), "same bar": int((log.exit_bar == log.entry_bar).sum())})
-    print(f"\n{CASES} strategies, {sum(told[name] for name in REASONS)} trades, {len(wrong)} differ")
-    for name, count in sorted(told.items()):
-        print(f"  {name:<10}{count:>7}")
+    lines = [f"\n{CASES} strategies, {sum(told[name] for name in REASONS)} trades, {len(wrong)} differ"]
+    lines += [f"  {name:<10}{count:>7}" for name, count in sorted(told.items())]
+    sys.stdout.write("\n".join(lines) + "\n")
     assert not wrong, wrong[:5]
     assert min(told[name] for name in (*REASONS, "short", "same bar")) > 100
 
@@ -64,5 +65,5 @@ def test_portfolios_on_lots_agree_with_the_event_engine():
         np.testing.assert_array_equal(run.traded, traded)
         np.testing.assert_allclose(run.equity, driver.net, atol=1e-6)
         fills += np.count_nonzero(traded)
-    print(f"\n{PORTFOLIOS} portfolios, {fills} fills, every one equal")
+    sys.stdout.write(f"\n{PORTFOLIOS} portfolios, {fills} fills, every one equal\n")
     assert fills > 5_000

@@ -82,3 +82,39 @@ def _features(
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)
+
+
+@bench_app.command("backtest")
+def _backtest(
+    *,
+    bars: Annotated[int, typer.Option("--bars", min=10, help="Minute bars of the single instrument.")] = 1_000_000,
+    instruments: Annotated[int, typer.Option("--instruments", min=1, help="Instruments of the portfolio.")] = 500,
+    days: Annotated[int, typer.Option("--days", min=10, help="Bars of the portfolio.")] = 2520,
+    sweep_bars: Annotated[
+        int, typer.Option("--sweep-bars", min=10, help="Bars of the sweep of 1,000 parameters.")
+    ] = 100_000,
+    event_bars: Annotated[int, typer.Option("--event-bars", min=10, help="Bars of the event engine.")] = 100_000,
+    orders: Annotated[int, typer.Option("--orders", min=10, help="Orders of the event engine.")] = 5_000,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Rounds; each draws new data.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random data.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")] = False,
+) -> None:
+    """Time the compiled sweep against vectorbt, its scaling, and the event engine."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.bench_backtest import BenchBacktestRequest, bench_backtest
+
+        request = BenchBacktestRequest(
+            bars=bars,
+            instruments=instruments,
+            days=days,
+            sweep_bars=sweep_bars,
+            event_bars=event_bars,
+            orders=orders,
+            repetitions=repetitions,
+            seed=seed,
+        )
+        outcome = bench_backtest(request)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)

@@ -58,6 +58,8 @@ class SweepBars:
         if tick > 0.0:
             columns = [np.rint(one / tick) for one in columns]
         first, highest, lowest, last = columns
+        if kernel.are_plain((first, highest, lowest, last)):
+            return cls(first, highest, lowest, last, tick)
         top = np.fmax(np.fmax(first, highest), last)
         bottom = np.fmin(np.fmin(first, lowest), last)
         known = np.isfinite(first) & np.isfinite(last) & np.isfinite(top) & (bottom > 0.0)
@@ -202,8 +204,10 @@ class SweepRule:
         rule[kernel.FRACTION] = 0.0 if self.units > 0.0 else self.share
         rule[kernel.CAPITAL], rule[kernel.MINOR] = self.capital, self.minor_unit
         rule[kernel.UNIT_VALUE] = tick * self.lot if is_grid else 1.0
-        step = _exact(tick) * _exact(self.lot) / _exact(self.minor_unit)
-        fees = [_exact(one) * step for one in (self.fee, maker)]
+        fees = [Fraction(0), Fraction(0)]
+        if is_grid:
+            step = _exact(tick) * _exact(self.lot) / _exact(self.minor_unit)
+            fees = [_exact(one) * step for one in (self.fee, maker)]
         switches = [self.hold_bars, self.good_for_bars, self.fill == "same_close", is_grid]
         parts = [value for one in fees for value in (one.numerator, one.denominator)]
         return rule, np.array([*switches, *parts], dtype=np.int64)

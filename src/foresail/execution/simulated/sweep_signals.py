@@ -56,6 +56,7 @@ __all__ = [
     "V_WIDTH",
     "Bars",
     "Signals",
+    "are_plain",
     "levels_at",
     "simulate_signals",
     "summarise_many",
@@ -182,21 +183,30 @@ def _at_open(run: _Run, t: int, opened: float) -> None:
 def _stopped(run: _Run, bars: Bars, t: int) -> bool:
     """Steps 2 and 3: leave by stop or target where the bar reaches one; return whether it did."""
     state = run[2]
-    low, high, opened = state[_LOW], state[_HIGH], bars[0][t]
-    if state[_HELD] > 0.0:
+    low, high = state[_LOW], state[_HIGH]
+    is_long = state[_HELD] > 0.0
+    falls, rises = bars[2][t] < low, bars[1][t] > high
+    if is_long:
+        falls |= bars[2][t] == low  # a stop is met by a touch
+    else:
+        rises |= bars[1][t] == high
+    if not (falls | rises):
+        return False  # without a look at the open, which is far away in memory
+    opened = bars[0][t]
+    if is_long:
         if opened > high:
             _exit(run, t, max(_adverse(run, opened, -1.0), high), _TARGET, 0)
-        elif bars[2][t] <= low:
+        elif falls:
             _exit(run, t, _adverse(run, min(opened, low), -1.0), _STOP, 0)
-        elif bars[1][t] > high:
+        else:
             _exit(run, t, high, _TARGET, 1)
     elif opened < low:
         _exit(run, t, min(_adverse(run, opened, 1.0), low), _TARGET, 0)
-    elif bars[1][t] >= high:
+    elif rises:
         _exit(run, t, _adverse(run, max(opened, high), 1.0), _STOP, 0)
-    elif bars[2][t] < low:
+    else:
         _exit(run, t, low, _TARGET, 1)
-    return bool(state[_HELD] == 0.0)
+    return True
 
 
 def levels_at(close: float, shares: tuple[float, float], side: float, is_grid: int) -> tuple[float, float]:
@@ -352,8 +362,8 @@ def _figures(run: _Run, n: int, out: FloatArray) -> None:
     out[4] = worst
 
 
-def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
-    """Return the two sweeps bound to the sources that they were compiled from."""
+def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool]]:
+    """Return the sweeps, and the check of bars, bound to the sources that they were compiled from."""
 
     @_released
     def one(bars: Bars, signals: Signals, run: _Run) -> int:
@@ -371,10 +381,32 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
             _reset(run)
             _figures(run, _pass(bars, signals, run), figures[p])
 
-    return one, many
+    @_released
+    def plain(bars: Bars) -> bool:
+        _ = source
+        opens, highs, lows, closes = bars
+        odd = 0
+        for t in range(len(closes)):
+            high, low = highs[t], lows[t]
+            odd += not (
+                (high >= opens[t])
+                & (high >= closes[t])
+                & (low <= opens[t])
+                & (low <= closes[t])
+                & (low > 0.0)
+                & (high < np.inf)
+            )
+        return odd == 0
+
+    return one, many, plain
 
 
-_ONE, _MANY = _bound(SOURCE)
+_ONE, _MANY, _PLAIN = _bound(SOURCE)
+
+
+def are_plain(bars: Bars) -> bool:
+    """Return whether every bar is there, finite and positive, with open and close between low and high."""
+    return bool(_PLAIN(bars))
 
 
 def _room(signals: Signals, bars: Bars) -> _Room:
@@ -390,7 +422,7 @@ def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntA
 
     Parameters
     ----------
-    bars : open, highest, lowest and close, (T,) each, in ticks on a grid; NaN in all four where there is no bar
+    bars : open, high, low and close, (T,) each, in ticks on a grid; NaN in all four where there is no bar
     signals : long entry, long exit, short entry, short exit, (T,) bool each, decided at the close of their bar
     rules : (FLOAT_WIDTH,) and (INT_WIDTH,)
 
