@@ -145,7 +145,7 @@ def compared(data: MarketData, protocol: Protocol, out: Path, forecasters: tuple
     """Return the table of all forecasters; several seeds are judged by their mean quantiles and one by one."""
     out.mkdir(parents=True, exist_ok=True)
     data = most_liquid(data, protocol.names)
-    names, absent = available_features(data, chosen_names(protocol.features)[1])
+    names, absent = available_features(data, chosen_names(protocol.features, data.bar_set.asset_class)[1])
     ready = plan_parts(forecast_inputs(data, names, HORIZONS, ("close",)), absent)
     rows = held_out_rows(ready)
     table: dict[str, Any] = {}

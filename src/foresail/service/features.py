@@ -24,13 +24,14 @@ from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import ConfigError, UnknownNameError, UserError
 from foresail.domain.calendars import frame_ns
+from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
 from foresail.features.batch import FORMS, compute
 from foresail.features.catalogue import CATALOGUE, expand, find
 from foresail.features.coarse import coarsen
-from foresail.features.declared.sets import SETS
+from foresail.features.declared.sets import SETS, members_for
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.frames import compute_frames, split_frame
 from foresail.features.kernels.build import warm
@@ -109,12 +110,13 @@ class FeatureTable:
         return {name: float(share) for name, share in zip(self.panel.fields, shares, strict=True)}
 
 
-def chosen_names(text: str) -> tuple[str, tuple[str, ...]]:
+def chosen_names(text: str, asset_class: AssetClass | None = None) -> tuple[str, tuple[str, ...]]:
     """Return the name of the set and the catalogue names that a list of sets and features asks for.
 
     Parameters
     ----------
     text : for example "spine" or "rsi_14,macd,sma_20@1w"
+    asset_class : whose variants the members of sets take (FEAT-21); a feature that is named stays as it is
 
     Raises
     ------
@@ -128,7 +130,10 @@ def chosen_names(text: str) -> tuple[str, tuple[str, ...]]:
         raise ConfigError("expected the name of a set or of features", hint=f"for example {', '.join(sorted(SETS))}")
     names: list[str] = []
     for one in asked:
-        names += [spec.name for spec in expand(one)] if one in SETS else [_checked(one, alone=len(asked) == 1)]
+        if one in SETS:
+            names += [spec.name for spec in expand(members_for(one, asset_class))]
+        else:
+            names.append(_checked(one, alone=len(asked) == 1))
     return (asked[0] if len(asked) == 1 and asked[0] in SETS else "chosen"), tuple(dict.fromkeys(names))
 
 
@@ -186,8 +191,9 @@ def compute_table(request: FeatureRequest, *, progress: Progress) -> FeatureTabl
     """
     if request.form not in FORMS:
         raise UnknownNameError("form of features", request.form, FORMS)
-    set_name, names = chosen_names(request.names)
+    chosen_names(request.names)  # a wrong name is refused before anything is read
     loaded, data = load_market(request)
+    set_name, names = chosen_names(request.names, data.bar_set.asset_class)
     panel, absent = _computed(data, names, request.form, progress)
     return FeatureTable(
         panel,

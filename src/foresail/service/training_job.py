@@ -84,7 +84,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         names, absent = base.spec.features, dict[str, str]()
         horizons, wanted = base.spec.horizons, base.spec.targets
     else:
-        names, absent = available_features(loaded.data, chosen_names(request.features)[1])
+        names, absent = available_features(loaded.data, chosen_names(request.features, bar_set.asset_class)[1])
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)

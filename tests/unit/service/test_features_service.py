@@ -13,6 +13,7 @@ import pytest
 
 import foresail
 from foresail.core.errors import CapabilityError, ConfigError, DataError, UnknownNameError, UserError
+from foresail.domain.instruments import AssetClass
 from foresail.features.catalogue import CATALOGUE, find
 from foresail.features.readable import formula_lines, formula_text
 from foresail.service.feature_catalogue import explain_feature, list_features
@@ -119,6 +120,15 @@ def test_names_sets_and_aliases_are_understood_without_repeats():
     assert names[0] == "macd"
     assert len(names) == 63
     assert chosen_names("direction_1h")[1] == ("trend_direction@1h",)
+
+
+def test_members_of_a_set_take_the_variants_of_the_class_and_named_features_do_not():
+    plain, crypto = chosen_names("core20")[1], chosen_names("core20", AssetClass.CRYPTO)[1]
+    assert {"bb_upper", "bb_lower"} <= set(plain)
+    assert {"bb25_upper", "bb25_lower"} <= set(crypto)
+    assert not {"bb_upper", "bb_lower"} & set(crypto)
+    assert len(plain) == len(crypto)
+    assert chosen_names("bb_upper", AssetClass.CRYPTO)[1] == ("bb_upper",)
 
 
 def test_a_coarser_frame_is_computed_on_its_own_bars_or_joined():
