@@ -13,7 +13,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import DataError
-from foresail.domain.calendars import frame_ns, is_daily, sessions
+from foresail.domain.calendars import ALWAYS_OPEN, frame_ns, is_daily, sessions
 from foresail.domain.panel import Panel
 
 __all__ = ["KNOWN", "calendar_numbers", "coming_ends", "known_ahead"]
@@ -24,21 +24,25 @@ _YEAR_DAYS = 365.25
 _MONTH_DAYS = 31.0
 
 
-def coming_ends(panel: Panel, steps: int) -> TimeArray:
-    """Return the ends of the bars that follow a panel's last one, (steps,) ns UTC.
+def coming_ends(last: int, calendar: str, frame: str, steps: int) -> TimeArray:
+    """Return the ends of the bars that follow a bar, (steps,) ns UTC.
+
+    Parameters
+    ----------
+    last : end of that bar, ns UTC
 
     Raises
     ------
     DataError
         If the calendar does not reach that far.
     """
-    last, length = int(panel.end[-1]), frame_ns(panel.frame)
-    if panel.calendar == "24/7" or length >= _WEEK:
+    length = frame_ns(frame)
+    if calendar == ALWAYS_OPEN or length >= _WEEK:
         return last + length * np.arange(1, steps + 1, dtype=np.int64)
     first = _day(last) - timedelta(days=1)
     span = timedelta(days=21 + 2 * steps)
-    _, opens, closes = sessions(panel.calendar, first, first + span)
-    if is_daily(panel.frame):
+    _, opens, closes = sessions(calendar, first, first + span)
+    if is_daily(frame):
         ends = closes
     else:
         each = [np.arange(a + length, b + length, length) for a, b in zip(opens, closes, strict=True)]
@@ -46,7 +50,7 @@ def coming_ends(panel: Panel, steps: int) -> TimeArray:
     later = ends[ends > last][:steps]
     if len(later) < steps:
         raise DataError(
-            f"calendar {panel.calendar} knows {len(later)} of the {steps} bars after {_day(last)}",
+            f"calendar {calendar} knows {len(later)} of the {steps} bars after {_day(last)}",
             hint="install a newer release of exchange_calendars",
         )
     return np.asarray(later, dtype=np.int64)
@@ -75,7 +79,8 @@ def calendar_numbers(ends: TimeArray, frame: str) -> FloatArray:
 
 def known_ahead(panel: Panel, steps: int) -> FloatArray:
     """Return (T + steps, 8) numbers of a panel's bars and of those that follow."""
-    return calendar_numbers(np.concatenate([panel.end, coming_ends(panel, steps)]), panel.frame)
+    coming = coming_ends(int(panel.end[-1]), panel.calendar, panel.frame, steps)
+    return calendar_numbers(np.concatenate([panel.end, coming]), panel.frame)
 
 
 def _day(ns: int) -> date:
