@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foresail.forecasting.neural.fused import fused_gate, usable
+
 __all__ = ["GatedResidual", "GatedSkip", "gate", "uniform_"]
 
 
@@ -45,6 +47,11 @@ class GatedSkip(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Return (..., d) from (..., d) and (..., d)."""
+        rate = self.dropout if self.training else 0.0
+        rows, width = skip.numel() // skip.shape[-1], skip.shape[-1]
+        if usable(rows, width, rate, x, skip, self.glu.weight):
+            parts = (x.reshape(rows, width), skip.reshape(rows, width), self.glu.weight.t(), self.glu.bias)
+            return fused_gate((*parts, self.norm.weight, self.norm.bias), rate, elu=False).reshape(skip.shape)
         x = functional.dropout(x, self.dropout, self.training)
         normed: Tensor = self.norm(skip + gate(self.glu(x)))
         return normed
@@ -75,9 +82,14 @@ class GatedResidual(nn.Module):
         hidden = self.first(a)
         if self.context is not None and c is not None:
             hidden = hidden + self.context(c)
-        hidden = functional.dropout(functional.elu(hidden), self.dropout, self.training)
         weight = self.glu.weight @ self.second.weight  # two adjacent linear layers as one
         bias = self.glu.weight @ self.second.bias + self.glu.bias
+        rate, width = self.dropout if self.training else 0.0, hidden.shape[-1]
+        rows = hidden.numel() // width
+        if self.skip is None and a.shape == hidden.shape and usable(rows, width, rate, a, hidden, weight):
+            parts = (hidden.reshape(rows, width), a.reshape(rows, width), weight.t(), bias)
+            return fused_gate((*parts, self.norm.weight, self.norm.bias), rate, elu=True).reshape(a.shape)
+        hidden = functional.dropout(functional.elu(hidden), self.dropout, self.training)
         both = functional.linear(hidden, weight, bias)
         normed: Tensor = self.norm((a if self.skip is None else self.skip(a)) + gate(both))
         return normed

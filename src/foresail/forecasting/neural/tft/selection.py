@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foresail.forecasting.neural.blocks import gate, uniform_
+from foresail.forecasting.neural.fused import fused_mix, usable
 
 __all__ = ["RealSelection"]
 
@@ -82,6 +83,11 @@ class RealSelection(nn.Module):
         start = torch.einsum("vd,vde->ve", self.embed_bias, self.first) + self.first_bias
         merged = self.second @ self.glu
         merged_bias = torch.einsum("vd,vde->ve", self.second_bias, self.glu) + self.glu_bias
+        rate = self.dropout if self.training else 0.0
+        if usable(x.shape[0], self.gain.shape[-1], rate, x, weights, merged):
+            lines, embeds = torch.stack([slope, start], 1), torch.stack([self.embed_weight, self.embed_bias], 1)
+            parts = (x, weights, lines, embeds, merged, merged_bias, self.gain)
+            return fused_mix(parts, rate) + weights @ self.shift
         column = x.t().unsqueeze(-1)  # (V, R, 1)
         hidden = functional.elu(torch.addcmul(start.unsqueeze(1), column, slope.unsqueeze(1)))
         hidden = functional.dropout(hidden, self.dropout, self.training)
