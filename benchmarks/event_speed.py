@@ -93,7 +93,7 @@ class Rare:
 
 @dataclass
 class Many:
-    """Ten orders a bar, one for each name: buys on even bars, sells on odd ones."""
+    """Buys one unit of each of ten names at every bar: every order is an opening, so every rule looks at it."""
 
     @property
     def spec(self) -> Any:
@@ -107,8 +107,7 @@ class Many:
     def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
         """Ask for one unit of every name."""
         state["n"] += 1
-        side = Side.BUY if state["n"] % 2 else Side.SELL
-        return [OrderIntent(name, side, Decimal(1)) for name in view.instruments]
+        return [OrderIntent(name, Side.BUY, Decimal(1)) for name in view.instruments]
 
 
 def minute_bars(names: int, bars: int) -> Panel:

@@ -16,11 +16,13 @@ from foresail.protocols import RiskView
 __all__ = [
     "allow",
     "asset_class_of",
+    "class_value",
     "entry_and_stop",
     "gross_value",
     "held_units",
     "refuse",
     "scale",
+    "sector_value",
     "shrink_to_money",
     "shrink_to_value",
     "whole_units",
@@ -29,6 +31,8 @@ __all__ = [
 _CLASSES = {"crypto": AssetClass.CRYPTO, "fx": AssetClass.FOREX}
 _ROUND_DOWN = decimal.Context(prec=60, rounding=decimal.ROUND_DOWN)
 _STEP = Decimal("1e-12")
+_new = object.__new__
+_set_rule, _set_quantity, _set_text = (vars(Ruling)[name].__set__ for name in ("rule", "quantity", "text"))
 _SLACK = 1e-9  # fraction of equity that rounding may add
 
 
@@ -40,7 +44,10 @@ def asset_class_of(instrument: InstrumentId) -> AssetClass:
 
 def held_units(view: RiskView, instrument: InstrumentId) -> float:
     """Return the signed units held, 0 where none."""
-    return next((float(p.quantity) for p in view.account.positions if p.instrument == instrument), 0.0)
+    for position in view.account.positions:
+        if position.instrument == instrument:
+            return float(position.quantity)
+    return 0.0
 
 
 def gross_value(view: RiskView, counts: Callable[[InstrumentId], bool]) -> float:
@@ -51,6 +58,20 @@ def gross_value(view: RiskView, counts: Callable[[InstrumentId], bool]) -> float
     return math.fsum(
         abs(float(p.quantity)) * view.price(p.instrument) for p in view.account.positions if counts(p.instrument)
     )
+
+
+def class_value(view: RiskView, own: AssetClass) -> float:
+    """Return the sum of absolute position values of an asset class; NaN where a price is unknown."""
+    known = getattr(view, "class_value", None)
+    value: float = gross_value(view, lambda other: asset_class_of(other) is own) if known is None else known(own)
+    return value
+
+
+def sector_value(view: RiskView, sector: str) -> float:
+    """Return the sum of absolute position values of a sector; NaN where a price is unknown."""
+    known = getattr(view, "sector_value", None)
+    value: float = gross_value(view, lambda other: view.sector(other) == sector) if known is None else known(sector)
+    return value
 
 
 def whole_units(units: float) -> Decimal:
@@ -74,8 +95,15 @@ def entry_and_stop(order: Order, price: float) -> tuple[float, float | None]:
 
 
 def allow(rule: str, order: Order) -> Ruling:
-    """Return the ruling that changes nothing."""
-    return Ruling(rule, order.quantity)
+    """Return the ruling that changes nothing; it carries the very number of the order, by which the gate knows it.
+
+    Every rule returns one for almost every order: filled past the initialiser of a frozen record it costs half.
+    """
+    ruling = _new(Ruling)
+    _set_rule(ruling, rule)
+    _set_quantity(ruling, order.quantity)
+    _set_text(ruling, "")
+    return ruling
 
 
 def refuse(rule: str, text: str) -> Ruling:

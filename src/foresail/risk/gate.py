@@ -69,10 +69,11 @@ class RiskGate:
         self._rules: tuple[TradingRule, ...] = (*trading, *rules)
         self._instruments = instruments
         self._flow = flow
+        self._factors: dict[InstrumentId, float] = {}  # contract multipliers, as they are asked for
 
     def review(self, orders: Sequence[Order], view: RiskView) -> list[tuple[Order, tuple[Ruling, ...]]]:
         """Return every order with the quantity that may leave (0 = refused) and the rulings that cut it."""
-        projected = Projected(view, self._instruments)
+        projected = Projected(view, self._instruments, self._factors)
         batch = _Batch(self._exits_left(view))
         names = {order.id for order in orders}
         turns = [_turn(order, projected.held(order.instrument), names) for order in orders]
@@ -106,12 +107,13 @@ class RiskGate:
                 return _ZERO, (Ruling(_EXIT, _ZERO, "the exits of this minute are used up: a loop is assumed"),)
             if closing > 0:
                 projected.close(order, closing)
-        opening = order.quantity - closing
+        opening = order.quantity - closing if closing else order.quantity
         if opening == 0:
             return closing, ()
         if order.reduce_only:
             return closing, (Ruling(_EXIT, closing, "no more is held than is on its way out already"),)
-        allowed, rulings = self._open(replace(order, quantity=opening), projected, batch)
+        wanted = replace(order, quantity=opening) if closing else order
+        allowed, rulings = self._open(wanted, projected, batch)
         if allowed > 0:
             projected.open(order, allowed)
         return closing + allowed, rulings
@@ -130,6 +132,8 @@ class RiskGate:
             for rule in self._rules:
                 name = rule.name
                 ruling = rule.review(seen, projected)
+                if ruling.quantity is order.quantity:
+                    continue  # nothing is cut; that it is a finite number was seen at the door
                 if not ruling.quantity.is_finite():
                     return _ZERO, (Ruling(name, _ZERO, "the rule returned no number: refused"),)
                 if not ruling.quantity >= order.quantity:
@@ -167,7 +171,7 @@ class _Batch:
 
 def _cut(order: Order, acted: list[Ruling], lot: Decimal) -> tuple[Decimal, tuple[Ruling, ...]]:
     """Return the strictest quantity in whole lots and the rulings, the strictest first."""
-    strictest = min((ruling.quantity for ruling in acted), default=order.quantity)
+    strictest = min([ruling.quantity for ruling in acted], default=order.quantity)
     allowed = max(_ZERO, round_quantity(strictest, lot))
     if not acted and allowed != order.quantity:
         acted = [Ruling(_LOTS, allowed, f"whole lots of {lot}")]

@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account, Position
-from foresail.domain.instruments import Instrument
+from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.protocols import RiskView
+from foresail.risk.exposure import asset_class_of
 
 __all__ = ["Projected"]
 
 _ZERO = Decimal(0)
+_NONE = (_ZERO, _ZERO)
 
 
 class Projected:
     """A view (``protocols.TradingRiskView``, or the plain one of a research run) carried forward through a batch."""
 
-    def __init__(self, view: RiskView, instruments: Mapping[InstrumentId, Instrument]) -> None:
+    def __init__(
+        self,
+        view: RiskView,
+        instruments: Mapping[InstrumentId, Instrument],
+        factors: dict[InstrumentId, float] | None = None,
+    ) -> None:
+        self._factors = {} if factors is None else factors
         self._view: Any = view  # research runs give the plain view; a rule that asks it for more refuses
         self._instruments = instruments
         self._held = {p.instrument: p.quantity for p in view.account.positions}
@@ -38,10 +45,13 @@ class Projected:
         self._prices: dict[InstrumentId, float] = {}
         self._monies: dict[InstrumentId, Decimal] = {}
         self._closing: dict[tuple[InstrumentId, Side, str], Decimal] = {}
-        self._reserve()
+        self._reserved: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
+        if self._orders:
+            self._reserve()
         self._account = view.account
         self._is_stale = bool(self._orders)
         self._values: dict[InstrumentId, float] | None = None
+        self._by_class: dict[AssetClass, float] = {}
         self._paid = _ZERO
         for name, (buy, _) in self._reserved.items():
             if buy:  # money that open orders may still take; a sale gives none before it has happened
@@ -79,8 +89,10 @@ class Projected:
         """Return money per unit, account currency, NaN where no price is known."""
         price = self._prices.get(instrument)
         if price is None:
-            record = self._instruments.get(instrument)
-            factor = 1.0 if record is None else float(record.multiplier)
+            factor = self._factors.get(instrument)
+            if factor is None:
+                record = self._instruments.get(instrument)
+                factor = self._factors[instrument] = 1.0 if record is None else float(record.multiplier)
             price = self._prices[instrument] = float(self._view.price(instrument)) * factor
         return price
 
@@ -88,8 +100,26 @@ class Projected:
         """Return the signed value of every position in its worst case, account currency; NaN without a price."""
         positions = self.account.positions
         if self._values is None:
-            self._values = {p.instrument: float(p.quantity) * self.price(p.instrument) for p in positions}
+            known, values = self._prices, {}
+            for position in positions:
+                name = position.instrument
+                price = known.get(name)
+                values[name] = float(position.quantity) * (self.price(name) if price is None else price)
+            self._values = values
         return self._values
+
+    def class_value(self, own: AssetClass) -> float:
+        """Return the sum of absolute values of an asset class in the worst case, account currency."""
+        values, value = self.values(), self._by_class.get(own)
+        if value is None:
+            value = math.fsum([abs(one) for name, one in values.items() if asset_class_of(name) is own])
+            self._by_class[own] = value
+        return value
+
+    def sector_value(self, sector: str) -> float:
+        """Return the sum of absolute values of a sector in the worst case, account currency."""
+        values, own = self.values(), self._view.sector
+        return math.fsum([abs(value) for name, value in values.items() if own(name) == sector])
 
     def sector(self, instrument: InstrumentId) -> str:
         """Return the sector used for caps."""
@@ -180,30 +210,33 @@ class Projected:
         base = self._account
         positions = []
         known = {position.instrument: position for position in self._view.account.positions}
+        reserved = self._reserved
         for name, held in self._held.items():
             before = known.get(name)
-            units = self._worst_units(name) if name in self._reserved else held
+            units = self._worst_units(name) if name in reserved else held
             if before is not None and before.quantity == units:
                 positions.append(before)
             elif units != 0:
                 positions.append(Position(name, units, self._money(name), base.at))
-        for name in self._reserved:
+        for name in reserved:
             if name not in self._held:
                 units = self._worst_units(name)
                 if units != 0:
                     positions.append(Position(name, units, self._money(name), base.at))
         cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
-        self._account = replace(base, cash=cash, positions=tuple(positions))
+        self._account = Account(base.id, base.currency, cash, base.equity, tuple(positions), base.at)
         self._paid, self._is_stale, self._values = _ZERO, False, None
+        self._by_class = {}
 
     def _reserve(self) -> None:
         """Sum what open orders that may open still buy and sell."""
-        self._reserved: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
+        reserved = self._reserved
         for order, units in self._orders:
             if order.reduce_only:
                 continue
-            buy, sell = self._reserved.get(order.instrument, (_ZERO, _ZERO))
-            self._reserved[order.instrument] = (buy + units, sell) if order.side is Side.BUY else (buy, sell + units)
+            name = order.instrument
+            buy, sell = reserved.get(name, _NONE)
+            reserved[name] = (buy + units, sell) if order.side is Side.BUY else (buy, sell + units)
 
     def _worst_units(self, instrument: InstrumentId) -> Decimal:
         held = self._held.get(instrument, _ZERO)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.protocols import RiskView
-from foresail.risk.exposure import asset_class_of, gross_value, held_units, refuse, shrink_to_value
+from foresail.risk.exposure import asset_class_of, class_value, held_units, refuse, shrink_to_value
 
 __all__ = ["ClassExposure"]
 
@@ -26,7 +26,7 @@ class ClassExposure:
             count = sum(1 for p in view.account.positions if p.quantity != 0 and asset_class_of(p.instrument) is own)
             if count >= most:
                 return refuse(self.name, f"{count} positions are held in {own.value}, {most} are allowed")
-        used = gross_value(view, lambda other: asset_class_of(other) is own)
+        used = class_value(view, own)
         return shrink_to_value(
             self.name, order, view, used, limit=self.limits.class_exposure, what=f"class {own.value}"
         )

@@ -9,7 +9,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import AccountLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.days import day_span
-from foresail.risk.exposure import allow, asset_class_of, gross_value, refuse, shrink_to_money
+from foresail.risk.exposure import allow, asset_class_of, class_value, refuse, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["DayTrades", "day_trade_rule"]
@@ -53,7 +53,7 @@ class DayTrades:
         if rule == "none":
             return allow(self.name, order)
         if rule == "intraday_margin":
-            used = gross_value(view, lambda other: asset_class_of(other) is AssetClass.STOCK)
+            used = class_value(view, AssetClass.STOCK)
             room = equity / self.limits.maintenance - used
             text = f"intraday margin of {self.limits.maintenance:.0%} must be kept at all times (SMALL-04)"
             return shrink_to_money(self.name, order, view, room, text=text)

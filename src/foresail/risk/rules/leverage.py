@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, asset_class_of, gross_value, shrink_to_money
+from foresail.risk.exposure import allow, asset_class_of, class_value, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["CLASS_MAXIMUM", "LeverageCap", "margin_ratio", "margin_state", "safe_leverage"]
@@ -76,7 +76,7 @@ class LeverageCap:
             most *= 0.5  # SIZE-10
         if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
             most = min(most, 1.0)  # EXIT-08
-        used = gross_value(view, lambda other: asset_class_of(other) is own)
+        used = class_value(view, own)
         room = most * (1.0 + 1e-9) * float(view.account.equity) - used
         if not math.isfinite(room):
             room = math.nan

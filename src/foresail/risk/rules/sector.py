@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.protocols import RiskView
-from foresail.risk.exposure import allow, gross_value, shrink_to_value
+from foresail.risk.exposure import allow, gross_value, sector_value, shrink_to_value
 
 __all__ = ["SectorExposure"]
 
@@ -30,5 +30,5 @@ class SectorExposure:
         if sector in _UNMAPPED:
             used, sector = gross_value(view, lambda other: other == order.instrument), order.instrument
         else:
-            used = gross_value(view, lambda other: view.sector(other) == sector)
+            used = sector_value(view, sector)
         return shrink_to_value(self.name, order, view, used, limit=cap, what=f"sector {sector}")

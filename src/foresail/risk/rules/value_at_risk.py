@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +35,19 @@ class ValueAtRisk:
         most = self.limits.value_at_risk
         if most is None:
             return allow(self.name, order)
-        held = [p for p in view.account.positions if p.quantity != 0]
-        returns = view.daily_returns([order.instrument, *(p.instrument for p in held)])
+        held = [p.instrument for p in view.account.positions if p.quantity]
+        returns = view.daily_returns([order.instrument, *held])
         if returns is None or returns.shape[1] < _LEAST:
             if self.limits.needs_history:
                 return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
             return allow(self.name, order)
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
-        window = np.where(np.isnan(window), 0.0, window)
-        equity = float(view.account.equity)
-        values = view.values()
-        weights = np.array([values[p.instrument] / equity for p in held])
+        equity, values = float(view.account.equity), view.values()
+        weights = np.array([values[name] for name in held]) / equity
         base = weights @ window[1:] if held else np.zeros(window.shape[1])
+        if math.isnan(base.sum() + window[0].sum()):  # a return is missing
+            window = np.where(np.isnan(window), 0.0, window)
+            base = weights @ window[1:] if held else base
         full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
         loss = value_at_risk(base + full * window[0])
         if loss <= most or loss <= value_at_risk(base):
