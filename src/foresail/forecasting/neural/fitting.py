@@ -27,7 +27,6 @@ from foresail.forecasting.neural.recipe import Rates
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftSettings
 from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, train
 from foresail.forecasting.neural.windows import Batch, WindowInputs, WindowSettings, WindowSource
-from foresail.protocols import Progress
 
 __all__ = ["FittedTft", "NetworkPanel", "PanelSource", "TftPlan", "fit_tft"]
 
@@ -137,7 +136,6 @@ def fit_tft(
     *,
     seed: int,
     folder: Path | None = None,
-    progress: Progress | None = None,
 ) -> FittedTft:
     """Return a network trained on the rows of a fold.
 
@@ -146,11 +144,9 @@ def fit_tft(
     labels : (N, T, H, K) standardised, NaN where there is none
     folder : for what a restart needs; None = nothing is kept
     """
-    n, t, observed = panel.observed.shape
-    del n, t
     sizes = tuple(int(column.max()) + 1 for column in panel.static.T)
     shape = TftSettings(
-        observed=observed,
+        observed=panel.observed.shape[2],
         known=panel.known.shape[2],
         categories=sizes,
         targets=labels.shape[3],
@@ -172,7 +168,7 @@ def fit_tft(
         return FittedTft(network, plan, history)
     source = PanelSource(WindowSettings(plan.context_length, plan.horizon, plan.windows, plan.stride), panel, labels)
     with _one_thread():
-        done = train(TrainingTask(network, source, fold, plan.levels, _recipe(plan), seed, place), progress=progress)
+        done = train(TrainingTask(network, source, fold, plan.levels, _recipe(plan), seed, place))
     history = tuple(done.history.validation_loss)
     if place is not None:
         kept = {name: value.contiguous().clone() for name, value in network.state_dict().items()}
