@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,8 +112,13 @@ def build_parts(
 
 
 def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
-    """Return the gate of an account that trades: the limits on positions, and every limit of trading besides."""
-    return RiskGate(default_rules(parts.limits), parts.by_id, trading=trading_rules(limits), flow=limits.flow)
+    """Return the gate of an account that trades: the limits on positions, and every limit of trading besides.
+
+    Beta and VIX act on the targets themselves (``trading.desk_sizes``); cutting orders as well would act twice.
+    """
+    market = replace(limits.market, high_beta=None, vix_cut_above=None)
+    rules = trading_rules(replace(limits, market=market))
+    return RiskGate(default_rules(parts.limits), parts.by_id, trading=rules, flow=limits.flow)
 
 
 def _check_currencies(instruments: tuple[Instrument, ...], currency: str) -> None:

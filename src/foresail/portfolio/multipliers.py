@@ -12,15 +12,15 @@ from decimal import Decimal
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
+from foresail.domain.limits import MarketLimits
 from foresail.domain.signals import TargetWeights
 
 __all__ = ["Conditions", "SizeFactor", "condition_factor", "under_conditions"]
 
 _ONE = Decimal(1)
-_BETA, _BETA_FACTOR = 1.5, Decimal("0.7")
-_VIX, _VIX_FACTOR = 25.0, Decimal("0.7")
-_BITCOIN, _BITCOIN_FACTOR = 0.80, Decimal("0.5")
+_BITCOIN_FACTOR = Decimal("0.5")
 _ASIA_FACTOR = Decimal("0.5")
+_LIMITS = MarketLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,30 @@ class SizeFactor:
     unknown: tuple[str, ...]
 
 
-def condition_factor(asset_class: AssetClass, now: Conditions) -> SizeFactor:
-    """Return what the conditions leave of a position's size: beta, VIX, Bitcoin volatility, session, in this order."""
+def condition_factor(asset_class: AssetClass, now: Conditions, limits: MarketLimits = _LIMITS) -> SizeFactor:
+    """Return what the conditions leave of a position's size: beta, VIX, Bitcoin volatility, session, in this order.
+
+    Parameters
+    ----------
+    limits : from where on they act, and how much they take off; None = such a condition does not act
+    """
     size = leverage = _ONE
     opens = True
     acted: list[str] = []
     unknown: list[str] = []
-    if asset_class is AssetClass.STOCK and _above(now.beta, _BETA, "beta", unknown):
-        size *= _BETA_FACTOR
-        acted.append(f"SIZE-10: beta {now.beta:.2f} above {_BETA}: times {_BETA_FACTOR}")
-    if _above(now.vix, _VIX, "VIX", unknown):
-        size *= _VIX_FACTOR
-        acted.append(f"SIZE-10: VIX {now.vix:.1f} above {_VIX:g}: times {_VIX_FACTOR}")
-    if asset_class is AssetClass.CRYPTO and _above(now.bitcoin_volatility, _BITCOIN, "Bitcoin volatility", unknown):
+    if asset_class is AssetClass.STOCK and _above(now.beta, limits.high_beta, "beta", unknown):
+        size *= Decimal(repr(limits.beta_factor))
+        acted.append(f"SIZE-10: beta {now.beta:.2f} above {limits.high_beta:g}: times {limits.beta_factor:g}")
+    if _above(now.vix, limits.vix_cut_above, "VIX", unknown):
+        left = 1 - Decimal(repr(limits.vix_cut))
+        size *= left
+        acted.append(f"SIZE-10: VIX {now.vix:.1f} above {limits.vix_cut_above:g}: times {left.normalize():f}")
+    wild = limits.crypto_volatility
+    if asset_class is AssetClass.CRYPTO and _above(now.bitcoin_volatility, wild, "Bitcoin volatility", unknown):
         size *= _BITCOIN_FACTOR
         opens = False
         acted.append(
-            f"SIZE-10: Bitcoin volatility {now.bitcoin_volatility:.0%} above {_BITCOIN:.0%}: "
+            f"SIZE-10: Bitcoin volatility {now.bitcoin_volatility:.0%} above {wild:.0%}: "
             f"times {_BITCOIN_FACTOR}, no new positions"
         )
     if asset_class is AssetClass.FOREX:
@@ -106,7 +113,9 @@ def under_conditions(targets: TargetWeights, factor: SizeFactor, held: Container
     return replace(targets, weights=tuple(weights), notes=tuple(sorted(notes)))
 
 
-def _above(value: float, limit: float, name: str, unknown: list[str]) -> bool:
+def _above(value: float, limit: float | None, name: str, unknown: list[str]) -> bool:
+    if limit is None:
+        return False
     if not math.isfinite(value):
         unknown.append(name)
         return False

@@ -10,17 +10,49 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from foresail.core.ids import InstrumentId
-from foresail.domain.effects import ReplaceSend
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.effects import CancelSend, ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order
-from foresail.engine.trading.parts import ReviewedOrder
+from foresail.engine.trading.parts import DeskCall, ReviewedOrder
+from foresail.ledger.entries import CancelIntended, ReplaceIntended, SliceStopped
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 
-__all__ = ["next_changes"]
+__all__ = ["next_changes", "send_changes", "take_back_orders"]
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
 
 _Review = Callable[[Sequence[Order]], Sequence[ReviewedOrder]]
+
+
+def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> tuple[ReplaceSend, ...]:
+    """Journal the changes that may leave, and return them."""
+    if not wanted:
+        return ()
+    passed = next_changes(wanted, core.orders, core.parts.instruments, lambda orders: core.review(orders, call))
+    for one in passed:
+        core.write(
+            ReplaceIntended, call.at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
+            trigger_price=one.trigger_price, revision=one.revision,
+        )  # fmt: skip
+    return passed
+
+
+def take_back_orders(core: TradingCore, at: int, names: Sequence[OrderId]) -> list[CoreEffect]:
+    """Journal that single orders, or what is left of parents, are taken back."""
+    effects: list[CoreEffect] = []
+    parents = {state.parent.id for state in core.slices.open()}
+    for name in names:
+        state = core.orders.get(name)
+        if name in parents:
+            core.write(SliceStopped, at, order_id=name, text="taken back")
+        elif state is not None and state.is_open and not state.is_cancelling:
+            core.write(CancelIntended, at, order_id=name)
+            effects.append(CancelSend(name, state.order.instrument))
+    return effects
 
 
 def next_changes(

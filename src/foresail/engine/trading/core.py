@@ -18,26 +18,28 @@ from decimal import Decimal
 from itertools import repeat
 from typing import Any
 
-from foresail.core.canonical import hash_value
+import msgspec
+
+from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
-from foresail.domain.effects import CancelSend, Effect, Notify, ReplaceSend, Send
+from foresail.domain.effects import CancelSend, Effect, Send
 from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, VenueReport
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
-from foresail.engine.trading.changes import next_changes
+from foresail.engine.trading.changes import send_changes, take_back_orders
 from foresail.engine.trading.latches import Latches, reduces
 from foresail.engine.trading.notes import CoreNotes, memory_text
-from foresail.engine.trading.operators import close_orders, parse_command
+from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
 from foresail.engine.trading.polling import Poller
+from foresail.engine.trading.protection import protect, reduce_sizes
+from foresail.engine.trading.reductions import Reductions
+from foresail.engine.trading.release import at_once, release
 from foresail.engine.trading.reports import ReportReader
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
-    AlertRaised,
-    BreakerReset,
-    BreakerTripped,
     CancelIntended,
     Decided,
     Deposited,
@@ -50,25 +52,31 @@ from foresail.ledger.entries import (
     HoldingTimed,
     LimitsLoaded,
     Marked,
-    OperatorActed,
     OrderIntended,
+    ReductionBegun,
+    ReductionEnded,
     Remembered,
-    ReplaceIntended,
     SessionStarted,
+    SharesPlanned,
+    SliceStarted,
+    SliceStopped,
     SplitApplied,
     StreamAdvanced,
-    TradingHalted,
-    TradingResumed,
 )
 from foresail.ledger.orders import OrderBook
+from foresail.ledger.slices import SliceBook
+from foresail.ledger.strategies import StrategyBooks
 from foresail.protocols import EntryWriter
-from foresail.risk.breakers import due, quiet_until
+from foresail.risk.breakers import quiet_until
 from foresail.risk.state import RiskState
 
 __all__ = ["CoreEffect", "TradingCore"]
 
 CoreEffect = Effect | Attach
 _BARS = "bars"
+_SLICING = (OrderIntended, SliceStarted, SliceStopped)
+_REDUCING = (ReductionBegun, ReductionEnded)
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
 _FOREVER = 2**63 - 1
 _DIVIDEND_DIGITS = 8  # of a dividend per unit
 
@@ -99,14 +107,17 @@ class TradingCore:
             Fact: self._on_fact,
             Timer: self._on_timer,
             VenueReport: self._on_report,
-            Operator: self._on_operator,
+            Operator: lambda event: tuple(obey(self, event)),
         }
 
     def _start_folds(self, books: Books, orders: OrderBook, latches: Latches) -> None:
         self.books, self.orders, self.latches = books, orders, latches
         limits = self.parts.limits
         self.risk = None if limits is None else RiskState(limits, currency=self.parts.currency)
-        self.reader = ReportReader(self.parts.instruments, orders, self._write, self.parts.resend_ns)
+        self.slices, self.reductions = SliceBook(), Reductions()
+        own = self.parts.strategies
+        self.strategies = StrategyBooks(own, self.parts.instruments, self.parts.currency) if own else None
+        self.reader = ReportReader(self.parts.instruments, orders, self.write, self.parts.resend_ns)
 
     # -- the fold -----------------------------------------------------------------------------------------------------
 
@@ -133,14 +144,14 @@ class TradingCore:
 
     def deposit(self, at: int, amount: Decimal, currency: str = "") -> None:
         """Book money paid in."""
-        self._write(Deposited, at, amount=amount, currency=currency)
+        self.write(Deposited, at, amount=amount, currency=currency)
 
     def begin(self, at: int, capital: Decimal) -> None:
         """Book the capital in the account's currency, and the limits that hold from here on (COMP-05)."""
         self.deposit(at, capital, self.parts.currency)
         limits = self.parts.limits
         if limits is not None:
-            self._write(LimitsLoaded, at, profile=limits.profile, digest=hash_value(asdict(limits)))
+            self.write(LimitsLoaded, at, profile=limits.profile, digest=hash_value(asdict(limits)))
 
     def stream_position(self, source: str = _BARS) -> int:
         """Return up to where a source was applied, -1 before its first event."""
@@ -161,6 +172,10 @@ class TradingCore:
             order = state.order
             signed = state.left if order.side is Side.BUY else -state.left
             pending[order.instrument] = pending.get(order.instrument, Decimal(0)) + signed
+        for parent in self.slices.open():
+            order = parent.parent
+            signed = parent.left if order.side is Side.BUY else -parent.left
+            pending[order.instrument] = pending.get(order.instrument, Decimal(0)) + signed
         return pending
 
     def to_plain(self) -> dict[str, Any]:
@@ -174,6 +189,9 @@ class TradingCore:
             "market": self.parts.market.to_plain(),
             "memories": self._memories,
             "notes": self.notes.to_plain(),
+            "slices": self.slices.to_plain(),
+            "reductions": self.reductions.to_plain(),
+            "strategies": None if self.strategies is None else self.strategies.to_plain(),
         }
 
     def restore(self, plain: Mapping[str, Any]) -> None:
@@ -186,8 +204,12 @@ class TradingCore:
         self.parts.market.restore(plain["market"])
         self._memories.update(plain["memories"])
         self.notes = CoreNotes.from_plain(plain["notes"])
+        self.slices = SliceBook.from_plain(plain["slices"])
+        self.reductions = Reductions.from_plain(plain["reductions"])
+        if self.strategies is not None and plain["strategies"] is not None:
+            self.strategies.restore(plain["strategies"])
 
-    def _write(self, kind: Callable[..., Any], at: int, /, **content: Any) -> None:
+    def write(self, kind: Callable[..., Any], at: int, /, **content: Any) -> None:
         """Append an entry; its instant never lies before the last one's."""
         entry = kind(max(at, self.books.at), self._writer.next_sequence, **content)
         self._writer.append(entry)
@@ -203,6 +225,12 @@ class TradingCore:
             is_valued = isinstance(entry, Marked) or (isinstance(entry, Deposited) and bool(entry.currency))
             self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
         self.notes.apply(entry)
+        if type(entry) in _SLICING:
+            self.slices.apply(entry)
+        elif type(entry) in _REDUCING:
+            self.reductions.apply(entry)
+        if self.strategies is not None:
+            self.strategies.apply(entry)
 
     def _follow(self, entry: Entry) -> None:
         """Move what is not journalled itself along with entries that are read back."""
@@ -220,7 +248,7 @@ class TradingCore:
         if event.fill is not None and self.reader.is_new(event.fill):
             self._charge_to(event.fill.filled_at)
         effects = self.reader.read(event)
-        return effects if event.fill is None else (*effects, *self._protect(event.event_time))
+        return effects if event.fill is None else (*effects, *protect(self, event.event_time))
 
     def _on_bars(self, event: BarsClosed) -> tuple[CoreEffect, ...]:
         """Charge for holding, take in the prices, mark what is held."""
@@ -235,13 +263,13 @@ class TradingCore:
             if price is not None:
                 prices.append((position.instrument, price))
         if self.parts.is_audited:
-            self._write(StreamAdvanced, event.event_time, source=_BARS, position=event.position)
+            self.write(StreamAdvanced, event.event_time, source=_BARS, position=event.position)
         else:
             self.notes.streams[_BARS] = event.position
-        self._write(Marked, event.event_time, prices=tuple(prices))
+        self.write(Marked, event.event_time, prices=tuple(prices))
         if self.notes.charged_until != event.event_time:  # a decision on an earlier bar came later than this one closed
-            self._write(HoldingTimed, event.event_time, until=event.event_time)
-        return tuple(self._protect(event.event_time))
+            self.write(HoldingTimed, event.event_time, until=event.event_time)
+        return tuple(protect(self, event.event_time))
 
     def _on_fact(self, event: Fact) -> tuple[CoreEffect, ...]:
         """Book a split or dividend on what is held; keep the value of any other fact."""
@@ -250,16 +278,16 @@ class TradingCore:
             kind = event.kind if name is None else f"{event.kind}:{name}"
             value = event.value if math.isfinite(event.value) else None
             if self.notes.facts.get(kind) != value:
-                self._write(FactKnown, event.available_at, kind=kind, value=value)
+                self.write(FactKnown, event.available_at, kind=kind, value=value)
         elif event.kind == "split":
             self.parts.market.split(name, event.value)
             price, ratio = self.parts.market.price(name), Decimal(repr(event.value))
             if price is not None:
                 lot = self.parts.instruments[name].lot
-                self._write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
+                self.write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
         elif self.books.quantity(name) != 0:
             per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
-            self._write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
+            self.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
         return ()
 
     def _charge_to(self, until: int) -> None:
@@ -283,7 +311,7 @@ class TradingCore:
             amount = self.parts.holding_cost(position, abs(position.quantity) * price, since, until)
             if amount:
                 kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
-                self._write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
+                self.write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
 
     def quiet_until(self) -> int:
         """Return up to which instant (ns UTC) marks change nothing while nothing is held; -1 = they do now.
@@ -301,6 +329,8 @@ class TradingCore:
         """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
         if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
             return False
+        if self.strategies is not None or self.slices.is_busy or self.notes.facts:
+            return False
         is_next = self.stream_position() + 1 == position
         return is_next and self.books.at <= at and (self.notes.charged_until or 0) <= at
 
@@ -309,8 +339,8 @@ class TradingCore:
     ) -> tuple[CoreEffect, ...]:
         """Take in a plain bar, of which only the prices of what is held matter; holding it costs nothing."""
         self.notes.streams[_BARS] = position
-        self._write(Marked, at, prices=prices)
-        return tuple(self._protect(at))
+        self.write(Marked, at, prices=prices)
+        return tuple(protect(self, at))
 
     def take_quiet(self, first: int, ends: Sequence[int]) -> None:
         """Journal the marks of consecutive bars from a position on, all within ``quiet_until``: no money moves."""
@@ -330,25 +360,34 @@ class TradingCore:
     def _on_timer(self, event: Timer) -> tuple[CoreEffect, ...]:
         """Let every desk that is due decide once; "ask" and "reconnected" ask the venue about orders."""
         if event.name == "ask":
-            return (*self._poller.due(self.orders, event.available_at), *self._protect(event.available_at))
+            return (*self._poller.due(self.orders, event.available_at), *protect(self, event.available_at))
         if event.name == "reconnected":
             return self._poller.everything(self.orders, event.available_at)
-        effects: list[CoreEffect] = []
+        at = event.available_at
+        effects: list[CoreEffect] = [*release(self, at), *reduce_sizes(self, at)]
         for desk in self.parts.desks:
             if event.sequence % desk.every == 0 and self.notes.decided.get(desk.id, -1) < event.available_at:
                 effects += self._decide(desk, event)
         return tuple(effects)
 
     def _decide(self, desk: Desk, event: Timer) -> list[CoreEffect]:
-        at, market = event.available_at, self.parts.market
-        known = market.known(event.sequence)
-        rates = market.rates(known)
+        call = self.call(event.available_at, event.sequence)
+        if call is None:
+            return []
+        return self.conclude(desk, call, desk.decide(self._memories[desk.id], call))
+
+    def call(self, at: int, position: int) -> DeskCall | None:
+        """Return what a desk and the gate are shown at a position, None where the account is worth nothing."""
+        known = self.parts.market.known(position)
+        rates = self.parts.market.rates(known)
         held = {p.instrument: self._mark(p.instrument, known) for p in self.books.positions()}
         account = self.books.account(at=at, prices={k: v for k, v in held.items() if v is not None}, rates=rates)
         if account.equity <= 0:
-            return []
-        call = DeskCall(at, event.sequence, account, known, rates, self.pending(), self.notes.facts, self.orders)
-        return self.conclude(desk, call, desk.decide(self._memories[desk.id], call))
+            return None
+        return DeskCall(
+            at, position, account, known, rates, self.pending(), self.notes.facts, self.orders, self.slices,
+            self.strategies, self.latches.halted, self.reductions.pair_factors(), self.parts.limits,
+        )  # fmt: skip
 
     def memory_of(self, strategy: str) -> Any:
         """Return what a strategy remembers, to hand to its desk; whoever asks a desk must ``conclude``."""
@@ -360,10 +399,10 @@ class TradingCore:
         self.notes.decided[desk.id] = at
         if decision == NO_DECISION and not self.parts.is_audited:
             return []
-        reviewed = self._review(decision.orders, call)
-        allowed = [replace(one.order, quantity=one.allowed) for one in reviewed if one.allowed > 0]
+        reviewed = self.review(decision.orders, call)
+        allowed = [_allowed(one) for one in reviewed if one.allowed > 0]
         seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
-        self._write(
+        self.write(
             Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
         )
         self._remember(desk, at)
@@ -371,9 +410,14 @@ class TradingCore:
             self.parts.watch(desk, at, decision, reviewed)
         effects: list[CoreEffect] = []
         for name in decision.cancels:
-            effects += self._take_back(at, name)
-        effects += self._change(at, decision.changes, call)
-        return [*effects, *decision.levels, *self._intend(at, allowed)]
+            effects += self.take_back(at, name)
+        effects += take_back_orders(self, at, decision.cancel_orders)
+        effects += send_changes(self, decision.changes, call)
+        for share in decision.shares:
+            one = self.parts.instruments[share.instrument]
+            content = {name: getattr(share, name) for name in ("instrument", "crossed", "wishes", "orders", "price")}
+            self.write(SharesPlanned, at, **content, multiplier=one.multiplier, currency=one.currency)
+        return [*effects, *decision.levels, *self.intend(at, at_once(self, at, allowed))]
 
     def _remember(self, desk: Desk, at: int) -> None:
         """Journal what a strategy remembers where that changed, so that a restart knows it."""
@@ -381,24 +425,14 @@ class TradingCore:
             return
         text = memory_text(self._memories[desk.id])
         if text != self.notes.remembered.get(desk.id):
-            self._write(Remembered, at, strategy=desk.id, memory=text)
-
-    def _change(self, at: int, changes: Sequence[ReplaceSend], call: DeskCall) -> list[CoreEffect]:
-        """Journal the changes that the gate lets pass."""
-        passed = next_changes(changes, self.orders, self.parts.instruments, lambda orders: self._review(orders, call))
-        for one in passed:
-            self._write(
-                ReplaceIntended, at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
-                trigger_price=one.trigger_price, revision=one.revision,
-            )  # fmt: skip
-        return list(passed)
+            self.write(Remembered, at, strategy=desk.id, memory=text)
 
     def _mark(self, name: InstrumentId, known: Mapping[InstrumentId, float]) -> Decimal | None:
         """Return a known price on the tick grid, None where there is none."""
         grid = getattr(self.parts.market, "on_grid", None)
         return self.parts.market.price(name) if grid is None else grid(name, known.get(name, float("nan")))
 
-    def _review(self, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
+    def review(self, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
         """Let the gate cut or refuse; limits are compared in the account's currency, levels of orders included."""
         if not orders:
             return ()
@@ -429,72 +463,40 @@ class TradingCore:
                 out.append(ReviewedOrder(order, passed.quantity, rulings))
         return tuple(out)
 
-    def _intend(self, at: int, orders: Sequence[Order]) -> list[CoreEffect]:
+    def intend(self, at: int, orders: Sequence[Order]) -> list[CoreEffect]:
         for order in orders:
-            if order.id in self.orders:
-                raise IntegrityError(
-                    f"order {order.id} in {order.instrument} was intended before",
-                    hint="give every leg of a decision its own name",
-                )
-            self._write(OrderIntended, at, order=order)
+            self.refuse_repeated(order)
+            self.write(OrderIntended, at, order=order)
         return [Send(order) for order in orders]
 
-    def _take_back(self, at: int, instrument: InstrumentId | None, *, entries_only: bool = False) -> list[CoreEffect]:
+    def refuse_repeated(self, order: Order) -> None:
+        """Raise where an order of this id was intended before, whole or in slices."""
+        if order.id in self.orders or any(state.parent.id == order.id for state in self.slices.open()):
+            raise IntegrityError(
+                f"order {order.id} in {order.instrument} was intended before",
+                hint="give every leg of a decision its own name",
+            )
+
+    def take_back(self, at: int, instrument: InstrumentId | None, *, entries_only: bool = False) -> list[CoreEffect]:
         """Journal that open orders, of one instrument or all, are to be cancelled; those that reduce may stay."""
         effects: list[CoreEffect] = []
+        for parent in list(self.slices.open(instrument)):
+            if not (entries_only and reduces(parent.parent, self.books.quantity(parent.parent.instrument))):
+                self.write(SliceStopped, at, order_id=parent.parent.id, text="taken back")
         for state in list(self.orders.open(instrument)):
             stays = entries_only and reduces(state.order, self.books.quantity(state.order.instrument))
             if not state.is_cancelling and not stays:
-                self._write(CancelIntended, at, order_id=state.order.id)
+                self.write(CancelIntended, at, order_id=state.order.id)
                 effects.append(CancelSend(state.order.id, state.order.instrument))
         return effects
 
-    # -- breakers -----------------------------------------------------------------------------------------------------
 
-    def _protect(self, at: int) -> list[CoreEffect]:
-        """Journal the breakers that are due (RISK-24 to 30), take entries back, close the part that they ask for."""
-        if self.risk is None or self.parts.limits is None:
-            return []
-        action = due(self.risk, self.parts.limits, at)
-        for trip in action.trips:
-            self._write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
-        effects: list[CoreEffect] = []
-        for alert in action.alerts:
-            self._write(AlertRaised, at, kind=alert.kind, severity=alert.severity.value, text=alert.text)
-            effects.append(Notify(alert.kind, alert.severity.value, alert.text))
-        if action.cancels_entries:
-            effects += self._take_back(at, None, entries_only=True)
-        if action.close_fraction > 0:
-            effects += self._intend(at, close_orders(self, at, "breaker", action.close_fraction))
-        return effects
-
-    # -- people -------------------------------------------------------------------------------------------------------
-
-    def _on_operator(self, event: Operator) -> tuple[CoreEffect, ...]:
-        """Do what a person asked: the latch is journalled before anything else happens (RISK-31)."""
-        command, at = parse_command(event.command), event.available_at
-        person = event.source or "unnamed"
-        self._write(OperatorActed, at, command=event.command, operator=person, text=command.text)
-        if command.verb == "unlatch":
-            self._write(TradingResumed, at, scope="", operator=person, text=command.text)
-            return ()
-        if command.verb == "rearm":
-            self._write(TradingResumed, at, scope="", operator=person, text=command.text)
-            for rule in sorted({} if self.risk is None else self.risk.breakers_in_force(at)):
-                self._write(BreakerReset, at, rule=rule, operator=person)
-            return ()
-        if command.verb == "resume":
-            self._write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
-            return ()
-        self._write(TradingHalted, at, scope=command.scope, rule="RISK-31", text=f"{command.verb} by {person}")
-        if command.verb == "latch":
-            return ()
-        effects = self._take_back(at, InstrumentId(command.scope) if command.scope else None)
-        if command.closes:
-            effects += self._intend(at, close_orders(self, at, "operator"))
-        return tuple(effects)
+def _allowed(one: ReviewedOrder) -> Order:
+    """Return an order with the units that the gate left."""
+    return one.order if one.allowed is one.order.quantity else replace(one.order, quantity=one.allowed)
 
 
 def _fingerprint(seen: Mapping[str, Any], decision: Decision) -> str:
-    """Return the hash of what a decision saw and wants."""
-    return hash_value({**seen, "cancels": decision.cancels, "levels": decision.levels})[:16]
+    """Return the hash of what a decision saw and wants; its bytes have the fields in their order, numbers as text."""
+    wants = (decision.cancels, decision.levels, decision.changes)
+    return hash_bytes(_ENCODER.encode((seen["account"], seen["wanted"], seen["allowed"], wants)))[:16]

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from foresail.core.errors import ConfigError
-from foresail.core.ids import order_id
+from foresail.core.ids import InstrumentId, order_id
 from foresail.domain.accounts import Account
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Cancel, Intent, OrderIntent, Signal, TargetWeights
+from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
 from foresail.protocols import MarketView, Strategy
 
-__all__ = ["DeskStages", "StrategyDesk"]
+__all__ = ["DeskStages", "Proposal", "StrategyDesk"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,33 @@ class DeskStages:
     instruments: Any
     allocator: VolatilityScaledTopK
     planner: PlannerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one strategy wants, sized and not planned yet.
+
+    Attributes
+    ----------
+    targets : None where it says nothing about weights
+    direct : orders that it asked for itself
+    notes : (instrument, sentence) on what conditions took off those
+    """
+
+    targets: TargetWeights | None
+    direct: tuple[Order, ...]
+    notes: tuple[tuple[InstrumentId, str], ...]
+    intents: Sequence[Intent]
+
+    @property
+    def cancels(self) -> tuple[InstrumentId, ...]:
+        """Instruments whose open orders it takes back."""
+        return tuple(dict.fromkeys(one.instrument for one in self.intents if isinstance(one, Cancel)))
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Its signals."""
+        return tuple(one for one in self.intents if isinstance(one, Signal))
 
 
 class StrategyDesk:
@@ -57,8 +85,13 @@ class StrategyDesk:
         """Return the strategy's memory before its first step."""
         return self._strategy.start()
 
-    def decide(self, memory: Any, call: DeskCall) -> Decision:
-        """Ask the strategy, size, plan.
+    @property
+    def stages(self) -> DeskStages:
+        """What the desk works with."""
+        return self._stages
+
+    def propose(self, memory: Any, call: DeskCall) -> Proposal | None:
+        """Ask the strategy and size what it wants, None where it wants nothing.
 
         Raises
         ------
@@ -68,17 +101,32 @@ class StrategyDesk:
         view = self._stages.view(call.position, call.account)
         intents = self._strategy.step(memory, view)
         if not intents:
-            return NO_DECISION
+            return None
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
-        cancels = tuple(dict.fromkeys(one.instrument for one in intents if isinstance(one, Cancel)))
+        if targets is not None:
+            targets = reduced_targets(targets, call, self._stages.instruments)
+        return Proposal(targets, *self._direct(intents, call), intents)
+
+    def decide(self, memory: Any, call: DeskCall) -> Decision:
+        """Ask the strategy, size, plan.
+
+        Raises
+        ------
+        ConfigError
+            If the strategy asks for an instrument that is not in the set.
+        """
+        found = self.propose(memory, call)
+        if found is None:
+            return NO_DECISION
+        targets, cancels = found.targets, found.cancels
         plan = Plan(()) if targets is None else self._plan(targets, call, frozenset(cancels))
         return Decision(
-            orders=(*plan.orders, *self._direct(intents, call)),
+            orders=(*plan.orders, *found.direct),
             cancels=cancels,
             levels=tuple(Attach(*one) for one in plan.levels),
-            signals=tuple(one for one in intents if isinstance(one, Signal)),
+            signals=found.signals,
             weights=() if targets is None else tuple(zip(targets.instruments, targets.weights, strict=True)),
-            notes=() if targets is None else (*targets.notes, *plan.notes),
+            notes=(*(() if targets is None else targets.notes), *plan.notes, *found.notes),
         )
 
     def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[str]) -> Plan:
@@ -95,9 +143,11 @@ class StrategyDesk:
         )
         return plan_weights(targets, request, self._stages.planner)
 
-    def _direct(self, intents: Sequence[Intent], call: DeskCall) -> tuple[Order, ...]:
-        """Return the orders that a strategy asked for itself."""
-        orders = []
+    def _direct(
+        self, intents: Sequence[Intent], call: DeskCall
+    ) -> tuple[tuple[Order, ...], tuple[tuple[InstrumentId, str], ...]]:
+        """Return the orders that a strategy asked for itself, and notes on what conditions took off them."""
+        orders, notes = [], []
         for intent in intents:
             if not isinstance(intent, OrderIntent):
                 continue
@@ -111,10 +161,16 @@ class StrategyDesk:
                 decided_at_ns=call.at,
                 leg=f"{intent.instrument}:{intent.leg}",
             )
-            orders.append(
+            order, text = reduced_order(
                 Order(
                     identity, intent.instrument, intent.side, intent.quantity, OrderKind(intent.kind), call.at,
                     limit_price=intent.limit_price, stop_price=intent.stop_price, target_price=intent.target_price,
-                )
+                ),
+                call,
+                self._stages.instruments,
             )  # fmt: skip
-        return tuple(orders)
+            if text:
+                notes.append((intent.instrument, text))
+            if order.quantity > 0 or not text:
+                orders.append(order)
+        return tuple(orders), tuple(notes)

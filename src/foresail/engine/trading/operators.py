@@ -1,8 +1,9 @@
 """A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``; what follows a colon is a
-remark. ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill`` also cancels open orders,
-``rearm`` also resets breakers.
+remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may
+then only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process
+runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from foresail.core.errors import ConfigError
-from foresail.core.ids import order_id
+from foresail.core.ids import InstrumentId, order_id
+from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
+from foresail.engine.trading.changes import take_back_orders
+from foresail.ledger.entries import BreakerReset, OperatorActed, TradingHalted, TradingResumed
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
-    from foresail.engine.trading.core import TradingCore
+    from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["Command", "close_orders", "parse_command"]
+__all__ = ["Command", "close_orders", "obey", "parse_command"]
 
 _VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm")
 
@@ -30,7 +34,7 @@ class Command:
 
     Attributes
     ----------
-    scope : instrument, empty for the whole account
+    scope : instrument or strategy, empty for the whole account
     closes : whether positions are closed as well
     """
 
@@ -60,17 +64,47 @@ def parse_command(command: str) -> Command:
     raise ConfigError(f"expected one of {', '.join(_VERBS)}, received {command!r}", hint="for example: kill close")
 
 
-def close_orders(core: TradingCore, at: int, why: str, fraction: float = 1.0) -> list[Order]:
+def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
+    """Do what a person asked: the latch is journalled before anything else happens (RISK-31)."""
+    command, at = parse_command(event.command), event.available_at
+    person = event.source or "unnamed"
+    core.write(OperatorActed, at, command=event.command, operator=person, text=command.text)
+    if command.verb in ("unlatch", "rearm", "resume"):
+        core.write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
+        for rule in sorted({} if core.risk is None or command.verb != "rearm" else core.risk.breakers_in_force(at)):
+            core.write(BreakerReset, at, rule=rule, operator=person)
+        return []
+    core.write(TradingHalted, at, scope=command.scope, rule="RISK-31", text=f"{command.verb} by {person}")
+    if command.verb == "latch":
+        return []
+    scope = command.scope
+    if scope in core.parts.strategies:
+        books = core.strategies
+        own = [one.order.id for one in core.orders.open() if books is not None and books.owner(one.order.id) == scope]
+        effects = take_back_orders(core, at, own)
+    else:
+        effects = core.take_back(at, InstrumentId(scope) if scope else None)
+    if command.closes:
+        effects += core.intend(at, close_orders(core, at, "operator"))
+    return effects
+
+
+def close_orders(
+    core: TradingCore, at: int, why: str, fraction: float = 1.0, *, only: InstrumentId | None = None
+) -> list[Order]:
     """Return market orders that close a fraction of every position, never more than is held less exits on their way.
 
     Parameters
     ----------
-    why : who closes, operator or breaker; part of the ids
+    why : who closes, operator, breaker or reduction; part of the ids
+    only : the one position that is meant; None = all
     """
     orders = []
     parts = core.parts
     for position in core.books.positions():
         name, quantity = position.instrument, position.quantity
+        if only is not None and name != only:
+            continue
         identity = order_id(
             environment=parts.environment, account=parts.account, strategy=why, version="1",
             decided_at_ns=at, leg=f"{name}:close",

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from foresail.core.ids import InstrumentId
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account, Position
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Signal
+from foresail.engine.trading.slicing import Slicer
 from foresail.ledger.orders import OrderBook
+from foresail.ledger.slices import SliceBook
+from foresail.ledger.strategies import StrategyBooks
 from foresail.protocols import RiskView
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "Decision",
     "Desk",
     "DeskCall",
+    "NetShare",
     "OrderGate",
     "ReviewedOrder",
     "TradingMarket",
@@ -69,6 +73,11 @@ class DeskCall:
     pending : signed units on order
     facts : newest value of every fact by name
     orders : what became of every order; read only
+    slices : parents that leave in slices; read only
+    strategies : virtual books of the strategies of one account; read only, None where they are not kept
+    halted : scope -> (rule, reason) of what a person or a rule has halted; an empty scope is the whole account
+    factors : share of their size that correlated names keep (RISK-11)
+    limits : of the account, None where it has none
     """
 
     at: int
@@ -79,6 +88,22 @@ class DeskCall:
     pending: Mapping[InstrumentId, Decimal]
     facts: Mapping[str, float] = field(default_factory=dict)
     orders: OrderBook | None = None
+    slices: SliceBook | None = None
+    strategies: StrategyBooks | None = None
+    halted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    factors: Mapping[InstrumentId, float] = field(default_factory=dict)
+    limits: TradingLimits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetShare:
+    """What each strategy gets of the net orders in one instrument (``ledger.entries.SharesPlanned``)."""
+
+    instrument: InstrumentId
+    crossed: tuple[tuple[str, Decimal], ...]
+    wishes: tuple[tuple[str, Decimal], ...]
+    orders: tuple[OrderId, ...]
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,8 @@ class Decision:
     ----------
     cancels : instruments whose open orders are taken back first
     changes : of open orders; the core gives each its revision
+    cancel_orders : single orders that are taken back
+    shares : whose the orders are, where several strategies share an account
     levels : to hang on positions that stay
     weights : target fractions of equity after caps, for the record
     notes : (instrument, sentence) on what was cut or left out
@@ -101,6 +128,8 @@ class Decision:
     weights: tuple[tuple[InstrumentId, float], ...] = ()
     notes: tuple[tuple[InstrumentId, str], ...] = ()
     changes: tuple[ReplaceSend, ...] = ()
+    cancel_orders: tuple[OrderId, ...] = ()
+    shares: tuple[NetShare, ...] = ()
 
 
 NO_DECISION = Decision()
@@ -199,6 +228,8 @@ class TradingParts:
     is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
     resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
     poll_ns : all open orders are asked about so long after the last time, ns
+    strategies : ids of the strategies whose virtual books are kept; empty = one desk, no such books
+    slicer : plans the slices of large orders; None = every order leaves at once
     """
 
     environment: str
@@ -213,6 +244,8 @@ class TradingParts:
     watch: Callable[[Desk, int, Decision, tuple[ReviewedOrder, ...]], None] | None = None
     resend_ns: int = _FIVE_MINUTES_NS
     poll_ns: int = _MINUTE_NS
+    strategies: tuple[str, ...] = ()
+    slicer: Slicer | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
     limits: TradingLimits | None = None

@@ -1,0 +1,72 @@
+"""What a core does to protect the account: breakers that are due, and reductions of size that a condition asks for.
+
+Everything is journalled before anything leaves. A breaker closes a part of every position (RISK-19, 24, 25). A
+condition makes the positions that it is about smaller once, when it begins (SIZE-10, RISK-11), and keeps targets
+smaller until it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.alerts import Alert, Severity
+from foresail.domain.effects import Notify
+from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.reductions import conditions_now
+from foresail.ledger.entries import AlertRaised, BreakerTripped, ReductionBegun, ReductionEnded
+from foresail.risk.breakers import due
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
+
+__all__ = ["protect", "reduce_sizes"]
+
+
+def protect(core: TradingCore, at: int) -> list[CoreEffect]:
+    """Journal the breakers that are due (RISK-24 to 30), take entries back, close the part that they ask for."""
+    limits = core.parts.limits
+    if core.risk is None or limits is None:
+        return []
+    action = due(core.risk, limits, at)
+    for trip in action.trips:
+        core.write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
+    effects = _alert(core, at, action.alerts)
+    if action.cancels_entries:
+        effects += core.take_back(at, None, entries_only=True)
+    if action.close_fraction > 0:
+        effects += core.intend(at, close_orders(core, at, "breaker", action.close_fraction))
+    return effects
+
+
+def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
+    """Journal the conditions on size that begin or end (SIZE-10, RISK-11); make smaller what is held where one begins.
+
+    Several that begin at once multiply; all pairs of RISK-11 together cut a name once.
+    """
+    limits = core.parts.limits
+    if limits is None:
+        return []
+    found, active = conditions_now(core, limits), core.reductions.active
+    for rule in sorted(rule for rule in active if rule not in found):
+        core.write(ReductionEnded, at, rule=rule)
+    left: dict[InstrumentId, float] = {}
+    effects: list[CoreEffect] = []
+    for rule in sorted(rule for rule in found if rule not in active):
+        factors, text = found[rule]
+        for name, factor in factors:
+            if not core.reductions.is_cut(rule, name):
+                left[name] = left.get(name, 1.0) * factor
+        core.write(ReductionBegun, at, rule=rule, factors=factors, text=text)
+        if factors:
+            effects += _alert(core, at, [Alert(rule, Severity.WARNING, text)])
+    for name, factor in sorted(left.items()):
+        effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
+    return effects
+
+
+def _alert(core: TradingCore, at: int, alerts: Sequence[Alert]) -> list[CoreEffect]:
+    for alert in alerts:
+        core.write(AlertRaised, at, kind=alert.kind, severity=alert.severity.value, text=alert.text)
+    return [Notify(alert.kind, alert.severity.value, alert.text) for alert in alerts]
