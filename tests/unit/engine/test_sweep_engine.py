@@ -83,6 +83,16 @@ def test_a_position_can_leave_in_the_bar_that_opened_it_and_enter_again_at_its_c
     assert (int(log.entry_bar[1]), int(log.exit_bar[1])) == (2, -1)
 
 
+@pytest.mark.parametrize(("high", "low", "ends"), [(110.0, 99.0, -1), (110.01, 99.0, 1), (101.0, 95.0, 1)])
+def test_in_the_bar_of_entry_a_target_needs_more_than_a_touch_and_a_stop_does_not(high, low, ends):
+    bars = made([FLAT, (100.0, high, low, 100.0), FLAT])
+    log = simulate(bars, Signals(long_entry=at(3, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    assert int(log.exit_bar[0]) == ends
+    mirror = made([FLAT, (100.0, 200.0 - low, 200.0 - high, 100.0), FLAT])
+    log = simulate(mirror, Signals(short_entry=at(3, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    assert int(log.exit_bar[0]) == ends
+
+
 def test_the_close_of_the_decision_sets_the_levels_and_a_gap_below_the_stop_leaves_at_once():
     bars = made([FLAT, (90.0, 91.0, 89.0, 90.0), FLAT])
     log = simulate(bars, Signals(long_entry=at(3, 0)), SweepRule(stop=0.05, units=1))
