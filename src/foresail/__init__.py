@@ -35,14 +35,17 @@ if TYPE_CHECKING:
         run,
         verify,
     )
+    from foresail.service.models_calls import ForecastResult, TrainedModel, models, predict, train
 
 __all__ = [
     "FeatureResult",
     "ForecastJudgeSettings",
+    "ForecastResult",
     "JudgeSettings",
     "Judgement",
     "RunResult",
     "TableOptions",
+    "TrainedModel",
     "Verification",
     "__version__",
     "compute_features",
@@ -50,7 +53,10 @@ __all__ = [
     "judge",
     "judge_forecasts",
     "judge_returns",
+    "models",
+    "predict",
     "run",
+    "train",
     "verify",
 ]
 
@@ -60,6 +66,7 @@ _HOMES = {
     "ForecastJudgeSettings": "foresail.evaluation.forecast_judge",
     "JudgeSettings": "foresail.evaluation.judge",
     "TableOptions": "foresail.evaluation.forecast_table",
+    **dict.fromkeys(("ForecastResult", "TrainedModel", "models", "predict", "train"), "foresail.service.models_calls"),
 }
 
 

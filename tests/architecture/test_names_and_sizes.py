@@ -23,6 +23,8 @@ MANY_PARAMETERS: dict[tuple[str, str], str] = {
     ("core/errors.py", "DataError.__init__"): "the fields of the error, keywords only",
     ("service/calls.py", "run"): "the options of the command of that name, keywords only",
     ("service/calls.py", "compute_features"): "the options of the command features compute, keywords only",
+    ("service/models_calls.py", "train"): "the options of the command of that name, keywords only",
+    ("service/models_calls.py", "predict"): "the options of the command of that name, keywords only",
     ("features/declared/spec.py", "declare"): "the columns of one row of the catalogue",
 }
 

@@ -19,10 +19,10 @@ _DAYS_BACK = 40  # calendar days in which bars are counted one by one for the ag
 def stale_reasons(data: MarketData, inputs: ForecastInputs, now: int) -> list[str]:
     """Return for each instrument why nothing may be forecast, empty where it may (FCST-19)."""
     bars, last = data.bars, data.bars.shape[1] - 1
-    absent = _absent_bars(data, now)
+    age, absent = (now - int(bars.end[last])) // NS_PER_DAY, _absent_bars(data, now)
     if absent >= _AGE_LIMIT:
-        text = f"the newest bar ended {format_ns(int(bars.end[last]))}; {absent} bars of {bars.frame} have closed since"
-        return [text] * len(bars.instruments)
+        since = f"{absent} bars of {bars.frame} have closed since" if age <= _DAYS_BACK else f"that is {age} days ago"
+        return [f"the newest bar ended {format_ns(int(bars.end[last]))}; {since}"] * len(bars.instruments)
     known = np.isfinite(inputs.features.values[:, last]).mean(axis=1)
     found = []
     for i in range(len(bars.instruments)):
@@ -40,11 +40,10 @@ def stale_reasons(data: MarketData, inputs: ForecastInputs, now: int) -> list[st
 
 
 def _absent_bars(data: MarketData, now: int) -> int:
-    """Return how many bars the calendar asks for after the newest one and until ``now``."""
+    """Return how many bars the calendar asks for after the newest one, within 40 days and until ``now``."""
     bars, end = data.bars, int(data.bars.end[-1])
     grace = round(data.bar_set.grace_s * 1e9)
-    if now - end > _DAYS_BACK * NS_PER_DAY:
-        return max(_AGE_LIMIT, (now - end) // max(frame_ns(bars.frame), NS_PER_DAY))
+    now = min(now, end + _DAYS_BACK * NS_PER_DAY)
     first, final = (np.datetime64(t // NS_PER_DAY, "D").astype(object) for t in (end, now))
     (_, opens, closes), _ = bars_per_session(bars.calendar, bars.frame, first, final)
     step = frame_ns(bars.frame)

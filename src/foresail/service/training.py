@@ -103,10 +103,13 @@ def _fit(
         )
     lines = EpochLines(progress, note, checkpoint)
     attach(forecaster, progress=lines, checkpoint=checkpoint)
-    progress("training", 0, 1)
+    told = hasattr(forecaster, "progress")  # such a forecaster tells its epochs itself
+    if not told:
+        progress("training", 0, 1)
     tune: Any = None if base is None else getattr(base, "fine_tune", None)
     report: FitReport = forecaster.fit(training, seed=job.seed) if tune is None else tune(training, seed=job.seed)
-    progress("training", 1, 1)
+    if not told:
+        progress("training", 1, 1)
     attach(forecaster, progress=None, checkpoint=None)
     return forecaster, report
 

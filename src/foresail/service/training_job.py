@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,9 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
     seed = _SEED if request.seed is None else request.seed
-    model = request.forecaster if request.sector is None else f"{request.forecaster}_{request.sector}"
+    model = request.forecaster
+    if request.sector is not None:
+        model += "_" + re.sub(r"[^a-z0-9]+", "_", request.sector.lower()).strip("_")
     recipe = {
         "inputs": loaded.inputs,
         "code": code_hash(),

@@ -1,0 +1,498 @@
+"""Training and serving end to end with ridge: what is registered, what is forecast, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import foresail
+from foresail.core.canonical import canonical_bytes
+from foresail.core.clock import from_ns
+from foresail.core.errors import (
+    CapabilityError,
+    ConfigError,
+    DataError,
+    LookAheadError,
+    ModelError,
+    UnknownNameError,
+    UserError,
+)
+from foresail.domain.model_card import MODEL_CARD_KEYS
+from foresail.domain.training import FitReport
+from foresail.evaluation.registry import TrialRegistry
+from foresail.forecasting.confidence import BUCKETS
+from foresail.forecasting.linear import Ridge
+from foresail.forecasting.records import RECORD_COLUMNS
+from foresail.service import training_data
+from foresail.service.models import verify_models
+from foresail.service.models_folder import write_manifest
+from foresail.service.models_loading import load_model
+from foresail.service.models_registry import ModelRegistry
+from foresail.service.predicting import PredictRequest, predict_with
+from foresail.service.training import train_model
+from foresail.service.training_request import TrainRequest, horizons_of, parse_options, with_config
+from foresail.store.embedded import EmbeddedStore
+from foresail.testing.builders import bar_set, bar_table, fixed_clock, small_panel
+
+BARS = 400
+PANEL = small_panel(6, BARS)
+LAST_DAY = from_ns(int(PANEL.end[-1])).date().isoformat()
+REQUEST = TrainRequest(
+    data="mine", forecaster="ridge", features="log_return_1,log_return_5,rsi_14,volatility_20,sma_20"
+)
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    del stage, done, total
+
+
+def train(**changes: Any) -> dict[str, Any]:
+    return train_model(replace(REQUEST, **changes), progress=quiet, clock=fixed_clock()).document
+
+
+def predict(**changes: Any) -> dict[str, Any]:
+    asked = {"data": "mine", "model": "stock_1d_ridge_v1", "at": LAST_DAY, **changes}
+    return predict_with(PredictRequest(**asked), progress=quiet, clock=fixed_clock()).document
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _same_code() -> Iterator[None]:
+    """The hash of the sources is that of one moment, whoever edits them while the tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foresail.service.training_job.code_hash", lambda: "c" * 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A workspace with bars and one model; nobody changes it."""
+    place = tmp_path_factory.mktemp("trained")
+    (place / "foresail.toml").write_text("version = 1\n")
+    EmbeddedStore(place / "store").append(
+        bar_table(PANEL), bar_set(PANEL, name="mine"), recorded_at=datetime(2023, 1, 1, tzinfo=UTC)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        return place, train()
+
+
+@pytest.fixture
+def workspace(trained: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, and the present folder."""
+    shutil.copytree(trained[0], tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def entry(workspace: Path, name: str = "stock_1d_ridge_v1") -> Any:
+    return ModelRegistry(workspace).find(name)
+
+
+def rewrite(workspace: Path, file: str, change: Any) -> None:
+    """Change a JSON file of the model and make the manifest fit again, as someone would who knows how."""
+    path = workspace / "models" / "stock_1d_ridge_v1"
+    content = json.loads((path / file).read_text())
+    change(content)
+    (path / file).write_bytes(canonical_bytes(content))
+    digest = write_manifest(path)
+    journal = workspace / "models" / "journal.jsonl"
+    first = json.loads(journal.read_text().splitlines()[0])
+    journal.write_text(json.dumps({**first, "manifest": digest}) + "\n")
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_says_what_was_done(trained):
+    record = trained[1]["record"]
+    assert trained[1]["model"] == record["name"] == "stock_1d_ridge_v1"
+    assert record["features"]["names"] == ["log_return_1", "log_return_5", "rsi_14", "volatility_20", "sma_20"]
+    assert [one["part"] for one in record["splits"]] == ["train", "validation", "calibration", "test"]
+    rows = [one["rows"] for one in record["splits"]]
+    assert rows[0] > 2.5 * rows[3]
+    assert record["config"]["model_type"] == "ridge"
+    assert record["config"]["features"] == 5
+    assert len(record["config"]["tickers"]) == 6
+    assert {(s["target"], s["horizon"]) for s in record["metrics"]["scores"]} == {
+        (k, h) for k in ("close", "high", "low") for h in (1, 5)
+    }
+    assert np.array(record["metrics"]["classes"][0]["confusion"]).sum() == record["metrics"]["classes"][0]["rows"]
+    card = json.loads((trained[0] / "models/stock_1d_ridge_v1/card.json").read_text())
+    assert set(card) == {path.removesuffix("[]") for path, *_ in MODEL_CARD_KEYS}
+    page = (trained[0] / "models/stock_1d_ridge_v1/card.html").read_text()
+    assert "Test part, scored once" in page
+    assert "stock_1d_ridge_v1" in page
+
+
+def test_parts_are_purged_of_labels_that_reach_on(trained, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    data = training_data
+    from foresail.service.loading import load_bars
+
+    loaded = load_bars("mine", workspace=trained[0])
+    ready = data.plan_parts(data.forecast_inputs(loaded.data, ("log_return_1", "rsi_14"), (1, 5)), {})
+    fold, training = ready.fold, ready.training
+    for rows, border in (
+        (training.train_rows, fold.validation_from),
+        (training.validation_rows, fold.calibration_from),
+        (training.calibration_rows, fold.test_from),
+    ):
+        assert rows[:, 1].max() + 5 < border
+    assert training.features.shape[1] == fold.test_from
+    assert data.held_out_rows(ready)[:, 1].min() == fold.test_from
+    usable = np.flatnonzero(ready.inputs.usable.any(axis=0))
+    assert fold.test_from == usable[int(len(usable) * 0.8)]
+
+
+def test_features_come_in_the_form_of_models(workspace):
+    """sma_20 in units of price would be a price level; scaling all prices must change no forecast."""
+    record = entry(workspace).record()
+    scaler = json.loads((workspace / "models/stock_1d_ridge_v1/scaler.json").read_text())
+    mean = dict(zip(scaler["features"], scaler["mean"], strict=True))["sma_20"]
+    assert abs(mean) < 0.2
+    assert record["scaler_hash"]
+
+
+def test_the_same_training_is_done_once_and_each_look_counts(workspace):
+    again = train()
+    assert again["registered"] is False
+    assert again["model"] == "stock_1d_ridge_v1"
+    assert again["record"]["trials"] == 1
+    other = train(horizons="1d")
+    assert (other["model"], other["registered"], other["record"]["trials"]) == ("stock_1d_ridge_v2", True, 2)
+    third = train(seed=8)
+    assert third["record"]["trials"] == 3
+    assert sum(b'"kind": "trial"' in line for line in (workspace / "trials.jsonl").read_bytes().splitlines()) == 3
+    registry = TrialRegistry(workspace / "trials.jsonl")
+    assert registry.count(_lineage()).n == 3
+
+
+def _lineage() -> Any:
+    from foresail.evaluation.registry import Lineage
+
+    return Lineage(tuple(PANEL.instruments), "1d", "close", int(PANEL.end[-20]), int(PANEL.end[-1]))
+
+
+def test_training_gives_the_same_bytes_again(workspace, trained):
+    shutil.rmtree(workspace / "models")
+    (workspace / "trials.jsonl").unlink()
+    train()
+    for name in ("manifest.json", "model.json", "weights/model.json", "card.html"):
+        one, two = (place / "models/stock_1d_ridge_v1" / name for place in (workspace, trained[0]))
+        assert one.read_bytes() == two.read_bytes(), name
+
+
+def test_a_killed_registration_leaves_the_look_on_record_and_no_model(workspace, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("foresail.service.training.card_document", full)
+    with pytest.raises(UserError, match="No space left on device; nothing was registered"):
+        train(seed=9)
+    assert [e.name for e in ModelRegistry(workspace).entries()] == ["stock_1d_ridge_v1"]
+    assert not list((workspace / "models").glob(".tmp-*"))
+    monkeypatch.undo()
+    monkeypatch.chdir(workspace)
+    done = train(seed=9)
+    assert done["record"]["trials"] == 2  # the same look, not a second one
+
+
+def test_too_little_data_and_wrong_requests_are_refused(workspace):
+    with pytest.raises(ModelError, match="training rows, 250 needed"):
+        train(names=1)
+    with pytest.raises(DataError, match="too few to train, validate and test"):
+        train(until=from_ns(int(PANEL.end[50])).date().isoformat())
+    with pytest.raises(UnknownNameError, match="Did you mean 'ridge'"):
+        train(forecaster="rigde")
+    with pytest.raises(UnknownNameError, match="option of ridge"):
+        train(options={"width": "3"})
+    with pytest.raises(ConfigError, match="looks at the features of one bar"):
+        train(context=60)
+    with pytest.raises(ConfigError, match="expected bars to train on"):
+        train(data="")
+    with pytest.raises(UnknownNameError, match="target of these bars"):
+        train(targets="open")
+    with pytest.raises(ConfigError, match="own frame"):
+        train(features="rsi_14@1w")
+    with pytest.raises(CapabilityError, match="cannot be fine-tuned"):
+        train(sector="energy", base="stock_1d_ridge_v1", forecaster="", features="")
+    with pytest.raises(ConfigError, match="name it: --base"):
+        train(sector="energy")
+    with pytest.raises(ConfigError, match="give --sector"):
+        train(base="stock_1d_ridge_v1")
+
+
+def test_a_missing_extra_is_one_line(workspace, monkeypatch):
+    def absent(name: str) -> Any:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("foresail.forecasting.options.forecaster_class", absent)
+    with pytest.raises(CapabilityError, match=r"tft needs torch, which is not installed\n.*foresail\[deep\]"):
+        train(forecaster="tft")
+
+
+class Tuned(Ridge):
+    """A forecaster that tells its progress, keeps checkpoints and can be fine-tuned."""
+
+    progress: Any = None
+    checkpoint: Any = None
+    rows: int = 0
+
+    def fit(self, data: Any, *, seed: int) -> FitReport:
+        history = {"train_loss": [0.3, 0.2], "validation_loss": [0.31, 0.3], "rate": [0.1, 0.2]}
+        self.checkpoint.mkdir(parents=True)
+        (self.checkpoint / "checkpoint.json").write_text(json.dumps({"next": 1, "history": history}))
+        for epoch in (1, 2):
+            self.progress("training", epoch, 2)
+        return super().fit(data, seed=seed)
+
+    def fine_tune(self, data: Any, *, seed: int) -> FitReport:
+        Tuned.rows = len(data.train_rows)
+        return super().fit(data, seed=seed)
+
+
+def test_epochs_are_told_and_a_sector_is_fine_tuned(workspace, monkeypatch):
+    monkeypatch.setattr("foresail.forecasting.options.forecaster_class", lambda _: Tuned)
+    told: list[str] = []
+    done = train_model(replace(REQUEST, seed=3), progress=quiet, note=told.append, clock=fixed_clock()).document
+    assert told == [
+        "epoch 1: train loss 0.3, validation loss 0.31, rate 0.1",
+        "epoch 2: train loss 0.2, validation loss 0.3, rate 0.2",
+    ]
+    assert not (workspace / "models" / ".checkpoints").exists() or not list(
+        (workspace / "models" / ".checkpoints").iterdir()
+    )
+    sectors = {one.sector for one in bar_set(PANEL).instruments}
+    sector = sorted(sectors)[0]
+    base = done["model"]
+    tuned = train(forecaster="", features="", sector=sector, base=base)
+    assert tuned["model"] == f"stock_1d_ridge_{sector.replace(' ', '_')}_v1"
+    assert tuned["record"]["base"] == base
+    assert len(tuned["record"]["instruments"]) < 6
+    assert Tuned.rows == tuned["record"]["splits"][0]["rows"]
+    with pytest.raises(DataError, match="of the sector nowhere"):
+        train(forecaster="", features="", sector="nowhere", base=base)
+    with pytest.raises(ConfigError, match="of its base"):
+        train(forecaster="ridge", features="spine", sector=sector, base=base)
+    with pytest.raises(LookAheadError, match="has learned from bars up to"):
+        train(
+            forecaster="", features="", sector=sector, base=base, until=from_ns(int(PANEL.end[300])).date().isoformat()
+        )
+
+
+# -- loading ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_loaded_model_is_what_was_registered(workspace):
+    assert load_model(entry(workspace)).spec.horizons == (1, 5)
+    assert verify_models(None).exit_code == 0
+    with (workspace / "models/stock_1d_ridge_v1/weights/model.json").open("ab") as stream:
+        stream.write(b" ")
+    outcome = verify_models("stock_1d_ridge_v1")
+    assert outcome.exit_code == 4
+    assert "was changed after" in outcome.document["models"][0]["reason"]
+    with pytest.raises(ModelError, match="expected SHA-256"):
+        predict()
+
+
+def test_other_formulas_are_refused_by_name(workspace, monkeypatch):
+    monkeypatch.setattr(training_data, "formula_text", lambda expression: "another formula")
+    with pytest.raises(ModelError, match=r"was trained on features \w{16} .* computes \w{16} .*changed: log_return_1"):
+        predict()
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "text"),
+    [
+        ("scaler.json", lambda c: c["mean"].__setitem__(0, 1.0), "expected scaler"),
+        ("calibration.json", lambda c: c["shifts"][0][0].__setitem__(0, 1.0), "expected calibration"),
+        ("model.json", lambda c: c.__setitem__("forecaster", "tft"), "the name says ridge"),
+        ("model.json", lambda c: c["features"].__setitem__("hash", "0" * 64), "expected hash 0000"),
+        ("model.json", lambda c: c["spec"].__setitem__("horizons", [1, 6]), "the record says"),
+        (
+            "weights/model.json",
+            lambda c: c["content"]["location"]["deviation"].__setitem__(0, 9.0),
+            "the probe differs",
+        ),
+        ("weights/model.json", lambda c: c.__setitem__("kind", "quantile_trees"), "expected 'ridge'"),
+        ("probe.json", lambda c: c.__setitem__("fields", ["a"]), "other features than the model"),
+    ],
+)
+def test_what_does_not_fit_the_record_is_refused(workspace, file, change, text):
+    rewrite(workspace, file, change)
+    with pytest.raises(ModelError, match=text):
+        load_model(entry(workspace))
+
+
+# -- forecasts --------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_complete_and_consistent(workspace):
+    told = predict()
+    rows = told["forecasts"]
+    assert len(rows) == 12
+    assert told["stale"] == 0
+    for row in rows:
+        assert list(row) == list(RECORD_COLUMNS)
+        curve = list(row["quantiles"].values())
+        assert curve == sorted(curve)
+        assert sum(row[name] for name in BUCKETS) == pytest.approx(1.0, abs=1e-12)
+        assert row["prob_down"] + row["prob_neutral"] + row["prob_up"] == pytest.approx(1.0, abs=1e-12)
+        assert 0.5 <= row["confidence_score"] <= 1.0
+        assert row["predicted_low"] <= row["predicted_price"] <= row["predicted_high"]
+        assert len(row["features_hash"]) == 64
+        assert row["model_version"].startswith("stock_1d_ridge_v1 ridge@1-")
+    assert [row["horizon_name"] for row in rows[:2]] == ["1d", "1w"]
+
+
+def test_forecasts_of_one_are_those_of_all(workspace):
+    all_rows = {(r["instrument"], r["horizon"]): r for r in predict()["forecasts"]}
+    name = str(PANEL.instruments[2])
+    for asked in (name, name.rpartition(".")[2].lower()):
+        rows = predict(symbols=(asked,))["forecasts"]
+        assert rows == [all_rows[name, 1], all_rows[name, 5]]
+    with pytest.raises(UnknownNameError, match="symbol of these bars"):
+        predict(symbols=("NOPE",))
+
+
+def test_stored_none_and_online_calibration(workspace):
+    stored, none, online = (predict(calibration=c)["forecasts"] for c in ("stored", "none", "online"))
+    widths = [[r["quantiles"]["0.9"] - r["quantiles"]["0.1"] for r in rows] for rows in (stored, none, online)]
+    # Ridge has calibrated itself on the same few rows; what has come true since says something else.
+    np.testing.assert_allclose(widths[0], widths[1], rtol=0.15)
+    assert not np.allclose(widths[0], widths[2], rtol=1e-3)
+    for one, other in zip(stored, online, strict=True):
+        assert one["predicted_return"] == pytest.approx(other["predicted_return"], abs=2e-6)
+    with pytest.raises(UnknownNameError, match="calibration"):
+        predict(calibration="wrong")
+
+
+def test_nothing_is_forecast_from_stale_bars(workspace):
+    late = from_ns(int(PANEL.end[-1]) + 9 * 86_400 * 10**9).date().isoformat()
+    told = predict(at=late)
+    assert told["stale"] == 12
+    for row in told["forecasts"]:
+        assert row["stale"] is True
+        assert "bars of 1d have closed since" in row["reason"]
+        assert row["quantiles"] is None
+        assert row["predicted_return"] is None
+        assert row["current_price"] > 0
+    assert "days ago" in predict(at=None)["forecasts"][0]["reason"]
+    weekend = from_ns(int(PANEL.end[-1]) + 2 * 86_400 * 10**9).date().isoformat()
+    assert predict(at=weekend)["stale"] == 0
+
+
+def test_an_instrument_without_its_last_bar_is_stale_alone(workspace, monkeypatch):
+    from foresail.service import predicting
+
+    real = predicting.load_bars
+
+    def gap(*args: Any, **options: Any) -> Any:
+        loaded = real(*args, **options)
+        bars = loaded.data.bars
+        present, values = bars.present.copy(), bars.values.copy()
+        present[1, -1], values[1, -1] = False, np.nan
+        return replace(loaded, data=replace(loaded.data, bars=replace(bars, present=present, values=values)))
+
+    monkeypatch.setattr(predicting, "load_bars", gap)
+    told = predict()
+    assert told["stale"] == 2
+    rows = {r["instrument"]: r for r in told["forecasts"]}
+    mine = rows[str(PANEL.instruments[1])]
+    assert "no bar where the set has its last" in mine["reason"]
+    assert mine["current_price"] == pytest.approx(float(PANEL.field("close")[1, -2]))
+
+
+def test_a_model_does_not_forecast_what_it_has_learned(workspace):
+    with pytest.raises(LookAheadError, match="it cannot forecast as of"):
+        predict(at=from_ns(int(PANEL.end[200])).date().isoformat())
+
+
+def test_later_bars_change_no_forecast(workspace):
+    """What is forecast as of a day is the same whether or not later bars are stored."""
+    day = from_ns(int(PANEL.end[-10])).date().isoformat()
+    then = predict(at=day)["forecasts"]
+    store = workspace / "short"
+    cut = PANEL.cut(0, BARS - 9)
+    EmbeddedStore(store / "store").append(
+        bar_table(cut), bar_set(cut, name="mine"), recorded_at=datetime(2023, 1, 1, tzinfo=UTC)
+    )
+    shutil.rmtree(workspace / "store")
+    shutil.move(store / "store", workspace / "store")
+    assert predict(at=day)["forecasts"] == then
+
+
+def test_other_markets_and_absent_features_are_refused(workspace, monkeypatch):
+    with pytest.raises(UnknownNameError, match="model 'stock_1d_rigde'"):
+        predict(model="stock_1d_rigde")
+    with pytest.raises(ConfigError, match="expected bars to forecast from"):
+        predict(data="")
+    found = load_model(entry(workspace))
+    other = replace(bar_set(PANEL), frame="1h")
+    with pytest.raises(ModelError, match="is a model of stock 1d bars, the set test has stock 1h bars"):
+        found.check_market(other)
+    monkeypatch.setattr(
+        training_data, "feature_inputs", lambda data, names: (None, (), {"rsi_14": "needs close, which is not there"})
+    )
+    with pytest.raises(ModelError, match="rsi_14: needs close"):
+        predict()
+
+
+# -- requests and Python ----------------------------------------------------------------------------------------------
+
+
+def test_files_and_options_are_read_typed(tmp_path):
+    file = tmp_path / "train.toml"
+    file.write_text(
+        'version = 1\n[train]\ndata = "mine"\nhorizons = [1, 5]\nseed = 3\n[options]\nwidth = 64\nrate = 0.002\n'
+    )
+    found = with_config(TrainRequest(config=file, seed=4, options={"width": "32"}))
+    assert (found.data, found.horizons, found.seed, found.options) == ("mine", "1,5", 4, {"width": "32", "rate": 0.002})
+    for text, error in (
+        ("version = 2", "expected version = 1"),
+        ("version = 1\n[nope]\n", "key of a training file"),
+        ("version = 1\n[train]\nfoo = 1", r"key in \[train\]"),
+        ("version = 1\n[train]\nseed = 'a'", "expected a whole number"),
+        ("version = 1\n[train]\ndata = 1", "expected text"),
+        ("version = ", "cannot be read as TOML"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UserError, match=error):
+            with_config(TrainRequest(config=file))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        with_config(TrainRequest(config=tmp_path / "absent.toml"))
+    assert parse_options(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
+    for wrong in (["a"], ["=1"], ["a=1", "a=2"]):
+        with pytest.raises(ConfigError, match="--option"):
+            parse_options(wrong)
+
+
+def test_horizons_default_to_those_of_the_frame():
+    stock = bar_set(PANEL).asset_class
+    assert horizons_of(None, stock, "1d") == (1, 5)
+    assert horizons_of("1w, 1d", stock, "1d") == (1, 5)
+    assert horizons_of("4h,1d,1w", stock, "1h") == (4, 7, 35)
+
+
+def test_the_same_from_python(workspace):
+    model = foresail.train(
+        "mine", forecaster="ridge", features=["log_return_1", "rsi_14"], horizons=[1], targets=["close"]
+    )
+    assert model.is_new
+    assert str(model).startswith("registered stock_1d_ridge_v2")
+    assert model.card.is_file()
+    assert [one["horizon"] for one in model.metrics["scores"]] == [1]
+    told = foresail.predict("mine", model=model.name, at=LAST_DAY, symbols=[str(PANEL.instruments[0])])
+    frame = told.frame()
+    assert frame["horizon"].tolist() == [1]
+    assert frame["q0.1"].iloc[0] < frame["q0.9"].iloc[0]
+    assert "1d" in str(told)
+    assert [one["model"] for one in foresail.models()] == ["stock_1d_ridge_v1", "stock_1d_ridge_v2"]
