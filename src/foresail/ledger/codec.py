@@ -73,11 +73,13 @@ def _numbers_of(kind: type[Any]) -> Callable[[Any], list[Decimal]]:
     """Return a function that lists the exact numbers of an entry; the fields that can hold one are found once."""
     found = _NUMBERS.get(kind)
     if found is None:
-        names = tuple(f.name for f in dataclasses.fields(kind) if _can_hold_number(str(f.type)))
+        texts = {one.name: str(one.type) for one in dataclasses.fields(kind)}
+        plain = tuple(name for name, text in texts.items() if text in ("Decimal", "Decimal | None"))
+        nested = tuple(name for name, text in texts.items() if name not in plain and _can_hold_number(text))
 
-        def found(entry: Any, names: tuple[str, ...] = names) -> list[Decimal]:
-            numbers: list[Decimal] = []
-            for name in names:
+        def found(entry: Any) -> list[Decimal]:
+            numbers = [number for name in plain if isinstance(number := getattr(entry, name), Decimal)]
+            for name in nested:
                 _gather(getattr(entry, name), numbers)
             return numbers
 
@@ -95,5 +97,5 @@ def _gather(value: Any, numbers: list[Decimal]) -> None:
     elif isinstance(value, tuple):
         for one in value:
             _gather(one, numbers)
-    elif dataclasses.is_dataclass(value):
+    elif type(value) in _NUMBERS or dataclasses.is_dataclass(value):
         numbers.extend(_numbers_of(type(value))(value))

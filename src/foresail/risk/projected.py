@@ -49,6 +49,8 @@ class Projected:
         if self._orders:
             self._reserve()
         self._account = view.account
+        self._positions = {p.instrument: p for p in view.account.positions}  # in their worst case
+        self._changed = dict.fromkeys(self._reserved)  # names whose worst case is to be looked at
         self._is_stale = bool(self._orders)
         self._values: dict[InstrumentId, float] | None = None
         self._by_class: dict[AssetClass, float] = {}
@@ -192,7 +194,7 @@ class Projected:
         is_buy = order.side is Side.BUY
         self._reserved[order.instrument] = (buy + quantity, sell) if is_buy else (buy, sell + quantity)
         self._passed.append((order, quantity))
-        self._pay(self._money(order.instrument) * (quantity if is_buy else -quantity))
+        self._pay(order.instrument, self._money(order.instrument) * (quantity if is_buy else -quantity))
 
     def _move(self, order: Order, quantity: Decimal) -> None:
         signed = quantity if order.side is Side.BUY else -quantity
@@ -200,33 +202,31 @@ class Projected:
         self._held[order.instrument] = after
         if after == 0:
             del self._held[order.instrument]
-        self._pay(self._money(order.instrument) * signed)
+        self._pay(order.instrument, self._money(order.instrument) * signed)
 
-    def _pay(self, paid: Decimal) -> None:
+    def _pay(self, instrument: InstrumentId, paid: Decimal) -> None:
         self._paid += paid
+        self._changed[instrument] = None
         self._is_stale = True
 
     def _restate(self) -> None:
-        base = self._account
-        positions = []
-        known = {position.instrument: position for position in self._view.account.positions}
-        reserved = self._reserved
-        for name, held in self._held.items():
-            before = known.get(name)
-            units = self._worst_units(name) if name in reserved else held
-            if before is not None and before.quantity == units:
-                positions.append(before)
-            elif units != 0:
-                positions.append(Position(name, units, self._money(name), base.at))
-        for name in reserved:
-            if name not in self._held:
-                units = self._worst_units(name)
+        """Bring positions and cash in line with what may be held; only names that changed are looked at again."""
+        base, positions = self._account, self._positions
+        for name in self._changed:
+            units = self._worst_units(name)
+            before = positions.get(name)
+            if units == 0:
+                positions.pop(name, None)
+            elif before is None or before.quantity != units:
+                positions[name] = Position(name, units, self._money(name), base.at)
+            if self._values is not None:
+                self._values.pop(name, None)
                 if units != 0:
-                    positions.append(Position(name, units, self._money(name), base.at))
+                    self._values[name] = float(units) * self.price(name)
         cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
-        self._account = Account(base.id, base.currency, cash, base.equity, tuple(positions), base.at)
-        self._paid, self._is_stale, self._values = _ZERO, False, None
-        self._by_class = {}
+        self._account = Account(base.id, base.currency, cash, base.equity, tuple(positions.values()), base.at)
+        self._paid, self._is_stale = _ZERO, False
+        self._changed, self._by_class = {}, {}
 
     def _reserve(self) -> None:
         """Sum what open orders that may open still buy and sell."""
