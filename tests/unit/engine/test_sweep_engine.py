@@ -42,16 +42,16 @@ FLAT = (100.0, 101.0, 99.0, 100.0)
     [
         ((100.0, 101.0, 95.0, 99.0), (1, 2, 100.0, 95.0, "stop")),  # the stop is met at its level
         ((94.0, 101.0, 90.0, 99.0), (1, 2, 100.0, 94.0, "stop")),  # worse of level and open
-        ((100.0, 110.0, 99.0, 105.0), None),  # a target is not met by a touch
-        ((100.0, 110.01, 99.0, 105.0), (1, 2, 100.0, 110.0, "target")),
-        ((112.0, 113.0, 111.0, 112.0), (1, 2, 100.0, 112.0, "target")),  # the open beyond it
+        ((100.0, 112.5, 99.0, 105.0), None),  # a target is not met by a touch
+        ((100.0, 112.51, 99.0, 105.0), (1, 2, 100.0, 112.5, "target")),
+        ((114.0, 115.0, 113.0, 114.0), (1, 2, 100.0, 114.0, "target")),  # the open beyond it
         ((100.0, 120.0, 90.0, 100.0), (1, 2, 100.0, 95.0, "stop")),  # both inside the bar: the stop wins
-        ((112.0, 113.0, 90.0, 100.0), (1, 2, 100.0, 112.0, "target")),  # the open comes first
+        ((114.0, 115.0, 90.0, 100.0), (1, 2, 100.0, 114.0, "target")),  # the open comes first
     ],
 )
 def test_a_long_position_leaves_where_the_bar_says(bar, expected):
     bars = made([FLAT, FLAT, bar, FLAT])
-    log = simulate(bars, Signals(long_entry=at(4, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    log = simulate(bars, Signals(long_entry=at(4, 0)), SweepRule(stop=0.05, target=0.125, units=1))
     assert len(log) == 1
     if expected is None:
         assert int(log.exit_bar[0]) == -1
@@ -65,14 +65,14 @@ def test_a_long_position_leaves_where_the_bar_says(bar, expected):
     [
         ((100.0, 105.0, 99.0, 101.0), (1, 2, 100.0, 105.0, "stop")),
         ((107.0, 108.0, 99.0, 101.0), (1, 2, 100.0, 107.0, "stop")),
-        ((100.0, 101.0, 90.0, 95.0), None),
-        ((100.0, 101.0, 89.9, 95.0), (1, 2, 100.0, 90.0, "target")),
-        ((88.0, 120.0, 87.0, 95.0), (1, 2, 100.0, 88.0, "target")),
+        ((100.0, 101.0, 87.5, 95.0), None),
+        ((100.0, 101.0, 87.4, 95.0), (1, 2, 100.0, 87.5, "target")),
+        ((87.0, 120.0, 86.0, 95.0), (1, 2, 100.0, 87.0, "target")),
     ],
 )
 def test_a_short_position_is_the_mirror(bar, expected):
     bars = made([FLAT, FLAT, bar, FLAT])
-    log = simulate(bars, Signals(short_entry=at(4, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    log = simulate(bars, Signals(short_entry=at(4, 0)), SweepRule(stop=0.05, target=0.125, units=1))
     assert (only(log) == pytest.approx(expected)) if expected else int(log.exit_bar[0]) == -1
 
 
@@ -83,13 +83,13 @@ def test_a_position_can_leave_in_the_bar_that_opened_it_and_enter_again_at_its_c
     assert (int(log.entry_bar[1]), int(log.exit_bar[1])) == (2, -1)
 
 
-@pytest.mark.parametrize(("high", "low", "ends"), [(110.0, 99.0, -1), (110.01, 99.0, 1), (101.0, 95.0, 1)])
+@pytest.mark.parametrize(("high", "low", "ends"), [(112.5, 99.0, -1), (112.51, 99.0, 1), (101.0, 95.0, 1)])
 def test_in_the_bar_of_entry_a_target_needs_more_than_a_touch_and_a_stop_does_not(high, low, ends):
     bars = made([FLAT, (100.0, high, low, 100.0), FLAT])
-    log = simulate(bars, Signals(long_entry=at(3, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    log = simulate(bars, Signals(long_entry=at(3, 0)), SweepRule(stop=0.05, target=0.125, units=1))
     assert int(log.exit_bar[0]) == ends
     mirror = made([FLAT, (100.0, 200.0 - low, 200.0 - high, 100.0), FLAT])
-    log = simulate(mirror, Signals(short_entry=at(3, 0)), SweepRule(stop=0.05, target=0.1, units=1))
+    log = simulate(mirror, Signals(short_entry=at(3, 0)), SweepRule(stop=0.05, target=0.125, units=1))
     assert int(log.exit_bar[0]) == ends
 
 
