@@ -85,7 +85,7 @@ def sleeves() -> list[Sleeve]:
     return [
         Sleeve(Wheel("test/a@1", 1), D("0.5")),
         Sleeve(Wheel("test/b@1", 2, every=2), D("0.3")),
-        Sleeve(Wheel("test/c@2", 3), D("0.2"), StrategyLimits(max_position=0.02, max_gross=0.03)),
+        Sleeve(Wheel("test/c@2", 3), D("0.2"), StrategyLimits(max_position=0.004, max_gross=0.005)),
     ]
 
 
@@ -180,8 +180,8 @@ def test_a_strategy_stays_within_its_own_caps() -> None:
         assert books is not None
         values = [float(p.quantity * (core.books.marks[p.instrument])) for p in books.positions("test/c@2")]
         largest = max([largest, *(abs(one) / equity for one in values)])
-        assert sum(abs(one) for one in values) <= 0.04 * equity
-    assert 0.005 < largest <= 0.025
+        assert sum(abs(one) for one in values) <= 0.0065 * equity
+    assert 0.002 < largest <= 0.005
 
 
 def test_a_halted_strategy_only_makes_its_own_positions_smaller() -> None:
