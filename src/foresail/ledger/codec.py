@@ -92,10 +92,13 @@ def _can_hold_number(type_text: str) -> bool:
 
 
 def _gather(value: Any, numbers: list[Decimal]) -> None:
-    if isinstance(value, Decimal):
+    known = _NUMBERS.get(type(value))
+    if known is not None:
+        numbers += known(value)
+    elif isinstance(value, Decimal):
         numbers.append(value)
     elif isinstance(value, tuple):
         for one in value:
             _gather(one, numbers)
-    elif type(value) in _NUMBERS or dataclasses.is_dataclass(value):
-        numbers.extend(_numbers_of(type(value))(value))
+    elif dataclasses.is_dataclass(value):
+        numbers += _numbers_of(type(value))(value)

@@ -53,6 +53,9 @@ class BreakerAction:
     close_fraction: float = 0.0
 
 
+_NOTHING = BreakerAction()
+
+
 def due(state: RiskState, limits: TradingLimits, now: int) -> BreakerAction:
     """Return the breakers that trip at an instant and what they ask for.
 
@@ -62,6 +65,8 @@ def due(state: RiskState, limits: TradingLimits, now: int) -> BreakerAction:
     """
     rules = limits.breakers
     found = [*_losses(state, rules), *_counts(state, rules), *_ladder(state, rules, now)]
+    if not found and rules.daily_loss_money is None:
+        return _NOTHING
     in_force = state.breakers_in_force(now)
     new = [one for one in found if one[0].rule not in in_force and one[0].rule not in state.memory.acted]
     alerts = [Alert(f"ALERT-06 {trip.rule}", severity, trip.text) for trip, severity, _ in new]
@@ -83,7 +88,7 @@ def quiet_until(state: RiskState, limits: TradingLimits, equity: Decimal) -> int
     """
     memory = state.memory
     action = due(state, limits, memory.at)
-    if memory.equity != equity or action != BreakerAction():
+    if memory.equity != equity or action != _NOTHING:
         return -1
     ends = [one.until for one in memory.breakers.values() if one.until > memory.at]
     return min([memory.day_end, *ends]) - 1
@@ -155,6 +160,8 @@ def _counts(state: RiskState, rules: BreakerLimits) -> list[_Due]:
 def _ladder(state: RiskState, rules: BreakerLimits, now: int) -> list[_Due]:
     """The steps of the drawdown ladder that the drawdown is beyond (RISK-19)."""
     fallen, found = state.drawdown, []
+    if fallen <= 0.0:
+        return []
     steps = (
         (rules.drawdown_warning, now, Severity.WARNING, 0.0, "review positions"),
         (rules.drawdown_cut, _UNTIL_RESET, Severity.ALERT, rules.cut_fraction, "positions are cut, nothing is opened"),

@@ -20,6 +20,7 @@ BOUNDARIES = {
 }
 _SECOND = 10**9
 _SATURDAY = 5
+_NEWEST: dict[str, tuple[date, int, int]] = {}  # the span asked for last: most questions are about the same day
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +44,10 @@ def day_span(at: int, boundary: str) -> tuple[date, int, int]:
     UnknownNameError
         If there is no such boundary.
     """
-    return _span_of_second(at // _SECOND, boundary)
+    span = _NEWEST.get(boundary)
+    if span is None or not span[1] <= at < span[2]:
+        span = _NEWEST[boundary] = _span_of_second(at // _SECOND, boundary)
+    return span
 
 
 def week_start(day: date) -> date:
