@@ -142,11 +142,11 @@ def _peer() -> Any:
         return None
 
 
-def _timed(action: Callable[[], object], times: int = 2) -> _Time:
-    """Return the better of some runs, the last of which leaves its result to the garbage of the next."""
+def _timed(action: Callable[[], object], times: int = 3) -> _Time:
+    """Return the best of some runs, with the collection of garbage done before."""
+    gc.collect()
     found = []
     for _ in range(times):
-        gc.collect()
         began, worked = _CLOCK.monotonic_s(), time.process_time()
         action()
         found.append(_Time(time.process_time() - worked, _CLOCK.monotonic_s() - began))
