@@ -21,7 +21,7 @@ from foresail.evaluation.volatility_task.contest import (
     window_counts,
 )
 from foresail.evaluation.volatility_task.entrants import chosen_entrants
-from foresail.evaluation.volatility_task.scoring import score_entrants
+from foresail.evaluation.volatility_task.scoring import score_entrants, seed_scores
 from foresail.evaluation.volatility_task.series import read_series
 from foresail.evaluation.volatility_task.task import VolatilityTask
 from foresail.measures.quantiles import q_risk
@@ -147,3 +147,25 @@ def test_the_validation_table_is_ordered_as_the_known_test_tables(
             assert p50["har_x"] < p50["lightgbm"]
             for one in scores.values():  # the reference's average over horizons is nearly the pooled figure
                 assert one.q_risk[1] == pytest.approx(one.q_risk_by_horizon[1], abs=1e-4)
+
+
+def test_the_network_on_the_validation_years(task: VolatilityTask, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its settings were chosen on these years, so this guards the figures of the guide and proves nothing more."""
+    pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
+    entrants = chosen_entrants(("tft_har_x",))
+    found = Contest(task, entrants, seed=0, progress=lambda *_: None).forecast("validation")
+    labels, whole = task.labels(found.origins), found.origins.inside | True
+    with capsys.disabled():
+        for title, rows in (("reference windows", found.origins.inside), ("every day", whole)):
+            quantiles = {name: values[rows] for name, values in found.quantiles.items()}
+            scores = {s.name: s for s in score_entrants(quantiles, labels[rows], found.origins.day[rows], seed=0)}
+            print(f"\nvalidation 2016-17, {title}")  # noqa: T201 a table for the log of the accuracy suite
+            for name, one in scores.items():
+                figures = f"P50 {one.q_risk[1]:.4f}  P90 {one.q_risk[2]:.4f}  cover {one.coverage:.3f}"
+                print(f"  {name:<14} {figures}  p P50 {one.p_values[1]:.3f}  p P90 {one.p_values[2]:.3f}")  # noqa: T201
+            for row in seed_scores(found.members["tft"], labels, rows):
+                print(f"    {row['seed']}  P50 {row['p50']:.4f}  P90 {row['p90']:.4f}  cover {row['coverage']:.3f}")  # noqa: T201
+            assert 0.76 < scores["tft"].coverage < 0.84
+            assert scores["tft"].q_risk[1] < 1.01 * scores["har_x"].q_risk[1]
+            assert scores["tft"].q_risk[2] < 1.01 * scores["har_x"].q_risk[2]
+            assert scores["tft_har_x"].q_risk[1] < scores["har_x"].q_risk[1]

@@ -45,9 +45,9 @@ def silent(stage: str, done: int, total: int) -> None:
     del stage, done, total
 
 
-def frame(late: float = 1.0) -> pd.DataFrame:
-    """31 indices from mid-2014 to January 2017, holidays of their own; ``late`` scales variances after 2015."""
-    days = pd.bdate_range("2014-06-02", "2017-01-31", tz="UTC")
+def frame(late: float = 1.0, last: str = "2017-01-31") -> pd.DataFrame:
+    """31 indices from mid-2014 on, holidays of their own; ``late`` scales variances after 2015."""
+    days = pd.bdate_range("2014-06-02", last, tz="UTC")
     random = np.random.default_rng(5)
     parts = []
     for one in indices():
@@ -185,6 +185,17 @@ def test_the_test_is_forecast_by_what_stopped_on_the_validation_years(task: Vola
     np.testing.assert_allclose(told + centre_of(windows.past)[:, -1:], validation.labels, rtol=1e-9)
     assert panel.static[:, 0].tolist() == [*range(1, 32), *range(1, 32)]
     assert SMALL_TFT.fit(train, validation, seed=0)(windows).shape == (len(windows), 5, 3)
+
+
+def test_a_longer_file_has_its_test_years_forecast_by_a_fit_of_its_own() -> None:
+    long = VolatilityTask(series_of(frame(last="2018-02-28")))
+    contest = Contest(long, (replace(SMALL_TFT, seeds=1),), seed=0, progress=silent)
+    found = contest.forecast("test")
+    assert list(contest._fitted) == [("tft", True)]
+    assert found.members["tft"]["seed 0"].shape == (len(long.origins("test")), 5, 3)
+    labels = long.labels(found.origins)
+    error = np.abs(labels - found.quantiles["tft"][..., 1]).mean()
+    assert error < np.abs(labels - labels.mean()).mean()
 
 
 def test_a_finished_fit_is_read_again_and_another_is_not_mistaken_for_it(
