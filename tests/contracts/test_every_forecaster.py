@@ -14,7 +14,7 @@ from foresail.core.errors import ModelError, NotFittedError
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.confidence import confidence, expected_return
-from foresail.forecasting.registry import FORECASTERS, forecaster, forecaster_class
+from foresail.forecasting.registry import FORECASTERS, forecaster_class
 from foresail.testing.planted import PlantedSettings, planted_market
 
 NAMES = sorted(FORECASTERS)
@@ -28,6 +28,14 @@ def spec_of(name, market=MARKET):
     return ForecasterSpec(
         name, "1", market.features.fields, market.targets.names, market.targets.horizons, QUANTILE_LEVELS
     )
+
+
+def forecaster(name, spec):
+    """An unfitted forecaster; networks are small here, as what they must keep does not depend on their size."""
+    kind = forecaster_class(name)
+    if not hasattr(kind, "settings_type"):
+        return kind(spec)
+    return kind(spec, kind.settings_type(context_length=16, width=16, heads=2, epochs=3))
 
 
 _FITTED = {}
@@ -235,12 +243,14 @@ _SCRIPT = """
 import numpy as np, hashlib
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
-from foresail.forecasting.registry import FORECASTERS, forecaster
+from foresail.forecasting.registry import FORECASTERS, forecaster_class
 from foresail.testing.planted import PlantedSettings, planted_market
 m = planted_market(PlantedSettings(names=10, bars=300, noise=3, skill=0.3), seed=3)
 for name in sorted(FORECASTERS):
     shape = (m.features.fields, m.targets.names, m.targets.horizons, QUANTILE_LEVELS)
-    f = forecaster(name, ForecasterSpec(name, "1", *shape))
+    kind, spec = forecaster_class(name), ForecasterSpec(name, "1", *shape)
+    network = hasattr(kind, "settings_type")
+    f = kind(spec, kind.settings_type(context_length=16, width=16, heads=2, epochs=3)) if network else kind(spec)
     report = f.fit(m.training_set(250), seed=4)
     q = f.predict(m.features, m.rows(250, 290), m.scale)
     print(report.model, hashlib.sha256(q.tobytes()).hexdigest())
