@@ -54,6 +54,9 @@ def train_command(
     ] = None,
     sector: Annotated[str | None, typer.Option("--sector", help="Fine-tune --base on this sector.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="The model that is fine-tuned.")] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="After scoring, fit once more on all bars and register that.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Train a forecaster, score it once on the newest fifth, and register it."""
@@ -76,6 +79,7 @@ def train_command(
             names=names,
             sector=sector,
             base=base,
+            refit=refit,
             config=config,
         )
         progress = Progress()

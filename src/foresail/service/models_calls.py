@@ -102,6 +102,7 @@ def train(
     names: int | None = None,
     sector: str | None = None,
     base: str | None = None,
+    refit: bool = False,
     config: str | Path | None = None,
     progress: Progress | None = None,
 ) -> TrainedModel:
@@ -121,6 +122,7 @@ def train(
     timezone : of times that carry none
     names : only the first so many instruments, by id
     sector, base : fine-tune the model ``base`` on a sector
+    refit : after scoring, fit once more on all bars and register that
     config : TOML file with [train] and [options]
     progress : called with stage, steps done, steps in all
 
@@ -143,6 +145,7 @@ def train(
         names=names,
         sector=sector,
         base=base,
+        refit=refit,
         config=None if config is None else Path(config),
     )
     outcome = train_model(request, progress=progress or _silent)

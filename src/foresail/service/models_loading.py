@@ -122,8 +122,10 @@ def probe_document(forecaster: Forecaster, ready: Ready, shift: IntervalShift) -
     """Return a few inputs before the test part, with what the model makes of them."""
     inputs, end = ready.inputs, ready.fold.test_from
     first = max(0, end - forecaster.spec.context_length - _BARS)
-    full = [i for i in range(len(inputs.features.instruments)) if inputs.usable[i, first:end].any()]
-    chosen = sorted(full[:_INSTRUMENTS])
+    last = slice(max(0, end - _BARS), end)
+    known = inputs.features.present[:, last] & np.isfinite(inputs.scale[:, last])
+    chosen = np.argsort(-known.sum(axis=1), kind="stable")[:_INSTRUMENTS]
+    chosen.sort()
     names = [inputs.features.instruments[i] for i in chosen]
     panel = inputs.features.select(names).cut(first, end)
     scale = inputs.scale[chosen, first:end]
@@ -175,6 +177,8 @@ def _check_probe(entry: ModelEntry, forecaster: Forecaster, shift: IntervalShift
     now = _answers(forecaster, shift, panel, array_of(kept["scale"]).reshape(shape[:2]))
     if then.shape != now.shape or not np.array_equal(np.isnan(then), np.isnan(now)):
         raise ModelError(f"{entry.name}: the probe gave {then.shape} forecasts, it gives {now.shape} now", hint=_AGAIN)
+    if then.size == 0:
+        raise ModelError(f"{entry.name}: its probe holds no forecast, so nothing shows that it is whole", hint=_AGAIN)
     apart = float(np.nanmax(np.abs(then - now), initial=0.0))
     if not apart <= _SAME:
         raise ModelError(

@@ -4,11 +4,14 @@
 2. A forecaster that keeps checkpoints goes on where a killed training stood.
 3. Forecasts of the test part are made and hashed, the look is a line of the trial registry, and only then are they
    scored (VALID-09). The look counts as a trial of those data from then on.
-4. The model is registered whole or not at all, as a candidate.
+4. With ``refit`` the same settings are then fitted on all bars, and that model is registered; its record says that the
+   scores are those of the first fit.
+5. The model is registered whole or not at all, as a candidate.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +26,15 @@ from foresail.evaluation.registry import Lineage, Trial, TrialRegistry
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import attach, build_forecaster
 from foresail.measures.honesty import SharpeSample
-from foresail.protocols import Forecaster, Progress
+from foresail.protocols import Progress
 from foresail.reporting.model_card import render_model_card
 from foresail.service.models_folder import RECORD, WEIGHTS, read_document
 from foresail.service.models_loading import probe_document
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.training_card import card_document
-from foresail.service.training_data import scaler_document
-from foresail.service.training_job import TrainJob, resolve_training
+from foresail.service.training_data import Ready, plan_refit, scaler_document
+from foresail.service.training_job import FittedModel, TrainJob, resolve_training
 from foresail.service.training_progress import EpochLines, history_of
 from foresail.service.training_record import training_outcome, training_record
 from foresail.service.training_request import TrainRequest, with_config
@@ -73,27 +76,31 @@ def train_model(
     known = registry.same_recipe(job.digest)
     if known is not None:
         return training_outcome(known, known.record(), again=True)
-    forecaster, report = _fit(job, registry.checkpoint(job.digest), progress, note)
-    shift = _shift(forecaster, job)
+    fitted = _fit(job, job.ready, registry.checkpoint(job.digest), _Told(progress, note))
     progress("scoring the test part", 0, 1)
-    held = forecast_held_out(forecaster, job.ready, shift)
+    held = forecast_held_out(fitted.forecaster, job.ready, fitted.shift)
     trials = _register_look(job, held, workspace, watch)
-    metrics = score_held_out(held, job.ready, job.spec, model=report.model, seed=job.seed)
+    metrics = score_held_out(held, job.ready, job.spec, model=fitted.report.model, seed=job.seed)
     progress("scoring the test part", 1, 1)
-    content = training_record(job, report, metrics, trials)
-
-    def build(folder: Path, name: str) -> None:
-        _write(folder, name, _Parts(content, forecaster, shift, job))
-
-    entry = registry.register(job.key, build)
+    if job.request.refit:
+        again = registry.checkpoint(hash_value([job.digest, "refit"]))
+        fitted = _fit(job, plan_refit(job.ready), again, _Told(progress, note))
+        shutil.rmtree(again, ignore_errors=True)
+    content = training_record(job, fitted, metrics, trials)
+    entry = registry.register(job.key, lambda folder, name: _write(folder, name, content, fitted))
     registry.drop_checkpoint(job.digest)
     return training_outcome(entry, entry.record(), again=False)
 
 
-def _fit(
-    job: TrainJob, checkpoint: Path, progress: Progress, note: Callable[[str], None] | None
-) -> tuple[Forecaster, FitReport]:
-    training = job.ready.training
+@dataclass(frozen=True, slots=True)
+class _Told:
+    progress: Progress
+    note: Callable[[str], None] | None
+
+
+def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedModel:
+    """Fit on the training rows of a split, and measure the shift on its calibration rows."""
+    training = ready.training
     base = None if job.base is None else job.base.forecaster
     forecaster = build_forecaster(job.spec.name, job.spec, job.options) if base is None else base
     if len(training.train_rows) < forecaster.spec.minimum_rows:
@@ -101,23 +108,17 @@ def _fit(
             f"{len(training.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)",
             hint="give a longer history or more instruments",
         )
-    lines = EpochLines(progress, note, checkpoint)
-    attach(forecaster, progress=lines, checkpoint=checkpoint)
-    told = hasattr(forecaster, "progress")  # such a forecaster tells its epochs itself
-    if not told:
-        progress("training", 0, 1)
+    attach(forecaster, progress=EpochLines(told.progress, told.note, checkpoint), checkpoint=checkpoint)
+    silent = not hasattr(forecaster, "progress")  # others tell their epochs themselves
+    if silent:
+        told.progress("training", 0, 1)
     tune: Any = None if base is None else getattr(base, "fine_tune", None)
     report: FitReport = forecaster.fit(training, seed=job.seed) if tune is None else tune(training, seed=job.seed)
-    if not told:
-        progress("training", 1, 1)
+    if silent:
+        told.progress("training", 1, 1)
     attach(forecaster, progress=None, checkpoint=None)
-    return forecaster, report
-
-
-def _shift(forecaster: Forecaster, job: TrainJob) -> IntervalShift:
-    training = job.ready.training
     raw = forecaster.predict(training.features, training.calibration_rows, training.scale)
-    return IntervalShift.fit(raw, training, job.spec.levels)
+    return FittedModel(forecaster, report, IntervalShift.fit(raw, training, job.spec.levels), ready)
 
 
 def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) -> int:
@@ -144,25 +145,17 @@ def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) 
     return registry.count(lineage).n
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    content: dict[str, Any]
-    forecaster: Forecaster
-    shift: IntervalShift
-    job: TrainJob
-
-
-def _write(folder: Path, name: str, parts: _Parts) -> None:
+def _write(folder: Path, name: str, content: dict[str, Any], fitted: FittedModel) -> None:
     """Write everything but the manifest of a model."""
-    job = parts.job
-    parts.forecaster.save(folder / WEIGHTS)
-    scaler = canonical_bytes(scaler_document(job.ready.training, job.spec.features))
-    (folder / "scaler.json").write_bytes(scaler)
-    (folder / "calibration.json").write_bytes(canonical_bytes(parts.shift.content()))
-    (folder / "probe.json").write_bytes(canonical_bytes(probe_document(parts.forecaster, job.ready, parts.shift)))
+    fitted.forecaster.save(folder / WEIGHTS)
+    scaler = scaler_document(fitted.ready.training, fitted.forecaster.spec.features)
+    (folder / "scaler.json").write_bytes(canonical_bytes(scaler))
+    (folder / "calibration.json").write_bytes(canonical_bytes(fitted.shift.content()))
+    probe = probe_document(fitted.forecaster, fitted.ready, fitted.shift)
+    (folder / "probe.json").write_bytes(canonical_bytes(probe))
     record = plain(
         {
-            **parts.content,
+            **content,
             "name": name,
             "history": history_of(folder / WEIGHTS),
             "scaler_hash": hash_value(read_document(folder / "scaler.json")),

@@ -98,6 +98,11 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
     ]
     if data["universe_basis"] != "point_in_time":
         said.append("Names chosen afterwards or nobody knows how: it has never seen those that failed.")
+    if record["refit"]:
+        said.append(
+            "The scores are those of the same settings fitted without the test part; the registered weights were "
+            "fitted once more on all bars, so nothing has scored them yet."
+        )
     if record["absent"]:
         said.append(f"Features that these bars could not give: {', '.join(sorted(record['absent']))}.")
     if record["sector"]:

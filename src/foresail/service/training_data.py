@@ -40,11 +40,13 @@ __all__ = [
     "held_out_rows",
     "model_features",
     "plan_parts",
+    "plan_refit",
     "scaler_document",
 ]
 
 SCALE_NAME = "mean of EWMA(0.94) and 60-bar variance of the one-bar log return, version 1"
 _SHARES = (0.6, 0.7, 0.8)  # where validation, calibration and test begin
+_REFIT_SHARES = (0.75, 0.875)  # the same without a test part
 _DIGITS = 16  # of a formula's hash
 
 
@@ -217,6 +219,15 @@ def plan_parts(inputs: ForecastInputs, absent: dict[str, str], *, instruments: I
         kept[instruments] = inputs.usable[instruments]
         inputs = replace(inputs, usable=kept)
     return Ready(inputs, fold, training_set(inputs, fold), absent)
+
+
+def plan_refit(ready: Ready) -> Ready:
+    """Return the split of a second fit that learns from the test part as well, its parts in the same proportions."""
+    times = np.flatnonzero(ready.inputs.usable.any(axis=0))
+    first, second = (int(times[int(len(times) * share)]) for share in _REFIT_SHARES)
+    length = ready.inputs.usable.shape[1]
+    fold = Fold(1, int(times[0]), first, second, length, length)
+    return replace(ready, fold=fold, training=training_set(ready.inputs, fold))
 
 
 def held_out_rows(ready: Ready) -> IntArray:

@@ -14,8 +14,10 @@ from foresail.core.canonical import hash_value, plain
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import CapabilityError, ConfigError, DataError, LookAheadError
 from foresail.domain.forecast import QUANTILE_LEVELS
-from foresail.domain.training import ForecasterSpec
+from foresail.domain.training import FitReport, ForecasterSpec
+from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster, option_defaults
+from foresail.protocols import Forecaster
 from foresail.service.features import chosen_names
 from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
@@ -24,7 +26,7 @@ from foresail.service.runfolder import code_hash
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
 from foresail.service.training_request import TrainRequest, horizons_of
 
-__all__ = ["TrainJob", "resolve_training"]
+__all__ = ["FittedModel", "TrainJob", "resolve_training"]
 
 _SEED = 7
 _DEFAULT_FORECASTER, _DEFAULT_FEATURES = "quantile_trees", "spine"
@@ -54,6 +56,16 @@ class TrainJob:
     def digest(self) -> str:
         """Hash of the recipe."""
         return hash_value(self.recipe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedModel:
+    """A fitted forecaster with its report, its conformal shift, and the split that it was fitted on."""
+
+    forecaster: Forecaster
+    report: FitReport
+    shift: IntervalShift
+    ready: Ready
 
 
 def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegistry, clock: Clock) -> TrainJob:
@@ -107,6 +119,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "features": FeatureBinding.of(names).hash,
         "seed": seed,
         "sector": request.sector,
+        "refit": request.refit,
         "base": None if base is None else base.record["model_version"],
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
@@ -158,6 +171,8 @@ def _base(request: TrainRequest, registry: ModelRegistry) -> LoadedModel | None:
         if request.base is not None:
             raise ConfigError("--base names the model that is fine-tuned for a sector", hint="give --sector as well")
         return None
+    if request.refit:
+        raise ConfigError("--refit fits afresh, --sector goes on from a base", hint="give one of the two")
     if request.base is None:
         raise ConfigError("--sector fine-tunes a model that is there", hint="name it: --base NAME")
     base = load_model(registry.find(request.base))

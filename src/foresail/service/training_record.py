@@ -8,14 +8,14 @@ from importlib import metadata
 from typing import Any
 
 from foresail import __version__
+from foresail.core.arrays import TimeArray
 from foresail.core.clock import format_ns
 from foresail.core.ids import InstrumentId
-from foresail.domain.training import FitReport
 from foresail.service.models_folder import MODEL_FORMAT
 from foresail.service.models_registry import ModelEntry
 from foresail.service.outcome import Outcome
-from foresail.service.training_data import FeatureBinding
-from foresail.service.training_job import TrainJob
+from foresail.service.training_data import FeatureBinding, Ready
+from foresail.service.training_job import FittedModel, TrainJob
 from foresail.service.training_progress import history_lines
 
 __all__ = ["training_outcome", "training_record"]
@@ -23,10 +23,12 @@ __all__ = ["training_outcome", "training_record"]
 _PACKAGES = ("numpy", "scipy", "lightgbm", "torch")
 
 
-def training_record(job: TrainJob, report: FitReport, metrics: dict[str, Any], trials: int) -> dict[str, Any]:
+def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any], trials: int) -> dict[str, Any]:
     """Return ``model.json`` but for the name, which the registry gives, and what is read off the saved weights."""
     bars, bar_set, fold, spec = job.loaded.data.bars, job.loaded.data.bar_set, job.ready.fold, job.spec
-    learned = sorted({int(i) for i in job.ready.training.train_rows[:, 0]})
+    report, end = fitted.report, bars.end
+    usable_from = int(end[min(fitted.ready.fold.test_from, len(end) - 1)])
+    learned = sorted({int(i) for i in fitted.ready.training.train_rows[:, 0]})
     names: list[InstrumentId] = [bars.instruments[i] for i in learned]
     close = next((one for one in metrics["scores"] if one["target"] == "close"), None)
     return {
@@ -52,9 +54,10 @@ def training_record(job: TrainJob, report: FitReport, metrics: dict[str, Any], t
             "price_basis": bar_set.price_basis,
             "universe_basis": bar_set.universe_basis,
         },
-        "splits": _splits(job),
-        "usable_from": format_ns(int(bars.end[fold.test_from])),
-        "usable_from_ns": int(bars.end[fold.test_from]),
+        "splits": _splits(job.ready, end),
+        "refit": _splits(fitted.ready, end) if job.request.refit else [],
+        "usable_from": format_ns(usable_from),
+        "usable_from_ns": usable_from,
         "seed": job.seed,
         "recipe_hash": job.digest,
         "code": job.recipe["code"],
@@ -76,17 +79,18 @@ def training_record(job: TrainJob, report: FitReport, metrics: dict[str, Any], t
     }
 
 
-def _splits(job: TrainJob) -> list[dict[str, Any]]:
-    fold, training, ends = job.ready.fold, job.ready.training, job.loaded.data.bars.end
+def _splits(ready: Ready, ends: TimeArray) -> list[dict[str, Any]]:
+    fold, training = ready.fold, ready.training
     parts = (
         ("train", fold.train_from, fold.validation_from, len(training.train_rows)),
         ("validation", fold.validation_from, fold.calibration_from, len(training.validation_rows)),
         ("calibration", fold.calibration_from, fold.test_from, len(training.calibration_rows)),
-        ("test", fold.test_from, fold.test_to, int(job.ready.inputs.usable[:, fold.test_from : fold.test_to].sum())),
+        ("test", fold.test_from, fold.test_to, int(ready.inputs.usable[:, fold.test_from : fold.test_to].sum())),
     )
     return [
         {"part": part, "from": format_ns(int(ends[first])), "to": format_ns(int(ends[last - 1])), "rows": rows}
         for part, first, last, rows in parts
+        if last > first
     ]
 
 
@@ -115,6 +119,7 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         f"{len(record['features']['names'])} features {record['features']['hash'][:16]}, "
         f"{len(record['instruments'])} instruments; trained on {splits['train']['rows']:,} rows "
         f"{splits['train']['from'][:10]} to {splits['train']['to'][:10]}",
+        *(f"fitted again on all bars, to {one['to'][:10]}" for one in record["refit"] if one["part"] == "calibration"),
         *history_lines(record["history"]),
         *(f"note: {one}" for one in record["notes"]),
         f"test part {splits['test']['from'][:10]} to {splits['test']['to'][:10]}, {splits['test']['rows']:,} rows, "

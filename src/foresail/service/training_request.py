@@ -38,6 +38,7 @@ class TrainRequest:
     names : only the first so many instruments, by id
     sector : fine-tune the model ``base`` on the instruments of this sector (MODEL-05)
     base : name of the model that is fine-tuned, or class_frame_model for its champion
+    refit : after the test part was scored, fit once more on all bars and register that model
     config : TOML file with [train] and [options]
     """
 
@@ -54,6 +55,7 @@ class TrainRequest:
     names: int | None = None
     sector: str | None = None
     base: str | None = None
+    refit: bool = False
     config: Path | None = None
 
 

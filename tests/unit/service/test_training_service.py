@@ -239,6 +239,24 @@ def test_a_missing_extra_is_one_line(workspace, monkeypatch):
         train(forecaster="tft")
 
 
+def test_a_refit_learns_from_all_bars_and_says_so(workspace, trained):
+    document = train(refit=True)
+    record, first = document["record"], trained[1]["record"]
+    assert record["metrics"]["scores"] == first["metrics"]["scores"]
+    assert record["metrics"]["predictions_sha256"] == first["metrics"]["predictions_sha256"]
+    assert record["model_version"] != first["model_version"]
+    assert [one["part"] for one in record["refit"]] == ["train", "validation", "calibration"]
+    assert record["refit"][0]["rows"] > first["splits"][0]["rows"]
+    assert record["usable_from_ns"] == int(PANEL.end[-1])
+    limits = json.loads((workspace / "models/stock_1d_ridge_v2/card.json").read_text())["limits"]
+    assert any("nothing has scored them yet" in one for one in limits)
+    assert predict(model="stock_1d_ridge_v2")["stale"] == 0
+    with pytest.raises(LookAheadError, match="it cannot forecast as of"):
+        predict(model="stock_1d_ridge_v2", at=from_ns(int(PANEL.end[-2])).date().isoformat())
+    with pytest.raises(ConfigError, match="give one of the two"):
+        train(refit=True, sector="energy", base="stock_1d_ridge_v2")
+
+
 class Tuned(Ridge):
     """A forecaster that tells its progress, keeps checkpoints and can be fine-tuned."""
 
