@@ -18,7 +18,7 @@ from foresail.domain.events import BarsClosed, Operator, Rank
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.panel import Panel
-from foresail.domain.signals import Intent, OrderIntent, Side
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Side
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
@@ -66,7 +66,6 @@ class Once:
         return {"n": 0}
 
     def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
-        from foresail.domain.signals import Cancel
 
         state["n"] += 1
         if state["n"] == 3:

@@ -1,9 +1,9 @@
 """Conditions that make sizes smaller while they last (SIZE-10, RISK-11): which hold now, and which are in force.
 
 A condition begins and ends by an entry of the journal. When it begins, what is held of the names that it is about is
-made smaller once; while it lasts, targets stay smaller. A pair of RISK-11 begins where it moves together and is large,
-and ends when it no longer moves together: that it is small again is the reduction's own doing. A condition whose input
-is not known any more stays as it is.
+made smaller once; while it lasts, targets stay smaller, also of names that are bought only then. A pair of RISK-11
+begins where it moves together and is large, and ends when it no longer moves together: that it is small again is the
+reduction's own doing. A condition whose input is not known any more stays as it is.
 """
 
 from __future__ import annotations
@@ -80,8 +80,6 @@ class Reductions:
 def conditions_now(core: TradingCore, limits: TradingLimits) -> _Found:
     """Return every condition that holds, by rule: (instrument, share that is left) and the reason."""
     positions, active = core.books.positions(), core.reductions.active
-    if not positions and not active:
-        return {}
     facts, market = core.notes.facts, limits.market
     found: _Found = {}
     vix, level = facts.get("vix", math.nan), market.vix_cut_above
@@ -100,7 +98,7 @@ def conditions_now(core: TradingCore, limits: TradingLimits) -> _Found:
 def _pairs(core: TradingCore, limits: TradingLimits, positions: Sequence[Position]) -> _Found:
     """Return the pairs of RISK-11; shorts enter with their sign."""
     book = limits.book
-    if book.correlation is None or len(positions) < 2:
+    if book.correlation is None or len(positions) < 2:  # a pair of which one is sold has ended
         return {}
     values, active = _values(core, positions), core.reductions.active
     equity = float(core.books.equity(rates=core.parts.market.rates()))
