@@ -118,9 +118,10 @@ class WindowSource:
         self._labels = None if labels is None else _padded(labels.reshape(n, t, -1), 0, back, missing=np.nan)
         self._label_shape = () if labels is None else labels.shape[2:]
         length = settings.past
-        self._past = sliding_window_view(self._observed, length, axis=1)  # (N, starts, V, P)
+        # whole steps last, as they lie in memory: a batch is one copy of slices
+        self._past = sliding_window_view(self._observed, length, axis=1).swapaxes(2, 3)  # (N, starts, P, V)
         self._seen = sliding_window_view(self._present, length, axis=1)
-        self._ahead = sliding_window_view(self._known, length + settings.horizon, axis=0)
+        self._ahead = sliding_window_view(self._known, length + settings.horizon, axis=0).swapaxes(1, 2)
 
     def starts(self, rows: IntArray, offset: int = 0) -> IntArray:
         """Return (S, 2) instrument and first origin of the segments that hold rows of a fold.
@@ -164,10 +165,9 @@ class WindowSource:
         rows, first = starts[:, 0], starts[:, 1]
         settings = self.settings
         origins = first[:, None] + np.arange(settings.windows) * settings.stride
-        past = np.ascontiguousarray(self._past[rows, first].transpose(0, 2, 1))
         segments = Segments(
-            torch.from_numpy(past),
-            torch.from_numpy(np.ascontiguousarray(self._ahead[first].transpose(0, 2, 1))),
+            torch.from_numpy(np.ascontiguousarray(self._past[rows, first])),
+            torch.from_numpy(np.ascontiguousarray(self._ahead[first])),
             torch.from_numpy(np.ascontiguousarray(self._seen[rows, first])),
             self._static[torch.from_numpy(np.ascontiguousarray(rows))],
             settings.stride,
