@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,22 +26,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import ModelError, NonFiniteOutputError, NotFittedError
 from foresail.core.seeds import derive_seed
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 from foresail.forecasting.artefacts import array_of, model_version, read_model, write_model
 from foresail.forecasting.calibration import symmetric_pairs
-from foresail.forecasting.curve import check_levels, finish
+from foresail.forecasting.curve import check_levels, finish, mean_weights
 from foresail.forecasting.neural.calendar import KNOWN
+from foresail.forecasting.neural.explaining import STEPS, integrated_gradients, mean_of, read_by_head
+from foresail.forecasting.neural.finetune import beats, frozen_but, tuning_recipe
 from foresail.forecasting.neural.inputs import InputMap
 from foresail.forecasting.neural.settings import NetworkSettings
 from foresail.forecasting.neural.tft.network import Segments
 from foresail.forecasting.neural.threads import fixed_threads
-from foresail.forecasting.neural.training import Fold, TrainingTask, train
+from foresail.forecasting.neural.training import Fold, Recipe, Trained, TrainingTask, train
 from foresail.forecasting.neural.weights import load_weights, save_weights, weights_hash
-from foresail.forecasting.neural.windows import WindowSource
+from foresail.forecasting.neural.windows import Batch, WindowSettings, WindowSource
 from foresail.forecasting.rows import check_training, labelled_rows, scale_unit, standardised_labels
 from foresail.protocols import Progress
 
@@ -48,6 +51,8 @@ __all__ = ["NetworkForecaster", "NetworkShape"]
 
 _FEWEST = 40  # calibration rows below which the network's own intervals stay
 _SEGMENTS = 64  # in a batch of prediction
+_DIGITS = 9  # of a contribution: alike alone and in company
+_EXPLAINED = 4_000_000  # numbers of one layer that are held at once, for slopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class NetworkForecaster(ABC):
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[NetworkSettings]] = NetworkSettings
+    tuned: ClassVar[tuple[str, ...]] = ("head",)  # parts that sector fine-tuning trains on
 
     def __init__(self, spec: ForecasterSpec, settings: NetworkSettings | None = None) -> None:
         check_levels(spec.levels)
@@ -152,27 +158,44 @@ class NetworkForecaster(ABC):
                 hint="use ridge or quantile_trees, or more history",
             )
         inputs = InputMap.fit(data, self._spec)
-        source = WindowSource(
-            self.settings.cut(max(self._spec.horizons)),
-            inputs.inputs(data.features, max(self._spec.horizons)),
-            self._labels(data),
-        )
-        weights = _weights_of(data, rows)
-        validation = labelled_rows(data, data.validation_rows)
-        held = validation if len(validation) else rows
-        fold = Fold(rows, held[held[:, 1] % self.settings.stride == 0], weights)
         network = self._network(inputs, seed)
-        told = _AtHorizons(network, self._spec.horizons)
-        with fixed_threads(self.settings.threads):
-            done = train(
-                TrainingTask(told, source, fold, self._spec.levels, self.settings.recipe(), seed, self.checkpoint),
-                progress=self.progress,
-            )
+        done, validation = self._train(network, inputs, data, self.settings.recipe(), seed)
         _mean_for_unknown(network)
-        notes = list(done.notes) if len(validation) else [*done.notes, "no validation rows: stopped by training rows"]
         usable = tuple(bool(np.isfinite(data.targets.values[rows[:, 0], rows[:, 1], k]).any()) for k in self._targets)
         none = np.zeros((len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)))
         self._fitted = _Fitted(inputs, network.eval(), none, usable, asdict(done.history))
+        notes = [*done.notes, *self._calibrate(data)]
+        return self._report(data, rows, validation, notes)
+
+    def fine_tune(self, data: TrainingSet, *, seed: int) -> FitReport:
+        """Train the last layers on, a few epochs at a tenth of the rate, on the instruments of a sector (MODEL-05).
+
+        Scaling, embeddings and everything before the last gated layers stay as they are. Where the validation rows
+        gain nothing, so do the last layers. ``finetune.fine_tune`` leaves the model itself alone.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        ModelError
+            If there are too few labelled training rows (TRAIN-06).
+        """
+        fitted = self._needed("fine-tune")
+        check_training(data, self._spec)
+        data = _until_last_row(data)
+        rows = labelled_rows(data, data.train_rows)
+        network = copy.deepcopy(fitted.network)
+        with frozen_but(network, self.tuned):
+            done, validation = self._train(network, fitted.inputs, data, tuning_recipe(self.settings), seed)
+        source, levels = self._source(data, fitted.inputs), self._spec.levels
+        held = validation if len(validation) else rows
+        with fixed_threads(self.settings.threads):
+            networks = [_AtHorizons(one, self._spec.horizons) for one in (network, fitted.network)]
+            better = beats(networks[0], networks[1], source, held, levels)
+        notes = [*done.notes] if better else ["fine-tuning gained nothing on the validation rows: left as it was"]
+        kept = network.eval() if better else fitted.network
+        history = {key: [*fitted.history[key], *value] for key, value in asdict(done.history).items()}
+        self._fitted = _Fitted(fitted.inputs, kept, fitted.correction.copy(), fitted.usable, history)
         notes += self._calibrate(data)
         return self._report(data, rows, validation, notes)
 
@@ -194,6 +217,58 @@ class NetworkForecaster(ABC):
             raise NonFiniteOutputError(f"{self._spec.name} gave a forecast that is not finite")
         curves[:, [k for k in self._targets if not fitted.usable[k]]] = np.nan
         return finish(curves, self._spec.targets)
+
+    def explain(self, features: Panel, rows: IntArray, horizon: int) -> FloatArray:
+        """Return (R, F), what each feature adds to the expected log return of the close, in standardised units.
+
+        Integrated gradients from the centre of the standardised inputs, summed over the bars of the window; what a
+        missing-value mark adds counts for its feature. The rest of the forecast is due to calendar and instrument.
+
+        Parameters
+        ----------
+        horizon : bars, one of the spec's
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        ModelError
+            If the horizon or the close is not forecast.
+        """
+        fitted = self._needed("explain")
+        if horizon not in self._spec.horizons or "close" not in self._spec.targets:
+            raise ModelError(
+                f"{self._spec.name} forecasts {self._spec.targets} at {self._spec.horizons}, not {horizon}"
+            )
+        read = mean_of(self._spec.targets.index("close"), horizon - 1, mean_weights(self._spec.levels))
+        network = copy.deepcopy(fitted.network).double().eval()
+        out = np.zeros((len(rows), len(self._spec.features)))
+        with fixed_threads(self.settings.threads):
+            for first, segments in self._windows_of(features, rows):
+                parts = integrated_gradients(network, segments, read)
+                part = parts[:, : out.shape[1]]
+                for m, j in enumerate(fitted.inputs.scaler.marked):
+                    part[:, j] += parts[:, out.shape[1] + m]
+                out[first : first + len(part)] = part
+        return np.round(out, _DIGITS)
+
+    def encode(self, features: Panel, rows: IntArray) -> FloatArray:
+        """Return (R, D), the state that the last layer reads, averaged over the steps ahead.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        """
+        fitted = self._needed("encode")
+        out = np.empty((len(rows), 0))
+        network = copy.deepcopy(fitted.network).double().eval()
+        with torch.inference_mode(), fixed_threads(self.settings.threads):
+            for batch, use, where in self._batches_of(features, rows):
+                state = read_by_head(network, _double(batch.segments)).numpy()
+                out = np.full((len(rows), state.shape[-1]), np.nan) if not out.shape[1] else out
+                out[where] = state[use]
+        return out
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``.
@@ -256,24 +331,62 @@ class NetworkForecaster(ABC):
 
     def _standardised(self, features: Panel, rows: IntArray) -> FloatArray:
         """Return (R, K, H, Q) quantiles in units of ``scale * sqrt(h)``, not yet sorted."""
-        fitted, horizon = self._needed("predict"), max(self._spec.horizons)
+        fitted = self._needed("predict")
         out = np.full((len(rows), len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)), np.nan)
+        network = _AtHorizons(copy.deepcopy(fitted.network), self._spec.horizons).double().eval()
+        with torch.inference_mode(), fixed_threads(self.settings.threads):
+            for batch, use, where in self._batches_of(features, rows):
+                told = network(_double(batch.segments)).quantiles.numpy()  # (S, W, H', K, Q)
+                out[where] = told[use].transpose(0, 2, 1, 3)
+        return out
+
+    def _batches_of(self, features: Panel, rows: IntArray) -> Iterator[tuple[Batch, BoolArray, IntArray]]:
+        """Yield segments that hold rows, which of their windows (S, W) are rows, and the places of these rows."""
         if len(rows) == 0:
-            return out
+            return
+        fitted, horizon = self._needed("predict"), max(self._spec.horizons)
         times = int(rows[:, 1].max()) + 1
         used = features.cut(0, times)
         cut = self.settings.cut(horizon, stride=_common_step(rows))
         source = WindowSource(cut, fitted.inputs.inputs(used, horizon), None)
         place: IntArray = np.full((len(used.instruments), times), -1, dtype=np.int64)
         place[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
-        network = _AtHorizons(copy.deepcopy(fitted.network), self._spec.horizons).double().eval()
-        with torch.inference_mode(), fixed_threads(self.settings.threads):
-            for batch in source.batches(rows, _SEGMENTS, None):
-                told = network(_double(batch.segments)).quantiles.numpy()  # (S, W, H', K, Q)
-                where = place[batch.instruments[:, None], np.minimum(batch.origins, times - 1)]
-                use = (batch.origins < times) & (where >= 0)
-                out[where[use]] = told[use].transpose(0, 2, 1, 3)
-        return out
+        for batch in source.batches(rows, _SEGMENTS, None):
+            where = place[batch.instruments[:, None], np.minimum(batch.origins, times - 1)]
+            use: BoolArray = (batch.origins < times) & (where >= 0)
+            yield batch, use, where[use]
+
+    def _windows_of(self, features: Panel, rows: IntArray) -> Iterator[tuple[int, Segments]]:
+        """Yield the first of some rows and their windows, one a segment, float64."""
+        if len(rows) == 0:
+            return
+        fitted, horizon = self._needed("explain"), max(self._spec.horizons)
+        used = features.cut(0, int(rows[:, 1].max()) + 1)
+        settings = WindowSettings(self.settings.context_length, horizon, windows=1)
+        source = WindowSource(settings, fitted.inputs.inputs(used, horizon), None)
+        held = self.settings.context_length * (fitted.inputs.observed + len(KNOWN)) * self.settings.width * STEPS
+        size = max(1, _EXPLAINED // held)
+        for first in range(0, len(rows), size):
+            yield first, _double(source.batch(rows[first : first + size]).segments)
+
+    def _source(self, data: TrainingSet, inputs: InputMap) -> WindowSource:
+        horizon = max(self._spec.horizons)
+        return WindowSource(self.settings.cut(horizon), inputs.inputs(data.features, horizon), self._labels(data))
+
+    def _train(
+        self, network: nn.Module, inputs: InputMap, data: TrainingSet, recipe: Recipe, seed: int
+    ) -> tuple[Trained, IntArray]:
+        """Train a network on the labelled rows; return what happened and the validation rows."""
+        rows, validation = labelled_rows(data, data.train_rows), labelled_rows(data, data.validation_rows)
+        held = validation if len(validation) else rows
+        fold = Fold(rows, held[held[:, 1] % self.settings.stride == 0], _weights_of(data, rows))
+        told, source = _AtHorizons(network, self._spec.horizons), self._source(data, inputs)
+        with fixed_threads(self.settings.threads):
+            task = TrainingTask(told, source, fold, self._spec.levels, recipe, seed, self.checkpoint)
+            done = train(task, progress=self.progress)
+        if not len(validation):
+            done = replace(done, notes=(*done.notes, "no validation rows: stopped by training rows"))
+        return done, validation
 
     def _calibrate(self, data: TrainingSet) -> tuple[str, ...]:
         """Set the correction of each pair of mirrored levels from the calibration rows."""
