@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from foresail.core.errors import UnknownNameError
 
-__all__ = ["BOUNDARIES", "day_span", "next_business_day", "previous_business_day", "week_start"]
+__all__ = ["BOUNDARIES", "day_span", "week_start"]
 
 BOUNDARIES = {
     "utc": ("UTC", time(0)),
@@ -19,7 +19,6 @@ BOUNDARIES = {
     "forex": ("America/New_York", time(17)),
 }
 _SECOND = 10**9
-_SATURDAY = 5
 _NEWEST: dict[str, tuple[date, int, int]] = {}  # the span asked for last: most questions are about the same day
 
 
@@ -53,21 +52,3 @@ def day_span(at: int, boundary: str) -> tuple[date, int, int]:
 def week_start(day: date) -> date:
     """Return the Monday of a day's week."""
     return day - timedelta(days=day.weekday())
-
-
-def next_business_day(day: date, count: int = 1) -> date:
-    """Return the weekday so many weekdays later; exchange holidays are not known here."""
-    for _ in range(count):
-        day += timedelta(days=1)
-        while day.weekday() >= _SATURDAY:
-            day += timedelta(days=1)
-    return day
-
-
-def previous_business_day(day: date, count: int = 1) -> date:
-    """Return the weekday so many weekdays earlier."""
-    for _ in range(count):
-        day -= timedelta(days=1)
-        while day.weekday() >= _SATURDAY:
-            day -= timedelta(days=1)
-    return day

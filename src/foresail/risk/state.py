@@ -39,8 +39,9 @@ from foresail.ledger.entries import (
     TradingHalted,
     TradingResumed,
 )
-from foresail.risk.days import day_span, next_business_day, previous_business_day, week_start
+from foresail.risk.days import day_span, week_start
 from foresail.risk.round_trips import Trip, advance_trip
+from foresail.risk.settlement_days import next_settlement_day, previous_trading_day
 
 __all__ = ["Breaker", "DayCount", "Done", "Parent", "RiskMemory", "RiskState", "Submitted", "Unsettled"]
 
@@ -192,7 +193,7 @@ class RiskState:
     def day_trades(self, now: int) -> tuple[int, int]:
         """Return (day trades, trades) of the five business days up to an instant, New York."""
         today = day_span(now, "new_york")[0]
-        first = previous_business_day(today, 4).isoformat()
+        first = previous_trading_day(today, 4).isoformat()
         inside = [one for one in self.memory.days if first <= one.day <= today.isoformat()]
         return sum(one.day_trades for one in inside), sum(one.trades for one in inside)
 
@@ -392,7 +393,7 @@ class RiskState:
             count.day_trades += ended.day_trades
             count.trades += int(ended.opened > 0)
         if is_stock and fill.side is Side.SELL:
-            day = next_business_day(today, self._limits.account.settlement_days).isoformat()
+            day = next_settlement_day(today, self._limits.account.settlement_days).isoformat()
             memory.unsettled.append(Unsettled(day, fill.quantity * fill.price * multiplier - fill.fee))
 
     def _count_profits(self, profits: tuple[Decimal, ...]) -> None:

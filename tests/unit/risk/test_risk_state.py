@@ -30,7 +30,8 @@ from foresail.ledger.entries import (
 from foresail.risk.accounts import trading_limits
 from foresail.risk.alerts import AlertInputs, alerts_due, as_effects, cost_share_alert, unsaid
 from foresail.risk.breakers import due, exit_quantity
-from foresail.risk.days import day_span, next_business_day, previous_business_day
+from foresail.risk.days import day_span
+from foresail.risk.settlement_days import next_settlement_day, previous_trading_day
 from foresail.risk.state import RiskState
 
 LIMITS = TradingLimits(breakers=BreakerLimits(daily_loss_money=5_000.0, daily_loss_r=2.0))
@@ -217,8 +218,8 @@ def test_where_days_begin(boundary, text, day):
 
 def test_business_days_and_unknown_boundaries():
     friday = datetime(2024, 1, 5, tzinfo=UTC).date()
-    assert next_business_day(friday).isoformat() == "2024-01-08"
-    assert previous_business_day(friday, 5).isoformat() == "2023-12-29"
+    assert next_settlement_day(friday).isoformat() == "2024-01-08"
+    assert previous_trading_day(friday, 5).isoformat() == "2023-12-28"
     with pytest.raises(UnknownNameError, match="new_york"):
         day_span(NOON, "tokyo")
 
