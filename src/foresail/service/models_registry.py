@@ -108,7 +108,10 @@ class ModelRegistry:
 
     def drop_checkpoint(self, digest: str) -> None:
         """Remove the checkpoint of a finished training."""
-        shutil.rmtree(self.checkpoint(digest), ignore_errors=True)
+        folder = self.checkpoint(digest)
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
 
     def entries(self) -> tuple[ModelEntry, ...]:
         """Return the registered models, by class, frame, model and version."""

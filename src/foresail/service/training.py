@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +82,9 @@ def train_model(
     metrics = score_held_out(held, job.ready, job.spec, model=fitted.report.model, seed=job.seed)
     progress("scoring the test part", 1, 1)
     if job.request.refit:
-        again = registry.checkpoint(hash_value([job.digest, "refit"]))
-        fitted = _fit(job, plan_refit(job.ready), again, _Told(progress, note))
-        shutil.rmtree(again, ignore_errors=True)
+        again = hash_value([job.digest, "refit"])
+        fitted = _fit(job, plan_refit(job.ready), registry.checkpoint(again), _Told(progress, note))
+        registry.drop_checkpoint(again)
     content = training_record(job, fitted, metrics, trials)
     entry = registry.register(job.key, lambda folder, name: _write(folder, name, content, fitted))
     registry.drop_checkpoint(job.digest)

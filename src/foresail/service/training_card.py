@@ -58,7 +58,7 @@ def acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
     for one in metrics["scores"]:
         if one["target"] != "close":
             continue
-        ahead = f"{one['horizon']} bars ahead"
+        ahead = f"{one['horizon']} bar{'s' if one['horizon'] > 1 else ''} ahead"
         own, other, held = one["pinball"], one["no_change_pinball"], one["coverage"]["value"]
         checks.append((own < other, f"{ahead}: pinball loss {own:.6f} against {other:.6f} of no change"))
         inside = held is not None and abs(held - _NOMINAL) <= _TOLERANCE
@@ -83,17 +83,17 @@ def _training(record: Mapping[str, Any]) -> list[str]:
     history = record.get("history") or {}
     if not history:
         return ["Training curves: none; this model is fitted in one step and records no loss by round."]
-    told = record["notes"][0] if record["notes"] else ""
-    return [f"Training curves: {len(history['train_loss'])} epochs are kept in model.json; {told}."]
+    return [f"Training curves of {len(history['train_loss'])} epochs are kept in model.json."]
 
 
 def _limits(record: Mapping[str, Any]) -> list[str]:
     data = record["data"]
     said = [
         f"Fitted on {data['frame']} bars of {len(data['instruments'])} {record['class']} instruments up to "
-        f"{record['usable_from']}; it must not forecast an earlier day, and says nothing of other frames or classes.",
-        f"Its test part was scored once; {record['trials']} trials have been made on overlapping data, and picking the "
-        "best of several models uses that part up.",
+        f"{record['usable_from'][:10]}; it must not forecast an earlier day, and says nothing of other frames or "
+        "classes.",
+        f"Its test part was scored once. Trials made on overlapping data so far: {record['trials']}; picking the best "
+        "of several models uses that part up.",
         "Known failures: regimes unlike those trained on, listings shorter than its features, halts and gaps.",
     ]
     if data["universe_basis"] != "point_in_time":

@@ -144,7 +144,8 @@ def _score_line(one: dict[str, Any]) -> str:
     covered = "" if held is None else f"P10-P90 held {held:.1%}, "
     rank = one["rank_ic"]["value"]
     ranked = "" if rank is None else f", rank correlation {rank:.3f}"
+    ahead = f"{one['horizon']} bar{'s' if one['horizon'] > 1 else ''} ahead"
     return (
-        f"  {one['horizon']} bars ahead: pinball {one['pinball']:.6f} (no change {one['no_change_pinball']:.6f}), "
+        f"  {ahead}: pinball {one['pinball']:.6f} (no change {one['no_change_pinball']:.6f}), "
         f"{covered}right sign {one['hit_rate']:.1%} (constant answer {one['base_rate']:.1%}){ranked}"
     )

@@ -1,0 +1,80 @@
+"""The model card as a page: what it tells, curves where there are some, and nothing from outside unescaped."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from foresail.reporting.model_card import render_model_card
+
+SCORE = {
+    "target": "close",
+    "horizon": 5,
+    "forecasts": 1234,
+    "pinball": 0.009,
+    "no_change_pinball": 0.01,
+    "coverage": {"value": 0.79, "low": 0.77, "high": 0.81},
+    "mae": 0.02,
+    "no_change_mae": 0.021,
+    "hit_rate": 0.52,
+    "base_rate": None,
+}
+CARD: dict[str, Any] = {
+    "model": {"name": "stock_1d_tft_v3", "version": "tft@1-abc", "settings": {"width": 32}},
+    "data": {
+        "from": 10**18,
+        "to": 11 * 10**17,
+        "instruments": ["a", "b"],
+        "frame": "1d",
+        "price_basis": "split_adjusted",
+        "universe_basis": "hindsight",
+    },
+    "features": {"names": ["rsi_14", "<b>"], "sha256": "f" * 64},
+    "seed": 7,
+    "splits": [{"part": "train", "from": "2001-09-09", "to": "2003-01-01", "rows": 99}],
+    "metrics": [SCORE],
+    "acceptance": {"accepted": False, "checks": [{"passed": False, "text": "5 bars ahead: worse"}]},
+    "intended_use": "Ranges.",
+    "training": ["Curves."],
+    "limits": ["<script>alert(1)</script>"],
+    "importance": {"rsi_14": 0.75, "<b>": 0.25},
+    "trials": 2,
+}
+RECORD: dict[str, Any] = {
+    "class": "stock",
+    "metrics": {
+        "predictions_sha256": "a" * 64,
+        "classes": [
+            {"horizon": 5, "confusion": [[1, 2, 3], [4, 5, 6], [7, 8, 9]], "accuracy": 0.4, "always_neutral": 0.5}
+        ],
+    },
+    "history": {"train_loss": [0.3, 0.2, 0.19], "validation_loss": [0.31, 0.25, None]},
+    "notes": ["3 epochs"],
+    "code": "c" * 64,
+}
+
+
+def test_the_card_tells_everything_once():
+    page = render_model_card(CARD, RECORD)
+    for text in (
+        "stock_1d_tft_v3",
+        "tft@1-abc",
+        "79.0",
+        "1,234",
+        "rsi_14",
+        "2 trials",
+        "Loss by epoch",
+        "split adjusted",
+    ):
+        assert text in page, text
+    assert "best epoch 2" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    for chart in page.split("<svg")[1:]:
+        ET.fromstring("<svg" + chart.split("</svg>")[0] + "</svg>")
+
+
+def test_a_model_without_epochs_has_no_curves():
+    page = render_model_card(CARD, {**RECORD, "history": {}})
+    assert "<svg" not in page
+    assert "Loss by epoch" not in page
