@@ -118,3 +118,30 @@ def _backtest(
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)
+
+
+@bench_app.command("forecasting")
+def _forecasting(
+    *,
+    widths: Annotated[str, typer.Option("--widths", help="Comma-separated widths of the networks.")] = "32,64,128",
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Rounds of a comparison.")] = 3,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of PyTorch, on all sides.")] = 1,
+    instruments: Annotated[int, typer.Option("--instruments", min=2, help="That are served and loaded from.")] = 500,
+    quick: Annotated[bool, typer.Option("--quick", help="Width 32, one round, 50 instruments.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random data.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")] = False,
+) -> None:
+    """Time our Temporal Fusion Transformer against pytorch-forecasting's and neuralforecast's."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.bench_forecasting import BenchForecastingRequest, bench_forecasting, widths_of
+
+        request = (
+            BenchForecastingRequest((32,), 1, threads, 50, seed)
+            if quick
+            else BenchForecastingRequest(widths_of(widths), repetitions, threads, instruments, seed)
+        )
+        outcome = bench_forecasting(request)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
