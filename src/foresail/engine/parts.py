@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 
@@ -22,11 +23,15 @@ from foresail.execution.planner import PlannerSettings
 from foresail.execution.simulated.settings import VenueSettings
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
+from foresail.portfolio.sizing import WorstCase
 from foresail.protocols import Strategy
 from foresail.risk.catalogue import default_rules, trading_rules
 from foresail.risk.gate import RiskGate
 from foresail.risk.profiles import profile_named
 from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
+
+_SMALL = "small-account"
+_GAP = Decimal("0.01")  # allowance of SIZE-12 for a price that jumps over the stop, fraction
 
 __all__ = ["Parts", "build_parts", "round_trip_costs", "trading_gate"]
 
@@ -95,8 +100,9 @@ def build_parts(
             ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain
         )
     sizing = AllocatorSettings(
-        frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis
-    )
+        frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
+        worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
+    )  # fmt: skip
     venue = VenueSettings(close_only=not bars.has("open"), allow_short=limits.shorting)
     return Parts(
         instruments=instruments,
@@ -119,6 +125,13 @@ def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
     market = replace(limits.market, high_beta=None, vix_cut_above=None)
     rules = trading_rules(replace(limits, market=market))
     return RiskGate(default_rules(parts.limits), parts.by_id, trading=rules, flow=limits.flow)
+
+
+def _worst_case(costs: CostModel) -> WorstCase:
+    """Return what a stop of a small account may cost beyond its distance (SMALL-01, SIZE-12)."""
+    s = costs.settings
+    fee = max(s.commission_fraction, s.maker_fraction or Decimal(0)) * s.factor
+    return WorstCase(slippage=costs.slippage_fraction(), fee=fee, gap=_GAP)
 
 
 def _check_currencies(instruments: tuple[Instrument, ...], currency: str) -> None:

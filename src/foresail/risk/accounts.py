@@ -21,9 +21,9 @@ from foresail.domain.limits import (
 )
 from foresail.risk.profiles import profile_named
 
-__all__ = ["edited", "origins", "proposed_profile", "rows", "trading_limits"]
+__all__ = ["SMALL_EQUITY", "edited", "origins", "proposed_profile", "rows", "trading_limits"]
 
-_SMALL_EQUITY = 1_000.0
+SMALL_EQUITY = 1_000.0
 _GROUPS = ("breakers", "market", "flow", "book", "account")
 _REQUIREMENTS = {
     "breakers.daily_loss": "RISK-24",
@@ -60,7 +60,7 @@ _REQUIREMENTS = {
 
 def proposed_profile(equity: float) -> str:
     """Return the profile that the platform proposes (RISK-01): ``small-account`` below 1,000."""
-    return "multi-asset" if equity >= _SMALL_EQUITY else "small-account"
+    return "multi-asset" if equity >= SMALL_EQUITY else "small-account"
 
 
 def trading_limits(profile: str, *, live: bool = False) -> TradingLimits:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.effects import Notify
 from foresail.domain.limits import TradingLimits
+from foresail.risk.accounts import SMALL_EQUITY, proposed_profile
 from foresail.risk.rules.leverage import margin_state
 from foresail.risk.state import RiskState
 
-__all__ = ["AlertInputs", "alerts_due", "as_effects", "cost_share_alert", "unsaid"]
+__all__ = ["AlertInputs", "alerts_due", "as_effects", "cost_share_alert", "profile_alert", "unsaid"]
 
 _QUIET_NS = 15 * 60 * 10**9
 _POSITION_SHARE = 0.15  # ALERT-02, RISK-02
@@ -101,6 +103,17 @@ def cost_share_alert(name: InstrumentId, *, cost: float, risk: float, limits: Tr
         return ()
     text = f"cost is {share:.0%} of the risk of the trade, {limits.account.cost_share_warning:.0%} is the limit"
     return (Alert(f"SMALL-06 {name}", Severity.WARNING, text),)
+
+
+def profile_alert(limits: TradingLimits, capital: Decimal) -> tuple[Alert, ...]:
+    """Return what RISK-01 proposes where an account is too small for its profile, empty where it fits."""
+    proposed = proposed_profile(float(capital))
+    if proposed != "small-account" or limits.profile == proposed:
+        return ()
+    text = (
+        f"{capital} is below {SMALL_EQUITY:,.0f}: the profile {proposed} is proposed (SMALL-01), not {limits.profile}"
+    )
+    return (Alert("RISK-01 profile", Severity.INFO, text),)
 
 
 def _positions(inputs: AlertInputs) -> list[Alert]:

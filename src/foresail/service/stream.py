@@ -24,6 +24,7 @@ from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.simulated import SimulatedLink
 from foresail.engine.walkforward import WalkForward
 from foresail.protocols import Strategy
+from foresail.risk.accounts import trading_limits
 from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
@@ -72,8 +73,8 @@ class Stream:
         return history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
 
     def limits(self) -> TradingLimits:
-        """Return the limits of breakers and caps."""
-        return TradingLimits(profile=self.settings.profile)
+        """Return the limits of breakers and caps under the profile of the settings."""
+        return trading_limits(self.settings.profile)
 
     def begin(self, core: TradingCore) -> None:
         """Pay the capital into a core that has booked nothing yet."""

@@ -33,7 +33,7 @@ from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
 from foresail.engine.trading.polling import Poller
-from foresail.engine.trading.protection import protect, reduce_sizes
+from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes
 from foresail.engine.trading.reductions import Reductions
 from foresail.engine.trading.release import at_once, release
 from foresail.engine.trading.reports import ReportReader
@@ -147,11 +147,12 @@ class TradingCore:
         self.write(Deposited, at, amount=amount, currency=currency)
 
     def begin(self, at: int, capital: Decimal) -> None:
-        """Book the capital in the account's currency, and the limits that hold from here on (COMP-05)."""
+        """Book the capital in the account's currency, and the limits that hold from here on (COMP-05, RISK-01)."""
         self.deposit(at, capital, self.parts.currency)
         limits = self.parts.limits
         if limits is not None:
             self.write(LimitsLoaded, at, profile=limits.profile, digest=hash_value(asdict(limits)))
+            propose_profile(self, at, capital)
 
     def stream_position(self, source: str = _BARS) -> int:
         """Return up to where a source was applied, -1 before its first event."""
@@ -331,8 +332,7 @@ class TradingCore:
             return False
         if self.strategies is not None or self.slices.is_busy or self.notes.facts:
             return False
-        is_next = self.stream_position() + 1 == position
-        return is_next and self.books.at <= at and (self.notes.charged_until or 0) <= at
+        return self.stream_position() + 1 == position and max(self.books.at, self.notes.charged_until or 0) <= at
 
     def take_mark(
         self, position: int, at: int, prices: tuple[tuple[InstrumentId, Decimal], ...]
@@ -414,9 +414,7 @@ class TradingCore:
         effects += take_back_orders(self, at, decision.cancel_orders)
         effects += send_changes(self, decision.changes, call)
         for share in decision.shares:
-            one = self.parts.instruments[share.instrument]
-            content = {name: getattr(share, name) for name in ("instrument", "crossed", "wishes", "orders", "price")}
-            self.write(SharesPlanned, at, **content, multiplier=one.multiplier, currency=one.currency)
+            self.write(SharesPlanned, at, **asdict(share))
         return [*effects, *decision.levels, *self.intend(at, at_once(self, at, allowed))]
 
     def _remember(self, desk: Desk, at: int) -> None:

@@ -301,6 +301,8 @@ class NettedDesk:
                     wishes,
                     tuple(order.id for order in plan.orders if order.instrument == name),
                     price,
+                    one.multiplier,
+                    one.currency,
                 )
             )
         return tuple(one for one in out if one.crossed or one.orders)

@@ -104,6 +104,8 @@ class NetShare:
     wishes: tuple[tuple[str, Decimal], ...]
     orders: tuple[OrderId, ...]
     price: Decimal
+    multiplier: Decimal
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ smaller until it ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from foresail.core.ids import InstrumentId
@@ -16,12 +17,13 @@ from foresail.domain.effects import Notify
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.reductions import conditions_now
 from foresail.ledger.entries import AlertRaised, BreakerTripped, ReductionBegun, ReductionEnded
+from foresail.risk.alerts import profile_alert
 from foresail.risk.breakers import due
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["protect", "reduce_sizes"]
+__all__ = ["propose_profile", "protect", "reduce_sizes"]
 
 
 def protect(core: TradingCore, at: int) -> list[CoreEffect]:
@@ -38,6 +40,12 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     if action.close_fraction > 0:
         effects += core.intend(at, close_orders(core, at, "breaker", action.close_fraction))
     return effects
+
+
+def propose_profile(core: TradingCore, at: int, capital: Decimal) -> None:
+    """Journal the proposal of another profile where an account is too small for its own (RISK-01, SMALL-01)."""
+    if core.parts.limits is not None:
+        _alert(core, at, profile_alert(core.parts.limits, capital))
 
 
 def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
