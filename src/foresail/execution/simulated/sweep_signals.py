@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.execution.simulated.columns import SOURCE
@@ -88,6 +89,11 @@ _HELD, _LOW, _HIGH, _CASH, _WANTED, _WANTED_LOW, _WANTED_HIGH = range(_STATE)
 _COUNTS = 4
 _SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
 
+# What is wanted at a bar, one byte: an entry and an exit of one side, or two entries, at once cancel out.
+_UP, _LEAVE_UP, _DOWN, _LEAVE_DOWN = 1, 2, 4, 8
+_ENTRIES, _NOT_LONG, _NOT_SHORT = _UP | _DOWN, _LEAVE_UP | _DOWN, _LEAVE_DOWN | _UP
+
+ByteArray = NDArray[np.uint8]
 Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
 Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
 _Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
@@ -252,22 +258,17 @@ def _size(run: _Run, close: float) -> float:
 
 
 @_inlined
-def _decide(run: _Run, bars: Bars, signals: Signals, t: int) -> None:
-    """Step 4: what the signals of bar t ask for. An entry and an exit, or two entries, at once cancel out."""
-    state, count, switch = run[2], run[3], run[1]
-    close = bars[3][t]
+def _decide(run: _Run, bars: Bars, wishes: ByteArray, t: int) -> None:
+    """Step 4: what the signals of bar t ask for."""
+    state, count, switch, wish = run[2], run[3], run[1], wishes[t]
+    close, held = bars[3][t], state[_HELD]
     if np.isnan(close):
         return
-    up, leave_up = signals[0][t] and not signals[1][t], signals[1][t] and not signals[0][t]
-    down, leave_down = signals[2][t] and not signals[3][t], signals[3][t] and not signals[2][t]
-    both = up and down
-    up, down = up and not both, down and not both
-    held = state[_HELD]
-    if (held > 0.0 and (leave_up or down)) or (held < 0.0 and (leave_down or up)):
+    if (held > 0.0 and wish & _NOT_LONG) or (held < 0.0 and wish & _NOT_SHORT):
         count[_LEAVES] = _SIGNAL
     elif held != 0.0 and switch[HOLD] > 0 and t - count[_SINCE] + 1 >= switch[HOLD]:
         count[_LEAVES] = _TIME
-    side = 1.0 if up and held <= 0.0 else -1.0 if down and held >= 0.0 else 0.0
+    side = 1.0 if wish & _UP and held <= 0.0 else -1.0 if wish & _DOWN and held >= 0.0 else 0.0
     if side != 0.0:
         shares = (run[0][STOP_SHARE], run[0][TARGET_SHARE])
         state[_WANTED] = side * _size(run, close)
@@ -276,25 +277,22 @@ def _decide(run: _Run, bars: Bars, signals: Signals, t: int) -> None:
 
 
 @_inlined
-def _quiet(run: _Run, bars: Bars, signals: Signals, t: int) -> int:
+def _quiet(run: _Run, bars: Bars, wishes: ByteArray, t: int) -> int:
     """Return the first bar from t on at which anything can happen: where a run spends its time."""
     state, last = run[2], len(bars[3])
     held, low, high = state[_HELD], state[_LOW], state[_HIGH]
     if run[1][HOLD] > 0 and held != 0.0:
         last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
     if held == 0.0:
-        first, second = signals[0], signals[2]
-        while t < last and not (first[t] | second[t]):
+        while t < last and not wishes[t] & _ENTRIES:
             t += 1
         return t
     top, bottom = bars[1], bars[2]
     if held > 0.0:
-        first, second = signals[1], signals[2]
-        while t < last and not ((bottom[t] <= low) | (top[t] > high) | first[t] | second[t]):
+        while t < last and not ((bottom[t] <= low) | (top[t] > high) | (wishes[t] & _NOT_LONG != 0)):
             t += 1
         return t
-    first, second = signals[3], signals[0]
-    while t < last and not ((top[t] >= high) | (bottom[t] < low) | first[t] | second[t]):
+    while t < last and not ((top[t] >= high) | (bottom[t] < low) | (wishes[t] & _NOT_SHORT != 0)):
         t += 1
     return t
 
@@ -306,13 +304,13 @@ def _waits(run: _Run) -> bool:
 
 
 @_inlined
-def _pass(bars: Bars, signals: Signals, run: _Run) -> int:
+def _pass(bars: Bars, wishes: ByteArray, run: _Run) -> int:
     """Go through all bars; return the number of trades, an open one included."""
     state, count, switch = run[2], run[3], run[1]
     t, last = 0, len(bars[3])
     while t < last:
         if not _waits(run):
-            t = _quiet(run, bars, signals, t)
+            t = _quiet(run, bars, wishes, t)
             if t >= last:
                 break
         elif np.isnan(bars[3][t]):
@@ -325,9 +323,9 @@ def _pass(bars: Bars, signals: Signals, run: _Run) -> int:
             _at_open(run, t, bars[0][t])
         met = state[_HELD] != 0.0 and _stopped(run, bars, t)
         if switch[IS_SAME_CLOSE] == 0:
-            _decide(run, bars, signals, t)
+            _decide(run, bars, wishes, t)
         elif not met:
-            _decide(run, bars, signals, t)
+            _decide(run, bars, wishes, t)
             _at_open(run, t, bars[3][t])
         t += 1
     return int(count[_TRADES]) + (1 if state[_HELD] != 0.0 else 0)
@@ -362,24 +360,24 @@ def _figures(run: _Run, n: int, out: FloatArray) -> None:
     out[4] = worst
 
 
-def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool]]:
-    """Return the sweeps, and the check of bars, bound to the sources that they were compiled from."""
+def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool], Callable[..., int]]:
+    """Return sweeps, check of bars and packing of signals, bound to the sources that they were compiled from."""
 
     @_released
-    def one(bars: Bars, signals: Signals, run: _Run) -> int:
+    def one(bars: Bars, wishes: ByteArray, run: _Run) -> int:
         _ = source
         _reset(run)
-        return _pass(bars, signals, run)
+        return _pass(bars, wishes, run)
 
     @_released
     def many(
-        bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray
+        bars: Bars, wishes: ByteArray, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray
     ) -> None:
         _ = source
         for p in range(rules[0].shape[0]):
             run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3])
             _reset(run)
-            _figures(run, _pass(bars, signals, run), figures[p])
+            _figures(run, _pass(bars, wishes, run), figures[p])
 
     @_released
     def plain(bars: Bars) -> bool:
@@ -398,10 +396,24 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
             )
         return odd == 0
 
-    return one, many, plain
+    @_released
+    def pack(signals: Signals, wishes: ByteArray) -> int:
+        _ = source
+        enter_long, leave_long, enter_short, leave_short = signals
+        entries = 0
+        for t in range(len(wishes)):
+            up, down = enter_long[t] & ~leave_long[t], enter_short[t] & ~leave_short[t]
+            both = up & down
+            up, down = up & ~both, down & ~both
+            leave_up, leave_down = leave_long[t] & ~enter_long[t], leave_short[t] & ~enter_short[t]
+            wishes[t] = np.uint8(up) | np.uint8(leave_up) << 1 | np.uint8(down) << 2 | np.uint8(leave_down) << 3
+            entries += up | down
+        return entries
+
+    return one, many, plain, pack
 
 
-_ONE, _MANY, _PLAIN = _bound(SOURCE)
+_ONE, _MANY, _PLAIN, _PACK = _bound(SOURCE)
 
 
 def are_plain(bars: Bars) -> bool:
@@ -409,12 +421,12 @@ def are_plain(bars: Bars) -> bool:
     return bool(_PLAIN(bars))
 
 
-def _room(signals: Signals, bars: Bars) -> _Room:
-    """Return state and a log with room for a trade for each bar with an entry: there cannot be more."""
-    entries = int(np.count_nonzero(signals[0]) + np.count_nonzero(signals[2]))
-    trades = min(entries, len(bars[3])) + 1
+def _packed(signals: Signals) -> tuple[ByteArray, _Room]:
+    """Return what is wanted at each bar, and a state and a log with room for a trade for each bar with an entry."""
+    wishes = np.empty(len(signals[0]), dtype=np.uint8)
+    trades = int(_PACK(signals, wishes)) + 1
     log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
-    return np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values
+    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values)
 
 
 def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray]) -> tuple[IntArray, FloatArray]:
@@ -430,8 +442,8 @@ def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntA
     -------
     (L_WIDTH, M) int64 and (V_WIDTH, M) float64
     """
-    room = _room(signals, bars)
-    n = _ONE(bars, signals, (*rules, *room))
+    wishes, room = _packed(signals)
+    n = _ONE(bars, wishes, (*rules, *room))
     return room[2][:, :n], room[3][:, :n]
 
 
@@ -442,4 +454,5 @@ def summarise_many(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArr
     ----------
     rules : (P, FLOAT_WIDTH) and (P, INT_WIDTH)
     """
-    _MANY(bars, signals, rules, _room(signals, bars), figures)
+    wishes, room = _packed(signals)
+    _MANY(bars, wishes, rules, room, figures)
