@@ -101,6 +101,7 @@ def predict_command(
         str, typer.Option("--calibration", help="stored: by the calibration rows; online: by outcomes since; none.")
     ] = "stored",
     timezone: _Zone = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell the leading features of each forecast.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -116,6 +117,7 @@ def predict_command(
             at=at,
             timezone=timezone,
             calibration=calibration,
+            explain=explain,
             as_csv=as_csv,
         )
         outcome = predict_with(request, progress=Progress())

@@ -40,6 +40,7 @@ RECORD_COLUMNS: dict[str, str] = {
     "prob_up": "FCST-07",
     **dict.fromkeys(BUCKETS, "FCST-13; the five sum to 1"),
     "quantiles": "level -> log return",
+    "reasons": "leading features with what they add to the mean, where they were asked for (XPL-03)",
     "model_version": "name in the registry and version of what was fitted",
     "features_hash": "of schema version, ordered names and the input row (FEAT-16)",
 }
@@ -72,6 +73,7 @@ def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[st
         "prob_up": up,
         **dict(zip(BUCKETS, map(float, buckets), strict=True)),
         "quantiles": {f"{level:g}": value for level, value in record.quantiles},
+        "reasons": None,
     }
     return {column: row[column] for column in RECORD_COLUMNS}
 

@@ -169,6 +169,7 @@ def predict(
     symbols: Sequence[str] = (),
     at: str | None = None,
     calibration: str = "stored",
+    explain: bool = False,
     timezone: str | None = None,
     progress: Progress | None = None,
 ) -> ForecastResult:
@@ -181,6 +182,7 @@ def predict(
     symbols : ids or tickers; none = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : "stored", "online" or "none"
+    explain : tell the leading features of each forecast
     timezone, progress : as in ``train``
 
     Raises
@@ -195,6 +197,7 @@ def predict(
         at=at,
         timezone=timezone,
         calibration=calibration,
+        explain=explain,
     )
     outcome = predict_with(request, progress=progress or _silent)
     told = outcome.document

@@ -34,6 +34,7 @@ from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_output import csv_lines, table_lines
+from foresail.service.predicting_reasons import leading_reasons
 from foresail.service.predicting_stale import ENOUGH, stale_reasons
 from foresail.service.training_data import forecast_inputs
 from foresail.service.workspace import find_workspace
@@ -55,6 +56,7 @@ class PredictRequest:
     symbols : ids or tickers; empty = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : of ``CALIBRATIONS``
+    explain : tell the leading features of each forecast
     as_csv : lines are CSV
     """
 
@@ -64,6 +66,7 @@ class PredictRequest:
     at: str | None = None
     timezone: str | None = None
     calibration: str = "stored"
+    explain: bool = False
     as_csv: bool = False
 
 
@@ -131,7 +134,12 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     values = _values(model, inputs, ready, last, request.calibration)
     records = _records(model, data, inputs, (ready, values), now)
     symbols = {one.id: one.symbol for one in data.bar_set.instruments}
-    return _rows(chosen, reasons, records, _Shown(model, data, symbols, inputs, now))
+    rows = _rows(chosen, reasons, records, _Shown(model, data, symbols, inputs, now))
+    if request.explain:
+        why = leading_reasons(model, inputs, ready, last)
+        for row in rows:
+            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
+    return rows
 
 
 def _targets(model: LoadedModel, data: MarketData) -> tuple[str, ...]:

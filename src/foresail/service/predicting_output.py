@@ -28,6 +28,8 @@ def csv_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return "; ".join(f"{one['feature']} {one['adds']:+.6f}" for one in value)
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 NaN alone differs from itself
         return ""
     return repr(value) if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value
@@ -50,6 +52,8 @@ def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: S
         buckets = " ".join(f"{value:>5.0%}" for key, value in row.items() if key in _BUCKETS)
         sure = f"{row['signal']:>6} {row['confidence_score']:>5.0%}"
         lines.append(f"{start} {moves} {row['predicted_return']:>+8.2%} {sure}  {buckets}")
+        if row["reasons"]:
+            lines.append("  " + ", ".join(f"{one['feature']} {one['adds']:+.3%}" for one in row["reasons"]))
     return [*lines, *(f"note: {one}" for one in notes)]
 
 

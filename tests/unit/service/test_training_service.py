@@ -391,6 +391,28 @@ def test_stored_none_and_online_calibration(workspace):
         predict(calibration="wrong")
 
 
+def test_reasons_add_up_where_the_model_can_say(workspace, monkeypatch):
+    with pytest.raises(CapabilityError, match="cannot say which features"):
+        predict(explain=True)
+
+    def explain(self: Any, features: Any, rows: Any, horizon: int) -> Any:
+        out = np.zeros((len(rows), features.shape[2]))
+        out[:, 0], out[:, 2] = 0.5, -1.0
+        return out
+
+    monkeypatch.setattr(Ridge, "explain", explain, raising=False)
+    row = predict(explain=True, symbols=(str(PANEL.instruments[0]),))["forecasts"][1]
+    assert [one["feature"] for one in row["reasons"][:2]] == ["rsi_14", "log_return_1"]
+    assert row["reasons"][0]["adds"] == pytest.approx(-2 * row["reasons"][1]["adds"], rel=1e-4)
+    assert len(row["reasons"]) == 5
+    asked = PredictRequest(data="mine", model="stock_1d_ridge_v1", at=LAST_DAY, explain=True)
+    told = predict_with(asked, progress=quiet, clock=fixed_clock()).lines
+    assert sum("rsi_14 -" in line for line in told) == 12
+    told = predict_with(replace(asked, as_csv=True), progress=quiet, clock=fixed_clock()).lines
+    assert sum("; log_return_1 +" in line for line in told) == 12
+    assert predict()["forecasts"][0]["reasons"] is None
+
+
 def test_nothing_is_forecast_from_stale_bars(workspace):
     late = from_ns(int(PANEL.end[-1]) + 9 * 86_400 * 10**9).date().isoformat()
     told = predict(at=late)
