@@ -25,6 +25,7 @@ from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
 from foresail.engine.history import bar_events
 from foresail.engine.parts import Parts, trading_gate
+from foresail.engine.rates import carried_costs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
@@ -105,7 +106,7 @@ def history_parts(
         desks=(StrategyDesk(parts.strategy, stages),),
         gate=parts.gate if limits is None else trading_gate(parts, limits),
         allow_short=parts.limits.shorting,
-        holding_cost=parts.costs.holding_cost,
+        holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
         limits=limits,
     )
     rules = VenueRules(

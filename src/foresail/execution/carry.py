@@ -1,22 +1,25 @@
 """What holding costs at given instants: funding of perpetuals, swap of forex positions; exact money, signed.
 
-A charge is positive where the position pays. Rates are given, nothing is assumed here; ``CostModel.holding_cost``
-stands in where no series exists.
+A charge is positive where the position pays. Rates are given, nothing is assumed here; ``CostModel.holding_cost`` asks
+``CarrySeries`` first and stands in with its assumptions where no series exists.
 """
 
 from __future__ import annotations
 
 import decimal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from foresail.core.clock import NS_PER_S, from_ns, to_ns
 from foresail.core.errors import ConfigError
+from foresail.core.ids import InstrumentId
+from foresail.domain.accounts import Position
 
-__all__ = ["SwapRates", "funding_charge", "funding_instants", "swap_charge", "swap_instants"]
+__all__ = ["CarrySeries", "SwapRates", "funding_charge", "funding_instants", "swap_charge", "swap_instants"]
 
 _UNIT = Decimal("1e-8")
 _CONTEXT = decimal.Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.Overflow])
@@ -24,6 +27,7 @@ _FUNDING_NS = 8 * 3600 * NS_PER_S
 _NEW_YORK = ZoneInfo("America/New_York")
 _ROLL = time(17)
 _WEDNESDAY, _FRIDAY = 2, 4
+_MOST = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,54 @@ class SwapRates:
 
     long: Decimal
     short: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CarrySeries:
+    """What holding really cost, by instrument; every series ascends in time (ns UTC).
+
+    Attributes
+    ----------
+    funding : (instant of the payment, rate of its interval, fraction)
+    swaps : (instant from which they hold, rates)
+    borrow : (instant from which it holds, yearly rate, fraction), of shorts
+    """
+
+    funding: Mapping[InstrumentId, tuple[tuple[int, Decimal], ...]] = field(default_factory=dict)
+    swaps: Mapping[InstrumentId, tuple[tuple[int, SwapRates], ...]] = field(default_factory=dict)
+    borrow: Mapping[InstrumentId, tuple[tuple[int, Decimal], ...]] = field(default_factory=dict)
+
+    def funding_paid(self, position: Position, notional: Decimal, since: int, until: int) -> Decimal | None:
+        """Return what a perpetual position pays over ``(since, until]`` at a notional, None without a series.
+
+        Payments that the series does not know are left out; it decides when they were due.
+        """
+        series = self.funding.get(position.instrument)
+        if series is None:
+            return None
+        sign = 1 if position.quantity > 0 else -1
+        first, last = bisect_right(series, (since, _MOST)), bisect_right(series, (until, _MOST))
+        rates = sum((rate for _at, rate in series[first:last]), Decimal(0))
+        return funding_charge(Decimal(sign), abs(notional), rates)
+
+    def swap_paid(self, position: Position, since: int, until: int) -> Decimal | None:
+        """Return what a forex position pays at the rolls of ``(since, until]``, None where no rates are known."""
+        series = self.swaps.get(position.instrument)
+        if series is None:
+            return None
+        total = Decimal(0)
+        for roll in swap_instants(since, until):
+            place = bisect_right([at for at, _rates in series], roll[0]) - 1
+            if place < 0:
+                return None
+            total += swap_charge(position.quantity, series[place][1], (roll,))
+        return total
+
+    def borrow_rate(self, instrument: InstrumentId, at: int) -> Decimal | None:
+        """Return the yearly borrow rate that holds at an instant, None where none is known."""
+        series = self.borrow.get(instrument, ())
+        place = bisect_right([since for since, _rate in series], at) - 1
+        return None if place < 0 else series[place][1]
 
 
 def funding_instants(from_ns_: int, to_ns_: int, interval_ns: int = _FUNDING_NS) -> tuple[int, ...]:

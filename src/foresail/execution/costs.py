@@ -21,6 +21,7 @@ from foresail.core.numbers import round_fee
 from foresail.domain.accounts import Position
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.signals import Side
+from foresail.execution.carry import CarrySeries
 from foresail.execution.dated_fees import read_fees
 from foresail.execution.impact import ImpactModel, impact_model
 
@@ -112,7 +113,7 @@ def default_costs(
 class CostModel:
     """Costs of one venue, which trades one asset class on one price basis."""
 
-    def __init__(self, settings: CostSettings) -> None:
+    def __init__(self, settings: CostSettings, carry: CarrySeries | None = None) -> None:
         if settings.spread_legs not in (1, 2):
             raise ConfigError(f"expected spread_legs 1 or 2, received {settings.spread_legs}")
         for name in ("slippage_fraction", "half_spread_fraction", "borrow_per_year", "funding_per_8h", "factor"):
@@ -120,6 +121,7 @@ class CostModel:
             if not value.is_finite() or value < 0:
                 raise ConfigError(f"expected {name} to be a finite number >= 0, received {value}")
         self.settings = settings
+        self.carry = CarrySeries() if carry is None else carry
         self.impact: ImpactModel | None = impact_model(settings.impact)
         self._minor = Decimal(1) if settings.currency in _WHOLE_UNIT else Decimal("0.01")
         self._sec = read_fees("sec")
@@ -172,7 +174,11 @@ class CostModel:
 
     def scaled(self, factor: Decimal | int) -> CostModel:
         """Return the model with every cost multiplied, for pricing the same orders at twice the cost."""
-        return CostModel(replace(self.settings, factor=self.settings.factor * Decimal(factor)))
+        return CostModel(replace(self.settings, factor=self.settings.factor * Decimal(factor)), self.carry)
+
+    def with_carry(self, carry: CarrySeries) -> CostModel:
+        """Return the model with series of what holding really cost, in place of assumptions."""
+        return CostModel(self.settings, carry)
 
     def fees(
         self, side: Side, quantity: Decimal, price: Decimal, at_ns: int, *, quote: str = "", maker: bool = False
@@ -247,10 +253,11 @@ class CostModel:
         return predicted - self.round_trip_fraction(price, at_ns, instrument)
 
     def holding_cost(self, position: Position, notional: Decimal, from_ns: int, to_ns: int) -> Decimal:
-        """Return what holding a position over ``(from_ns, to_ns]`` costs, money >= 0, to 1e-8 (COST-10).
+        """Return what holding a position over ``(from_ns, to_ns]`` costs, money, to 1e-8 (COST-10).
 
-        Perpetuals pay the assumed funding at 00:00, 08:00 and 16:00 UTC whichever side they are on; shorts and all
-        forex positions pay the assumed yearly rate by the nanosecond; other longs pay nothing.
+        Where a series of funding, swap or borrow rates is known it decides, and a position may receive money. Without
+        one, perpetuals pay the assumed funding at 00:00, 08:00 and 16:00 UTC whichever side they are on, shorts and all
+        forex positions pay the assumed yearly rate by the nanosecond. Other longs pay nothing.
 
         Parameters
         ----------
@@ -261,10 +268,25 @@ class CostModel:
         s = self.settings
         if self.is_free_to_hold(position):
             return _ZERO
+        known = self._carried(position, notional, from_ns, to_ns)
+        if known is not None:
+            return known
         if position.instrument.endswith(".perp"):
             stamps = to_ns // _NS_PER_FUNDING - from_ns // _NS_PER_FUNDING
             return _accrual(abs(notional) * s.funding_per_8h * s.factor * stamps)
         return self.margin_cost(notional, from_ns, to_ns)
+
+    def _carried(self, position: Position, notional: Decimal, from_ns: int, to_ns: int) -> Decimal | None:
+        """Return the cost of holding by the series, None where there is none."""
+        s, name = self.settings, position.instrument
+        if name.endswith(".perp"):
+            paid = self.carry.funding_paid(position, notional, from_ns, to_ns)
+        elif s.asset_class is AssetClass.FOREX:
+            paid = self.carry.swap_paid(position, from_ns, to_ns)
+        else:
+            rate = self.carry.borrow_rate(name, from_ns)
+            return None if rate is None else self._yearly(notional, rate, to_ns - from_ns)
+        return None if paid is None else _accrual(paid * s.factor)
 
     def is_free_to_hold(self, position: Position) -> bool:
         """Return whether holding a position never costs anything: a long one that is neither perpetual nor forex."""
@@ -275,9 +297,11 @@ class CostModel:
 
     def margin_cost(self, borrowed: Decimal, from_ns: int, to_ns: int) -> Decimal:
         """Return interest on borrowed money (or stock of that value) over a period, money >= 0, to 1e-8."""
-        s = self.settings
-        yearly = abs(borrowed) * s.borrow_per_year * s.factor
-        return _accrual(_CONTEXT.divide(_CONTEXT.multiply(yearly, Decimal(to_ns - from_ns)), Decimal(_NS_PER_YEAR)))
+        return self._yearly(borrowed, self.settings.borrow_per_year, to_ns - from_ns)
+
+    def _yearly(self, value: Decimal, rate: Decimal, span_ns: int) -> Decimal:
+        yearly = abs(value) * rate * self.settings.factor
+        return _accrual(_CONTEXT.divide(_CONTEXT.multiply(yearly, Decimal(span_ns)), Decimal(_NS_PER_YEAR)))
 
     def _commission_rates(self, quote: str) -> tuple[Decimal, Decimal]:
         """Return commission per unit and as a fraction for a quote currency."""

@@ -304,12 +304,12 @@ class TradingCore:
 
     def _charge(self, since: int, until: int) -> None:
         for position in self.books.positions():
-            name = position.instrument
-            price = self.parts.market.price(name)
+            name, price = position.instrument, self.parts.market.price(position.instrument)
             if price is None:
                 continue
             one = self.parts.instruments[name]
-            amount = self.parts.holding_cost(position, abs(position.quantity) * price, since, until)
+            value = abs(position.quantity) * price * one.multiplier
+            amount = self.parts.holding_cost(position, value, since, until)
             if amount:
                 kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
                 self.write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
