@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from foresail.core.canonical import canonical_bytes, hash_bytes
+from foresail.core.canonical import canonical_bytes
 from foresail.core.errors import IntegrityError, JournalStoppedError
 from foresail.ledger.codec import encode_entry
 from foresail.ledger.disk import Disk
 from foresail.ledger.entries import Entry, SessionStarted
 from foresail.ledger.frames import make_frame
-from foresail.ledger.recovery import FORMAT, Position, Recovery, Session, recover, segment_name
+from foresail.ledger.recovery import FORMAT, Position, Recovery, Session, recover, segment_name, snapshot_bytes
 
 __all__ = ["EntryLog"]
 
@@ -155,7 +155,7 @@ class EntryLog:
             "epoch": place.epoch,
             "state": state,
         }
-        content = canonical_bytes({"hash": hash_bytes(canonical_bytes(body)), "body": body})
+        content = snapshot_bytes(body)
         self._guarded(lambda: self._disk.replace(f"snapshot-{place.segment:08d}.json", content))
 
     def close(self) -> None:

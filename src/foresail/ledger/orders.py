@@ -44,7 +44,8 @@ from foresail.ledger.entries import (
 __all__ = ["Execution", "OrderBook", "OrderState", "OrderStatus", "Reserved"]
 
 _ZERO = Decimal(0)
-_KEPT_NS = 7 * 86_400_000_000_000  # finished orders are kept so long, for what a venue tells late
+_DAY_NS = 86_400_000_000_000
+_KEPT_NS = 7 * _DAY_NS  # finished orders are kept so long, for what a venue tells late
 
 
 class OrderStatus(StrEnum):
@@ -128,6 +129,7 @@ class OrderBook:
 
     def __init__(self) -> None:
         self._orders: dict[OrderId, OrderState] = {}
+        self._day = 0  # UTC day of the newest intent, counted from 1970
         self._open: dict[OrderId, None] = {}  # in the order of their intents
         self._faults: dict[InstrumentId, str] = {}
         self._differing: dict[OrderId, None] = {}  # ended with other fills than the venue says
@@ -208,7 +210,10 @@ class OrderBook:
             handler(self, entry)
 
     def prune(self, now: int) -> int:
-        """Forget orders that were done seven days before an instant; return how many. For when snapshots are made."""
+        """Forget orders that were done seven days before an instant; return how many.
+
+        The book does it by itself at the first intent of a UTC day, so that what it holds follows from the entries.
+        """
         old = [
             k for k, s in self._orders.items() if not s.is_open and s.at < now - _KEPT_NS and k not in self._differing
         ]
@@ -225,6 +230,7 @@ class OrderBook:
                 "faults": self._faults,
                 "differing": list(self._differing),
                 "excused": list(self._excused),
+                "day": self._day,
             }
         )
         return plain
@@ -238,6 +244,7 @@ class OrderBook:
         book._open = dict.fromkeys(OrderId(name) for name in plain["open"])
         book._faults = {InstrumentId(name): text for name, text in plain["faults"].items()}
         book._differing = dict.fromkeys(OrderId(name) for name in plain["differing"])
+        book._day = int(plain.get("day", 0))
         book._excused = dict.fromkeys(OrderId(name) for name in plain.get("excused", ()))
         return book
 
@@ -246,6 +253,9 @@ class OrderBook:
     def _intended(self, entry: OrderIntended) -> None:
         if entry.order.id in self._orders:
             raise IntegrityError(f"order {entry.order.id} was intended twice", hint="a new decision needs a new id")
+        if entry.at // _DAY_NS != self._day:
+            self._day = entry.at // _DAY_NS
+            self.prune(entry.at)
         self._orders[entry.order.id] = OrderState(entry.order, OrderStatus.INTENDED, entry.at)
         self._open[entry.order.id] = None
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from foresail.core.canonical import canonical_bytes, hash_bytes
 from foresail.core.errors import DataError, IntegrityError
 from foresail.ledger.codec import decode_entry
@@ -26,10 +28,12 @@ __all__ = [
     "read_entries",
     "recover",
     "segment_name",
+    "snapshot_bytes",
     "verify_log",
 ]
 
 FORMAT = 1
+_SNAPSHOT = msgspec.json.Encoder(decimal_format="string", order="deterministic")
 _COPY = "restore the journal from its copy; a damaged journal is never repaired in place"
 
 
@@ -82,6 +86,25 @@ class _Segment:
     chain: bytes
     end: int
     length: int
+
+
+def snapshot_bytes(body: Mapping[str, Any]) -> bytes:
+    """Return the content of a snapshot file: the hash of the second line, then that line, the body as JSON.
+
+    A start checks the bytes as they are, so that even a large state is read within the time it takes to parse it.
+    """
+    line = _SNAPSHOT.encode(body) + b"\n"
+    return hash_bytes(line).encode() + b"\n" + line
+
+
+def _snapshot_body(content: bytes) -> dict[str, Any] | None:
+    """Return the body of a snapshot file, None where it is not whole; the first versions wrote one indented record."""
+    if content.startswith(b"{"):
+        record = json.loads(content)
+        body: dict[str, Any] = record["body"]
+        return body if record["hash"] == hash_bytes(canonical_bytes(body)) else None
+    told, _, line = content.partition(b"\n")
+    return msgspec.json.decode(line, type=dict[str, Any]) if told == hash_bytes(line).encode() else None
 
 
 def segment_name(number: int) -> str:
@@ -242,10 +265,9 @@ def _newest_snapshot(disk: Disk, numbers: list[int]) -> dict[str, Any] | None:
     """Return the body of the newest snapshot that is whole and whose segment exists."""
     for name in reversed([n for n in disk.names() if n.startswith("snapshot-") and n.endswith(".json")]):
         try:
-            record = json.loads(disk.read(name))
-            body: dict[str, Any] = record["body"]
-            if record["hash"] == hash_bytes(canonical_bytes(body)) and body["segment"] in numbers:
+            body = _snapshot_body(disk.read(name))
+            if body is not None and body["segment"] in numbers:
                 return body
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, msgspec.MsgspecError):
             continue  # an older snapshot and a longer tail give the same state
     return None

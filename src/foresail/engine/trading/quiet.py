@@ -56,11 +56,12 @@ class _Late(Mapping[InstrumentId, float]):
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """A desk during a stretch: what it remembers, and when it decided last."""
+    """A desk during a stretch: what it remembers, what it is shown besides prices, and when it decided last."""
 
     desk: Desk
     every: int
     memory: Any
+    seen: tuple[Any, ...]
     decided: int | None
 
 
@@ -100,6 +101,8 @@ class QuietBars:
             return first  # the first bar of a run is a step of its own: what stands before it does not count
         if not core.is_plain(first, self._ends[first]):
             return first
+        if core.parts.limits is not None and (core.reductions.active or len(core.books.positions()) > 1):
+            return first  # a pair may begin or end with any bar (RISK-11)
         if core.books.is_invested:
             return self._marked(first, self._untroubled(first, min(last, first + _LONGEST_HELD)))
         last = bisect_right(self._ends, core.quiet_until(), first, min(last, first + _LONGEST))
@@ -191,21 +194,25 @@ class QuietBars:
 
     def _asked_desks(self) -> list[_Asked]:
         core = self._core
-        return [
-            _Asked(desk, desk.every, core.memory_of(desk.id), core.decided_at(desk.id)) for desk in core.parts.desks
-        ]
+        factors, halted = core.reductions.pair_factors(), core.latches.halted
+        seen = (core.notes.facts, core.orders, core.slices, core.strategies, halted, factors, core.parts.limits)
+        desks = [(desk, core.memory_of(desk.id), core.decided_at(desk.id)) for desk in core.parts.desks]
+        return [_Asked(desk, desk.every, memory, seen, at) for desk, memory, at in desks]
 
     def _note(self, desks: Sequence[_Asked]) -> None:
-        self._core.note_decisions({one.desk.id: one.decided for one in desks if one.decided is not None})
+        core = self._core
+        for one in desks:
+            if one.decided is not None and one.decided > (core.decided_at(one.desk.id) or -1):
+                core.note_decisions({one.desk.id: one.decided})
 
     def _ask(self, now: int, account: Account, desks: Sequence[_Asked]) -> tuple[Desk, DeskCall, Decision] | None:
         """Ask the desks that are due at a position; return the first that wants something, and what."""
-        core, at = self._core, self._available[now]
+        at = self._available[now]
         for one in desks:
             if now % one.every or (one.decided is not None and one.decided >= at):
                 continue
             shown = Account(account.id, account.currency, account.cash, account.equity, account.positions, at)
-            call = DeskCall(at, now, shown, _Late(self, now), {}, {}, core.notes.facts, core.orders)
+            call = DeskCall(at, now, shown, _Late(self, now), {}, {}, *one.seen)
             decision = one.desk.decide(one.memory, call)
             if decision is not NO_DECISION and decision != NO_DECISION:
                 return one.desk, call, decision
