@@ -18,27 +18,29 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
-from foresail.core.errors import ModelError, NonFiniteOutputError, NotFittedError
+from foresail.core.errors import ModelError, NotFittedError
 from foresail.core.seeds import derive_seed
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 from foresail.forecasting.artefacts import array_of, model_version, read_model, write_model
 from foresail.forecasting.calibration import symmetric_pairs
-from foresail.forecasting.curve import check_levels, finish, mean_weights
+from foresail.forecasting.curve import check_levels, mean_weights
 from foresail.forecasting.neural.calendar import KNOWN
 from foresail.forecasting.neural.explaining import STEPS, integrated_gradients, mean_of, read_by_head
 from foresail.forecasting.neural.finetune import beats, frozen_but, tuning_recipe
+from foresail.forecasting.neural.fitted import AtHorizons, FittedNetwork, NetworkShape
 from foresail.forecasting.neural.inputs import InputMap
 from foresail.forecasting.neural.settings import NetworkSettings
+from foresail.forecasting.neural.steps import common_step, in_double, mean_for_unknown, until_last_row, weights_of
 from foresail.forecasting.neural.tft.network import Segments
 from foresail.forecasting.neural.threads import fixed_threads
 from foresail.forecasting.neural.training import Fold, Recipe, Trained, TrainingTask, train
@@ -47,63 +49,12 @@ from foresail.forecasting.neural.windows import Batch, WindowSettings, WindowSou
 from foresail.forecasting.rows import check_training, labelled_rows, scale_unit, standardised_labels
 from foresail.protocols import Progress
 
-__all__ = ["NetworkForecaster", "NetworkShape"]
+__all__ = ["NetworkForecaster"]
 
 _FEWEST = 40  # calibration rows below which the network's own intervals stay
 _SEGMENTS = 64  # in a batch of prediction
 _DIGITS = 9  # of a contribution: alike alone and in company
 _EXPLAINED = 4_000_000  # numbers of one layer that are held at once, for slopes
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkShape:
-    """What a network is built for.
-
-    Attributes
-    ----------
-    observed, known, categories : numbers of inputs and sizes of the static categories
-    targets, levels : K and Q
-    horizon : the longest, bars
-    settings : the rest
-    """
-
-    observed: int
-    known: int
-    categories: tuple[int, ...]
-    targets: int
-    levels: int
-    horizon: int
-    settings: NetworkSettings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
-    inputs: InputMap
-    network: nn.Module
-    correction: FloatArray  # (K, H, Q) standardised, added to the quantiles
-    usable: tuple[bool, ...]  # targets that had labels
-    history: dict[str, list[float]]
-
-
-class _Told:
-    """Output of a network at the horizons asked for."""
-
-    def __init__(self, quantiles: Tensor, whole: Any) -> None:
-        self.quantiles, self.whole = quantiles, whole
-
-
-class _AtHorizons(nn.Module):
-    """A network of which only some steps ahead are asked."""
-
-    def __init__(self, network: nn.Module, horizons: tuple[int, ...]) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("steps", torch.tensor([h - 1 for h in horizons]), persistent=False)
-
-    def forward(self, segments: Any) -> _Told:
-        """Return quantiles (S, K, H', targets, levels)."""
-        whole = self.network(segments)
-        return _Told(whole.quantiles.index_select(2, self.steps), whole)
 
 
 class NetworkForecaster(ABC):
@@ -125,12 +76,22 @@ class NetworkForecaster(ABC):
         self.settings = self.settings_type() if settings is None else settings
         self.progress: Progress | None = None
         self.checkpoint: Path | None = None
-        self._fitted: _Fitted | None = None
+        self._fitted: FittedNetwork | None = None
 
     @property
     def spec(self) -> ForecasterSpec:
         """Inputs, targets, horizons, levels."""
         return self._spec
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """What happened in training, an element an epoch; see ``training.History``."""
+        return self._needed("tell its history").history
+
+    @property
+    def fitted(self) -> FittedNetwork:
+        """The trained network and what belongs to it; NotFittedError before ``fit`` or ``load``."""
+        return self._needed("serve")
 
     @abstractmethod
     def build(self, shape: NetworkShape) -> nn.Module:
@@ -150,7 +111,7 @@ class NetworkForecaster(ABC):
             If there are too few labelled training rows or windows (TRAIN-06), or training diverges twice.
         """
         check_training(data, self._spec)
-        data = _until_last_row(data)
+        data = until_last_row(data)
         rows = labelled_rows(data, data.train_rows)
         if len(rows) < self.settings.minimum_windows:
             raise ModelError(
@@ -160,10 +121,10 @@ class NetworkForecaster(ABC):
         inputs = InputMap.fit(data, self._spec)
         network = self._network(inputs, seed)
         done, validation = self._train(network, inputs, data, self.settings.recipe(), seed)
-        _mean_for_unknown(network)
+        mean_for_unknown(network)
         usable = tuple(bool(np.isfinite(data.targets.values[rows[:, 0], rows[:, 1], k]).any()) for k in self._targets)
         none = np.zeros((len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)))
-        self._fitted = _Fitted(inputs, network.eval(), none, usable, asdict(done.history))
+        self._fitted = FittedNetwork(inputs, network.eval(), none, usable, asdict(done.history))
         notes = [*done.notes, *self._calibrate(data)]
         return self._report(data, rows, validation, notes)
 
@@ -182,7 +143,7 @@ class NetworkForecaster(ABC):
         """
         fitted = self._needed("fine-tune")
         check_training(data, self._spec)
-        data = _until_last_row(data)
+        data = until_last_row(data)
         rows = labelled_rows(data, data.train_rows)
         network = copy.deepcopy(fitted.network)
         with frozen_but(network, self.tuned):
@@ -190,12 +151,12 @@ class NetworkForecaster(ABC):
         source, levels = self._source(data, fitted.inputs), self._spec.levels
         held = validation if len(validation) else rows
         with fixed_threads(self.settings.threads):
-            networks = [_AtHorizons(one, self._spec.horizons) for one in (network, fitted.network)]
+            networks = [AtHorizons(one, self._spec.horizons) for one in (network, fitted.network)]
             better = beats(networks[0], networks[1], source, held, levels)
         notes = [*done.notes] if better else ["fine-tuning gained nothing on the validation rows: left as it was"]
         kept = network.eval() if better else fitted.network
         history = {key: [*fitted.history[key], *value] for key, value in asdict(done.history).items()}
-        self._fitted = _Fitted(fitted.inputs, kept, fitted.correction.copy(), fitted.usable, history)
+        self._fitted = FittedNetwork(fitted.inputs, kept, fitted.correction.copy(), fitted.usable, history)
         notes += self._calibrate(data)
         return self._report(data, rows, validation, notes)
 
@@ -211,12 +172,7 @@ class NetworkForecaster(ABC):
         """
         fitted = self._needed("predict")
         unit = scale_unit(scale, rows, self._spec.horizons)
-        curves = (self._standardised(features, rows) + fitted.correction) * unit
-        known = np.isfinite(unit[:, 0, 0, 0])
-        if not np.isfinite(curves[known]).all():
-            raise NonFiniteOutputError(f"{self._spec.name} gave a forecast that is not finite")
-        curves[:, [k for k in self._targets if not fitted.usable[k]]] = np.nan
-        return finish(curves, self._spec.targets)
+        return fitted.settle(self._standardised(features, rows), unit, self._spec.targets)
 
     def explain(self, features: Panel, rows: IntArray, horizon: int) -> FloatArray:
         """Return (R, F), what each feature adds to the expected log return of the close, in standardised units.
@@ -265,7 +221,7 @@ class NetworkForecaster(ABC):
         network = copy.deepcopy(fitted.network).double().eval()
         with torch.inference_mode(), fixed_threads(self.settings.threads):
             for batch, use, where in self._batches_of(features, rows):
-                state = read_by_head(network, _double(batch.segments)).numpy()
+                state = read_by_head(network, in_double(batch.segments)).numpy()
                 out = np.full((len(rows), state.shape[-1]), np.nan) if not out.shape[1] else out
                 out[where] = state[use]
         return out
@@ -297,7 +253,7 @@ class NetworkForecaster(ABC):
         inputs = InputMap.of(content["inputs"])
         network = model._network(inputs, 0)
         load_weights(network, folder, content["weights"])
-        model._fitted = _Fitted(
+        model._fitted = FittedNetwork(
             inputs, network.eval(), array_of(content["correction"]), tuple(content["usable"]), content["history"]
         )
         return model
@@ -333,10 +289,10 @@ class NetworkForecaster(ABC):
         """Return (R, K, H, Q) quantiles in units of ``scale * sqrt(h)``, not yet sorted."""
         fitted = self._needed("predict")
         out = np.full((len(rows), len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)), np.nan)
-        network = _AtHorizons(copy.deepcopy(fitted.network), self._spec.horizons).double().eval()
+        network = AtHorizons(copy.deepcopy(fitted.network), self._spec.horizons).double().eval()
         with torch.inference_mode(), fixed_threads(self.settings.threads):
             for batch, use, where in self._batches_of(features, rows):
-                told = network(_double(batch.segments)).quantiles.numpy()  # (S, W, H', K, Q)
+                told = network(in_double(batch.segments)).quantiles.numpy()  # (S, W, H', K, Q)
                 out[where] = told[use].transpose(0, 2, 1, 3)
         return out
 
@@ -347,7 +303,7 @@ class NetworkForecaster(ABC):
         fitted, horizon = self._needed("predict"), max(self._spec.horizons)
         times = int(rows[:, 1].max()) + 1
         used = features.cut(0, times)
-        cut = self.settings.cut(horizon, stride=_common_step(rows))
+        cut = self.settings.cut(horizon, stride=common_step(rows))
         source = WindowSource(cut, fitted.inputs.inputs(used, horizon), None)
         place: IntArray = np.full((len(used.instruments), times), -1, dtype=np.int64)
         place[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
@@ -367,7 +323,7 @@ class NetworkForecaster(ABC):
         held = self.settings.context_length * (fitted.inputs.observed + len(KNOWN)) * self.settings.width * STEPS
         size = max(1, _EXPLAINED // held)
         for first in range(0, len(rows), size):
-            yield first, _double(source.batch(rows[first : first + size]).segments)
+            yield first, in_double(source.batch(rows[first : first + size]).segments)
 
     def _source(self, data: TrainingSet, inputs: InputMap) -> WindowSource:
         horizon = max(self._spec.horizons)
@@ -379,8 +335,8 @@ class NetworkForecaster(ABC):
         """Train a network on the labelled rows; return what happened and the validation rows."""
         rows, validation = labelled_rows(data, data.train_rows), labelled_rows(data, data.validation_rows)
         held = validation if len(validation) else rows
-        fold = Fold(rows, held[held[:, 1] % self.settings.stride == 0], _weights_of(data, rows))
-        told, source = _AtHorizons(network, self._spec.horizons), self._source(data, inputs)
+        fold = Fold(rows, held[held[:, 1] % self.settings.stride == 0], weights_of(data, rows))
+        told, source = AtHorizons(network, self._spec.horizons), self._source(data, inputs)
         with fixed_threads(self.settings.threads):
             task = TrainingTask(told, source, fold, self._spec.levels, recipe, seed, self.checkpoint)
             done = train(task, progress=self.progress)
@@ -438,7 +394,7 @@ class NetworkForecaster(ABC):
                 total = part if total is None else total + part
         return None if total is None or total.sum() <= 0 else total / total.sum()
 
-    def _needed(self, what: str) -> _Fitted:
+    def _needed(self, what: str) -> FittedNetwork:
         if self._fitted is None:
             raise NotFittedError(f"{self._spec.name} was asked to {what} before it was fitted", hint="call fit or load")
         return self._fitted
@@ -453,43 +409,3 @@ class NetworkForecaster(ABC):
             "history": fitted.history,
             "weights": weights_hash(fitted.network),
         }
-
-
-def _until_last_row(data: TrainingSet) -> TrainingSet:
-    """Return the set without anything behind its last row: nothing later can reach a fit."""
-    parts = (data.train_rows, data.validation_rows, data.calibration_rows)
-    end = max(int(rows[:, 1].max()) for rows in parts if len(rows)) + 1
-    targets = replace(
-        data.targets, values=data.targets.values[:, :end].copy(), label_end=data.targets.label_end[:end].copy()
-    )
-    return replace(data, features=data.features.cut(0, end), targets=targets, scale=data.scale[:, :end].copy())
-
-
-def _weights_of(data: TrainingSet, rows: IntArray) -> FloatArray:
-    """Return the weights of training rows in another order."""
-    grid = np.zeros(data.scale.shape)
-    grid[data.train_rows[:, 0], data.train_rows[:, 1]] = data.weights
-    found: FloatArray = grid[rows[:, 0], rows[:, 1]]
-    return found
-
-
-def _common_step(rows: IntArray) -> int:
-    """Return the largest step that all times of some rows are apart, at least 1."""
-    return max(1, int(np.gcd.reduce(np.diff(np.unique(rows[:, 1])))))
-
-
-def _double(segments: Segments) -> Segments:
-    return replace(
-        segments,
-        observed=segments.observed.double(),
-        known=segments.known.double(),
-        present=segments.present.double(),
-    )
-
-
-def _mean_for_unknown(network: nn.Module) -> None:
-    """Give code 0 of every embedding, which no training row had, the mean of the others."""
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.Embedding) and part.num_embeddings > 1:
-                part.weight[0] = part.weight[1:].mean(dim=0)

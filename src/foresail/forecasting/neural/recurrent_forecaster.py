@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from foresail.forecasting.neural.forecaster import NetworkForecaster, NetworkShape
+from foresail.forecasting.neural.fitted import NetworkShape
+from foresail.forecasting.neural.forecaster import NetworkForecaster
 from foresail.forecasting.neural.recurrent import RecurrentNetwork, RecurrentSettings
 from foresail.forecasting.neural.settings import NetworkSettings
 

@@ -12,7 +12,8 @@ from torch import nn
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.domain.panel import Panel
 from foresail.forecasting.neural.calendar import KNOWN
-from foresail.forecasting.neural.forecaster import NetworkForecaster, NetworkShape
+from foresail.forecasting.neural.fitted import NetworkShape
+from foresail.forecasting.neural.forecaster import NetworkForecaster
 from foresail.forecasting.neural.tft.explanation import Seen, TftExplanation, explanation_of
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftOutput, TftSettings
 from foresail.forecasting.neural.threads import fixed_threads
