@@ -312,6 +312,7 @@ def _order(leg: _Leg, request: PlanRequest, settings: PlannerSettings, levels: _
         limit_price=limit,
         stop_price=None if stop is None else round_tick(Decimal(repr(float(stop))), tick),
         target_price=None if target is None else round_tick(Decimal(repr(float(target))), tick),
+        strategy=f"{request.strategy}@{request.version}",
     )
 
 

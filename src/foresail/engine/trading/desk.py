@@ -159,12 +159,13 @@ class StrategyDesk:
                 strategy=self._name,
                 version=self._version,
                 decided_at_ns=call.at,
-                leg=f"{intent.instrument}:{intent.leg}",
+                leg=f"{intent.instrument}:own:{intent.leg}",  # the planner names its legs after reasons
             )
             order, text = reduced_order(
                 Order(
                     identity, intent.instrument, intent.side, intent.quantity, OrderKind(intent.kind), call.at,
                     limit_price=intent.limit_price, stop_price=intent.stop_price, target_price=intent.target_price,
+                    strategy=f"{self._name}@{self._version}",
                 ),
                 call,
                 self._stages.instruments,
