@@ -110,6 +110,9 @@ def _run(
         int | None, typer.Option("--names", min=2, help="Only the first so many instruments, by id.")
     ] = None,
     capital: Annotated[str | None, typer.Option("--capital", help="For example '100000 USD'.")] = None,
+    forecaster: Annotated[
+        str | None, typer.Option("--forecaster", help="How returns are forecast, for example tft.")
+    ] = None,
     force: _Force = False,
     as_json: _Json = False,
 ) -> None:
@@ -128,6 +131,7 @@ def _run(
             timezone=timezone,
             names=names,
             capital=capital,
+            forecaster=forecaster,
             force=force,
         )
         return _leave(run_job(request, progress=Progress()))

@@ -19,6 +19,7 @@ from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, TrainingSet
 from foresail.engine.explaining import Explained
+from foresail.engine.inspecting import Inside
 from foresail.engine.settings import PipelineSettings
 
 __all__ = ["FoldCache"]
@@ -72,7 +73,7 @@ class FoldCache:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
-    def read(self, key: str) -> tuple[FloatArray, Explained, FitReport] | None:
+    def read(self, key: str) -> tuple[FloatArray, Explained, Inside | None, FitReport] | None:
         """Return what was stored under a key; None if nothing whole is there."""
         path = self.folder / f"{key}.fold"
         if not path.is_file():
@@ -81,14 +82,18 @@ class FoldCache:
         if hashlib.sha256(content).hexdigest().encode() != digest:
             return None
         head, _, body = content.partition(b"\n")
-        report = json.loads(head)
+        document = json.loads(head)
+        report, shown = document["report"], document["inside"]
         report["importance"] = tuple((str(name), float(share)) for name, share in report["importance"])
         report["notes"] = tuple(report["notes"])
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
             explained = Explained(arrays["rows"], arrays["features"], arrays["shares"], arrays["values"])
-            return arrays["predicted"], explained, FitReport(**report)
+            inside = None if shown is None else Inside.of(shown)
+            return arrays["predicted"], explained, inside, FitReport(**report)
 
-    def write(self, key: str, predicted: FloatArray, explained: Explained, report: FitReport) -> None:
+    def write(
+        self, key: str, predicted: FloatArray, explained: Explained, inside: Inside | None, report: FitReport
+    ) -> None:
         """Store a finished fold."""
         buffer = io.BytesIO()
         np.savez(
@@ -99,7 +104,8 @@ class FoldCache:
             shares=explained.shares,
             values=explained.values,
         )
-        content = json.dumps(asdict(report)).encode() + b"\n" + buffer.getvalue()
+        document = {"report": asdict(report), "inside": None if inside is None else inside.to_json()}
+        content = json.dumps(document).encode() + b"\n" + buffer.getvalue()
         digest = hashlib.sha256(content).hexdigest().encode()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / f"{key}.fold", digest + b"\n" + content)

@@ -45,6 +45,7 @@ class PipelineSettings:
     horizons : bars ahead that are forecast
     decision_horizon : the one that is traded; decisions are taken every so many bars
     targets : of close, high, low; empty means all that the data have
+    forecaster_options : (name, value) of the forecaster's own settings; empty means its defaults
     features : names; empty means all of the catalogue that the data allow
     calibration : how intervals are corrected by outcomes: "online", "adaptive" or "none"
     strategy : "rank_expected_return" or the id of a plug-in
@@ -60,6 +61,7 @@ class PipelineSettings:
     walk_forward: WalkForwardSettings = field(default_factory=WalkForwardSettings)
     features: tuple[str, ...] = ()
     forecaster: str = "quantile_trees"
+    forecaster_options: tuple[tuple[str, bool | int | float | str], ...] = ()
     calibration: str = "online"
     strategy: str = "rank_expected_return"
     profile: str = "multi-asset"

@@ -23,10 +23,12 @@ from foresail.domain.training import FitReport, ForecasterSpec, Targets
 from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds
+from foresail.engine.inspecting import Inside, look_inside
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
 from foresail.forecasting import calibration, registry
 from foresail.forecasting.cross_section import centre_cross_section
+from foresail.forecasting.options import build_forecaster
 
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
@@ -69,16 +71,28 @@ class WalkForward:
     ----------
     contributions : (issued_at, instrument) -> (feature, contribution in log return, value), the leading ones of the
         best ranked instruments
+    inside : what a network shows of its newest forecasts; None for other forecasters
     """
 
     block: ForecastBlock
     folds: tuple[FoldResult, ...]
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = field(default_factory=dict)
+    inside: Inside | None = None
 
     def explain(self, now: int, names: Sequence[InstrumentId]) -> dict[InstrumentId, tuple[Contribution, ...]]:
         """Return what moved the forecasts issued at an instant, for the instruments where it was worked out."""
         found = {name: self.contributions.get((now, name)) for name in names}
         return {name: reasons for name, reasons in found.items() if reasons is not None}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Served:
+    """One fold's raw quantiles, (N, P, K, H, Q), and what is told of them."""
+
+    raw: FloatArray | None
+    result: FoldResult
+    reasons: Explained
+    inside: Inside | None
 
 
 def walk_forward(
@@ -109,17 +123,20 @@ def walk_forward(
     models = [""] * len(positions)
     results: list[FoldResult] = []
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = {}
+    inside: Inside | None = None
     for fold in folds:
         if options.progress is not None:
             options.progress("walk-forward", fold.index, len(folds))
-        inside = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
-        raw, result, reasons = _serve(inputs, fold, positions[inside], settings, options)
-        results.append(result)
-        if raw is not None:
-            values[:, inside] = raw
-            contributions |= told(reasons, features)
-            for i in inside:
-                models[i] = result.model
+        here = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
+        newest = len(here) > 0 and int(here[-1]) == len(positions) - 1
+        served = _serve(inputs, fold, positions[here], settings, options, newest=newest)
+        results.append(served.result)
+        inside = served.inside if newest else None
+        if served.raw is not None:
+            values[:, here] = served.raw
+            contributions |= told(served.reasons, features)
+            for i in here:
+                models[i] = served.result.model
     if options.progress is not None:
         options.progress("walk-forward", len(folds), len(folds))
     values = centre_cross_section(values, QUANTILE_LEVELS.index(0.5))
@@ -141,7 +158,7 @@ def walk_forward(
         levels=QUANTILE_LEVELS,
         model=tuple(models),
     )
-    return WalkForward(block, tuple(results), contributions)
+    return WalkForward(block, tuple(results), contributions, inside)
 
 
 def _serve(
@@ -150,36 +167,46 @@ def _serve(
     positions: IntArray,
     settings: PipelineSettings,
     options: RunOptions,
-) -> tuple[FloatArray | None, FoldResult, Explained]:
-    """Fit one fold and return the raw quantiles of its test positions, (N, P, K, H, Q)."""
-    forecaster: Forecaster = registry.forecaster(settings.forecaster, _spec_of(inputs, settings))
+    *,
+    newest: bool,
+) -> _Served:
+    """Fit one fold and forecast its test positions; ``newest`` = it holds the newest decision."""
+    forecaster = _forecaster(_spec_of(inputs, settings), settings)
     data = training_set(inputs, fold)
-    if len(data.train_rows) < forecaster.spec.minimum_rows:
-        reason = f"{len(data.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)"
-        return None, FoldResult(fold, "", None, reason), Explained.nothing()
+    least = max(forecaster.spec.minimum_rows, getattr(getattr(forecaster, "settings", None), "minimum_windows", 0))
+    if len(data.train_rows) < least:
+        reason = f"{len(data.train_rows)} training rows, {least} needed (TRAIN-06)"
+        return _Served(None, FoldResult(fold, "", None, reason), Explained.nothing(), None)
     seed = derive_seed(settings.seed, "fold", fold.index)
     rows = _test_rows(inputs, positions)
     cache, key, stored = options.cache, "", None
     if cache is not None:
         key = cache.key(data, inputs.features, inputs.scale, rows, settings=settings, seed=seed)
-        key += "-explained" if options.explained else ""
+        key += ("-inside" if newest else "-explained") if options.explained else ""
         stored = cache.read(key)
     if stored is None:
         report = forecaster.fit(data, seed=seed)
         predicted = forecaster.predict(inputs.features, rows, inputs.scale)
-        reasons = Explained.nothing()
+        reasons, inside = Explained.nothing(), None
+        traded = settings.decision_horizon
         if options.explained:
-            reasons = explain_best(
-                forecaster, inputs.features, rows, predicted, scale=inputs.scale, horizon=settings.decision_horizon
-            )
+            reasons = explain_best(forecaster, inputs.features, rows, predicted, scale=inputs.scale, horizon=traded)
+        if options.explained and newest:
+            inside = look_inside(forecaster, inputs.features, data, rows, predicted, scale=inputs.scale, horizon=traded)
         if cache is not None:
-            cache.write(key, predicted, reasons, report)
+            cache.write(key, predicted, reasons, inside, report)
     else:
-        predicted, reasons, report = stored
+        predicted, reasons, inside, report = stored
     n = len(inputs.features.instruments)
     block = np.full((n, len(positions), *predicted.shape[1:]), np.nan)
     block[rows[:, 0], np.searchsorted(positions, rows[:, 1])] = predicted
-    return block, FoldResult(fold, report.model, report), reasons
+    return _Served(block, FoldResult(fold, report.model, report), reasons, inside)
+
+
+def _forecaster(spec: ForecasterSpec, settings: PipelineSettings) -> Forecaster:
+    if not settings.forecaster_options:
+        return registry.forecaster(settings.forecaster, spec)
+    return build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))
 
 
 def _spec_of(inputs: ForecastInputs, settings: PipelineSettings) -> ForecasterSpec:

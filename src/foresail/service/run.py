@@ -70,6 +70,7 @@ class RunRequest:
     timezone: str | None = None
     names: int | None = None
     capital: str | None = None
+    forecaster: str | None = None
     force: bool = False
 
 
@@ -270,7 +271,9 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
     config = request.config
     if config is None and (workspace / WORKSPACE_FILE).is_file():
         config = workspace / WORKSPACE_FILE
-    settings = settings_for(loaded, config, Overrides(seed=request.seed, capital=request.capital))
+    settings = settings_for(
+        loaded, config, Overrides(seed=request.seed, capital=request.capital, forecaster=request.forecaster)
+    )
     record = record_of("run", loaded, settings, plugin)
     out = request.out or workspace / "runs" / f"{loaded.data.bar_set.name}-{hash_value(record)[:8]}"
     job = Job(
@@ -291,7 +294,7 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
 
 def _command(request: RunRequest) -> str:
     words = ["foresail run --bars", request.bars]
-    for name in ("seed", "until", "config", "plugin", "timezone", "names", "capital"):
+    for name in ("seed", "until", "config", "plugin", "timezone", "names", "capital", "forecaster"):
         value = getattr(request, name)
         if value is not None:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]

@@ -16,8 +16,11 @@ from typing import Any
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
+from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.training import ForecasterSpec
 from foresail.engine.settings import PipelineSettings, WalkForwardSettings
 from foresail.forecasting.calibration import METHODS
+from foresail.forecasting.options import build_forecaster
 
 __all__ = ["RUN_KEYS", "WALK_KEYS", "WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
 
@@ -159,7 +162,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         raise ConfigError(f"{path}: cannot be read as TOML: {e}") from e
     if document.get("version") != 1:
         raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
-    _check_keys("top level", document, {"version": ("", ""), "run": ("", ""), "walk_forward": ("", "")})
+    _check_keys("top level", document, dict.fromkeys(("version", "run", "walk_forward", "forecaster"), ("", "")))
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
     _check_keys("walk_forward", walk, WALK_KEYS)
@@ -168,7 +171,8 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     fields = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
     }
-    settings = replace(base, **values, walk_forward=replace(base.walk_forward, **fields))
+    chosen = tuple(sorted(document.get("forecaster", {}).items()))
+    settings = replace(base, **values, walk_forward=replace(base.walk_forward, **fields), forecaster_options=chosen)
     return settings if capital is None else _with_capital(settings, capital)
 
 
@@ -182,11 +186,19 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
     if settings.calibration not in METHODS:
         raise UnknownNameError("calibration", settings.calibration, METHODS)
     DelistingRule(settings.delisting_return)
+    if settings.forecaster_options:
+        _check_options(settings)
     if settings.top_k < 0 or settings.seed < 0:
         raise ConfigError("top_k and seed must not be negative")
     if settings.walk_forward.minimum_train_bars > settings.walk_forward.train_bars:
         raise ConfigError("minimum_train must not exceed train")
     return settings
+
+
+def _check_options(settings: PipelineSettings) -> None:
+    """Refuse what the forecaster does not know, before anything is computed."""
+    spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+    build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))
 
 
 def template() -> str:
@@ -213,4 +225,5 @@ def template() -> str:
     lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
     lines += ["", "[walk_forward]"]
     lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
+    lines += ["", "[forecaster]", "# Settings of the forecaster itself, such as width and epochs of a network (tft)."]
     return "\n".join(lines) + "\n"

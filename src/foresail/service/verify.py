@@ -31,6 +31,7 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     walk = WalkForwardSettings(**values.pop("walk_forward"))
     for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
+    values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)
 
 

@@ -1,0 +1,242 @@
+"""What a network shows of its newest forecasts: weights, attention, reasons and similar days (XPL-02, XPL-03).
+
+Only the newest decision of the newest fold is looked into, for that is what a reader acts on. A forecaster that has no
+such thing gives nothing, and the report has no such section.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.canonical import plain
+from foresail.core.ids import InstrumentId
+from foresail.domain.panel import Panel
+from foresail.domain.training import TrainingSet
+from foresail.engine.explaining import Contribution
+from foresail.features.catalogue import CATALOGUE
+from foresail.forecasting.neural.similar import PastDays, SimilarDays, similar_days
+from foresail.forecasting.neural.tft.explanation import TftExplanation
+from foresail.protocols import ExplainingForecaster, Forecaster
+
+__all__ = ["Attention", "Inside", "LookedInto", "Selection", "SimilarDay", "look_inside"]
+
+_FORECASTS = 5  # best ranked names that are looked into
+_REASONS = 5  # features told of each, XPL-03
+_DAYS = 5  # similar days of each
+_VARIABLES = 12  # told of the selection
+_PAST = 50_000  # days compared at most; of a larger set every so many times
+
+
+@runtime_checkable
+class _Encoding(Protocol):
+    """A forecaster with a state that can be compared."""
+
+    def encode(self, features: Panel, rows: IntArray) -> FloatArray: ...
+
+
+@runtime_checkable
+class _Selecting(Protocol):
+    """A forecaster that weighs its inputs and past bars."""
+
+    def weights_of(self, features: Panel, rows: IntArray, groups: Mapping[str, str]) -> TftExplanation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarDay:
+    """A past day with a similar state; ``ended_at`` is when its bar was known, ``followed`` a log return."""
+
+    instrument: str
+    ended_at: int
+    distance: float
+    followed: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookedInto:
+    """One of the best ranked forecasts.
+
+    Attributes
+    ----------
+    reasons : (feature, contribution in log return, value), the largest first; NaN value = the feature was absent
+    similar : the nearest first
+    """
+
+    instrument: str
+    reasons: tuple[Contribution, ...]
+    similar: tuple[SimilarDay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Mean weight of each past bar in the forecast of a horizon, the oldest first, and of the steps ahead together."""
+
+    horizon: int
+    past: tuple[float, ...]
+    ahead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Mean selection weights over the names of a decision.
+
+    Attributes
+    ----------
+    groups, variables, statics : (name, share), the largest first; of the variables the leading ones
+    over_time : (group, shares of the C past bars, the oldest first), in the order of ``groups``
+    """
+
+    names: int
+    groups: tuple[tuple[str, float], ...]
+    variables: tuple[tuple[str, float], ...]
+    statics: tuple[tuple[str, float], ...]
+    over_time: tuple[tuple[str, tuple[float, ...]], ...]
+    attention: tuple[Attention, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The newest decision, looked into; ``horizon`` is the traded one, bars."""
+
+    issued_at: int
+    horizon: int
+    forecasts: tuple[LookedInto, ...]
+    selection: Selection | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; what is missing is null."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Inside:
+        """Take back what ``to_json`` gave."""
+        chosen = content["selection"]
+        return cls(
+            content["issued_at"],
+            content["horizon"],
+            tuple(
+                LookedInto(
+                    one["instrument"],
+                    tuple((name, _number(share), _number(value)) for name, share, value in one["reasons"]),
+                    tuple(SimilarDay(**day) for day in one["similar"]),
+                )
+                for one in content["forecasts"]
+            ),
+            None if chosen is None else _selection_of(chosen),
+        )
+
+
+def look_inside(
+    forecaster: Forecaster,
+    features: Panel,
+    data: TrainingSet,
+    rows: IntArray,
+    predicted: FloatArray,
+    *,
+    scale: FloatArray,
+    horizon: int,
+) -> Inside | None:
+    """Return what a network shows of its newest forecasts; None if it is none or has forecast nothing.
+
+    Parameters
+    ----------
+    data : what it was fitted on; similar days are rows of its training part
+    rows : (R, 2) sorted by time
+    predicted : (R, K, H, Q)
+    scale : (N, T) volatility of the one-bar log return
+    horizon : the traded one, bars
+    """
+    if not (isinstance(forecaster, ExplainingForecaster) and isinstance(forecaster, _Encoding)) or not len(rows):
+        return None
+    step = forecaster.spec.horizons.index(horizon)
+    newest = np.flatnonzero(rows[:, 1] == rows[-1, 1])
+    middle = predicted[newest, 0, step, forecaster.spec.levels.index(0.5)]
+    best = rows[newest[np.lexsort((rows[newest, 0], -middle))][:_FORECASTS]]
+    shares = forecaster.explain(features, best, horizon) * (scale[best[:, 0], best[:, 1]] * np.sqrt(horizon))[:, None]
+    days = similar_days(
+        best, forecaster.encode(features, best), _past_days(forecaster, data, step), count=_DAYS, apart=horizon
+    )
+    seen = tuple(
+        LookedInto(
+            str(features.instruments[i]),
+            _reasons(features, shares[place], features.values[i, now]),
+            _days(features, days, place),
+        )
+        for place, (i, now) in enumerate(best.tolist())
+    )
+    groups = {name: CATALOGUE[name].group for name in features.fields if name in CATALOGUE}
+    told = forecaster.weights_of(features, rows[newest], groups) if isinstance(forecaster, _Selecting) else None
+    chosen = None if told is None else _selection(told)
+    return Inside(int(features.available_at[rows[-1, 1]]), horizon, seen, chosen)
+
+
+def _past_days(forecaster: _Encoding, data: TrainingSet, step: int) -> PastDays:
+    rows = data.train_rows
+    every = max(1, math.ceil(len(rows) / _PAST))
+    rows = rows[rows[:, 1] % every == 0]
+    return PastDays(
+        rows,
+        forecaster.encode(data.features, rows),
+        data.targets.values[rows[:, 0], rows[:, 1], data.targets.names.index("close"), step],
+        data.targets.label_end[rows[:, 1], step],
+    )
+
+
+def _reasons(features: Panel, shares: FloatArray, values: FloatArray) -> tuple[Contribution, ...]:
+    leading = np.argsort(-np.abs(shares), kind="stable")[:_REASONS]
+    return tuple((features.fields[j], float(shares[j]), float(values[j])) for j in leading.tolist() if shares[j] != 0)
+
+
+def _days(features: Panel, days: SimilarDays, place: int) -> tuple[SimilarDay, ...]:
+    found = zip(days.days[place].tolist(), days.distance[place].tolist(), days.followed[place].tolist(), strict=True)
+    return tuple(
+        SimilarDay(str(InstrumentId(features.instruments[i])), int(features.available_at[now]), distance, followed)
+        for (i, now), distance, followed in found
+        if i >= 0
+    )
+
+
+def _selection(told: TftExplanation) -> Selection:
+    by_group = told.by_group.mean(axis=0)
+    order = np.argsort(-by_group, kind="stable").tolist()
+    known = np.isfinite(told.over_time)
+    count = known.sum(axis=0)
+    over_time = np.where(known, told.over_time, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+    attention, ahead = told.attention.mean(axis=0), told.attention_ahead.mean(axis=0)
+    return Selection(
+        names=len(told.rows),
+        groups=tuple((told.groups[g], float(by_group[g])) for g in order),
+        variables=_leading(told.variables, told.selection.mean(axis=0)),
+        statics=_leading(told.statics, told.static.mean(axis=0)),
+        over_time=tuple((told.groups[g], tuple(over_time[:, g].tolist())) for g in order),
+        attention=tuple(
+            Attention(h, tuple(attention[j].tolist()), float(ahead[j])) for j, h in enumerate(told.horizons)
+        ),
+    )
+
+
+def _leading(names: tuple[str, ...], shares: FloatArray) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-shares, kind="stable")[:_VARIABLES].tolist()
+    return tuple((names[j], float(shares[j])) for j in order)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _selection_of(content: dict[str, Any]) -> Selection:
+    ranked = {key: tuple((name, share) for name, share in content[key]) for key in ("groups", "variables", "statics")}
+    return Selection(
+        names=content["names"],
+        groups=ranked["groups"],
+        variables=ranked["variables"],
+        statics=ranked["statics"],
+        over_time=tuple((name, tuple(map(_number, shares))) for name, shares in content["over_time"]),
+        attention=tuple(Attention(one["horizon"], tuple(one["past"]), one["ahead"]) for one in content["attention"]),
+    )
