@@ -162,3 +162,19 @@ def test_odd_widths_few_rows_and_other_types_take_the_tensor_form():
     with tensor_form():
         assert not usable(1000, 32, 0.0, x)
     assert usable(1000, 32, 0.0, x)
+
+
+def test_merged_layers_are_made_again_when_a_parameter_changed():
+    module = filled(RealSelection(4, 16, 16, 0.0)).eval()
+    x, context = torch.randn(5, 4), torch.randn(5, 16)
+    with torch.no_grad():
+        before = module(x, context)[0]
+        assert torch.equal(module(x, context)[0], before)
+        module.second.mul_(1.5)
+        after = module(x, context)[0]
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(module(x, context)[0].detach(), after, atol=1e-6, rtol=1e-6)
+    other = filled(RealSelection(4, 16, 16, 0.0), seed=1)
+    module.load_state_dict(other.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(module(x, context)[0], other(x, context)[0], atol=1e-6, rtol=1e-6)

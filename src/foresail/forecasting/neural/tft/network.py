@@ -204,15 +204,18 @@ class TemporalFusionTransformer(nn.Module):
         b, steps, d = enriched.shape
         heads = self.settings.heads
         each = d // heads
-        query = self.query(enriched[:, steps - h :]).reshape(b, h, heads, each).transpose(1, 2)
-        key = self.key(enriched).reshape(b, steps, heads, each).transpose(1, 2)
-        scores = query @ key.transpose(-1, -2) / each**0.5
+        query = self.query(enriched[:, steps - h :]).reshape(b, h, heads, each)
+        # (e K + k) q = e (K q) + k q and w (e V + v) = (w e) V + v: H products instead of one for each step
+        turned = torch.einsum("bhne,ned->bhnd", query, self.key.weight.reshape(heads, each, d))
+        level = torch.einsum("bhne,ne->bhn", query, self.key.bias.reshape(heads, each))
+        scores = (turned.reshape(b, h * heads, d) @ enriched.transpose(1, 2)).reshape(b, h, heads, steps)
+        scores = (scores + level.unsqueeze(-1)) / each**0.5
         order = torch.arange(steps, device=enriched.device)
         later = order.unsqueeze(0) > order[steps - h :].unsqueeze(1)
-        hidden_keys = torch.cat([seen < 0.5, torch.zeros_like(seen[:, :1], dtype=torch.bool).expand(-1, h)], dim=1)
-        scores = scores.masked_fill((later.unsqueeze(0) | hidden_keys.unsqueeze(1)).unsqueeze(1), float("-inf"))
-        weights = torch.softmax(scores, dim=-1).mean(dim=1)  # one value head: average first, apply once
-        gathered: Tensor = self.attended(weights @ self.value(enriched))
+        absent = torch.cat([seen < 0.5, torch.zeros_like(seen[:, :1], dtype=torch.bool).expand(-1, h)], dim=1)
+        hidden = (later.unsqueeze(0) | absent.unsqueeze(1)).unsqueeze(2)
+        weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), dim=-1).mean(dim=2)  # one value head
+        gathered: Tensor = self.attended(self.value(weights @ enriched))
         return gathered, weights
 
 

@@ -32,6 +32,7 @@ class RealSelection(nn.Module):
         super().__init__()
         v, d = variables, width
         self.dropout = dropout
+        self._kept: tuple[tuple[tuple[int, int], ...], tuple[Tensor, Tensor, Tensor, Tensor]] | None = None
         self.embed_weight = nn.Parameter(uniform_(torch.empty(v, d), 1))
         self.embed_bias = nn.Parameter(uniform_(torch.empty(v, d), 1))
         # one gated residual network a variable
@@ -79,21 +80,37 @@ class RealSelection(nn.Module):
 
     def _mix(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of the variables' own networks, (R, d)."""
-        slope = torch.einsum("vd,vde->ve", self.embed_weight, self.first)
-        start = torch.einsum("vd,vde->ve", self.embed_bias, self.first) + self.first_bias
-        merged = self.second @ self.glu
-        merged_bias = torch.einsum("vd,vde->ve", self.second_bias, self.glu) + self.glu_bias
+        lines, embeds, merged, bias = self._merged()
         rate = self.dropout if self.training else 0.0
         if usable(x.shape[0], self.gain.shape[-1], rate, x, weights, merged):
-            lines, embeds = torch.stack([slope, start], 1), torch.stack([self.embed_weight, self.embed_bias], 1)
-            parts = (x, weights, lines, embeds, merged, merged_bias, self.gain)
-            return fused_mix(parts, rate) + weights @ self.shift
+            return fused_mix((x, weights, lines, embeds, merged, bias, self.gain), rate) + weights @ self.shift
         column = x.t().unsqueeze(-1)  # (V, R, 1)
-        hidden = functional.elu(torch.addcmul(start.unsqueeze(1), column, slope.unsqueeze(1)))
+        hidden = functional.elu(torch.addcmul(lines[:, 1:], column, lines[:, :1]))
         hidden = functional.dropout(hidden, self.dropout, self.training)
-        both = torch.baddbmm(merged_bias.unsqueeze(1), hidden, merged)
-        embedded = torch.addcmul(self.embed_bias.unsqueeze(1), column, self.embed_weight.unsqueeze(1))
+        both = torch.baddbmm(bias.unsqueeze(1), hidden, merged)
+        embedded = torch.addcmul(embeds[:, 1:], column, embeds[:, :1])
         own = functional.layer_norm(embedded + gate(both), (embedded.shape[-1],))
         # the gain and shift of each variable move behind the weighted sum's product
         scaled = weights.t().unsqueeze(-1) * own
         return torch.einsum("vrd,vd->rd", scaled, self.gain) + weights @ self.shift
+
+    def _merged(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return slope and start of hidden values and embeddings, (V, 2, d) each, and the merged layers.
+
+        Without gradients they are kept for as long as no parameter changes: serving one bar costs less than them.
+        """
+        sources = [self.embed_weight, self.embed_bias, self.first, self.first_bias]
+        sources += [self.second, self.second_bias, self.glu, self.glu_bias]
+        state = None
+        if not torch.is_grad_enabled() and not any(p.is_inference() for p in sources):
+            state = tuple((p.data_ptr(), p._version) for p in sources)  # noqa: SLF001 counts changes of a tensor
+            if self._kept is not None and self._kept[0] == state:
+                return self._kept[1]
+        slope = torch.einsum("vd,vde->ve", self.embed_weight, self.first)
+        start = torch.einsum("vd,vde->ve", self.embed_bias, self.first) + self.first_bias
+        merged = self.second @ self.glu
+        bias = torch.einsum("vd,vde->ve", self.second_bias, self.glu) + self.glu_bias
+        embeds = torch.stack([self.embed_weight, self.embed_bias], dim=1)
+        found = torch.stack([slope, start], dim=1), embeds, merged, bias
+        self._kept = None if state is None else (state, found)
+        return found
