@@ -93,9 +93,10 @@ def simulate_weights(
 
     Parameters
     ----------
-    closes, opens : (N, T), quote currency; NaN = no bar. Opens are needed where orders fill at them
+    closes : (N, T), quote currency; NaN = no bar
     weights : (N, T), fraction of equity, signed, decided at the close; NaN = leave the position alone
     rule : capital, costs, where orders fill
+    opens : (N, T), quote currency; needed where orders fill at them
 
     Raises
     ------

@@ -126,7 +126,7 @@ def _orders_a_second(orders: int, seed: int, folder: Path) -> float:
     def begin(core: Any) -> None:
         core.begin(int(panel.start[0]), inputs.settings.capital)
 
-    rules = StreamRules(snapshot_every=10**9, begin=begin)
+    rules = StreamRules(snapshot_every=10**9, commit_every=64, begin=begin)
     run = AccountRun.open(parts, link, RealDisk(folder), Session("paper", "bench", "bench", "bench"), rules)
     events = history_events(inputs.data.bars, 0, 1)
     worked = time.process_time()

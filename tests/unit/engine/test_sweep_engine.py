@@ -1,5 +1,8 @@
 """The public sweep: trades of single bars worked out by hand, the grid, threads, and what is refused."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -244,6 +247,16 @@ def test_sweep_event_backtest_and_paper_give_equal_trades(seed):
     assert difference(log, events.trades) == ""
     assert difference(events.trades, paper_replay(case, seed=seed)) == ""
     assert not events.cut
+
+
+def test_the_example_of_the_guide_runs():
+    guide = Path(__file__).parents[3] / "docs" / "guide" / "backtest-speed.md"
+    block = re.search(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    rng = np.random.default_rng(5)
+    names = {"panel": column_panel(*(random_columns(rng, 120) for _ in range(2)))}
+    exec(compile(block.group(1), str(guide), "exec"), names)
+    assert names["table"].trials == 2 * 45 * 3
+    assert set(names["table"].instruments) == set(names["panel"].instruments)
 
 
 def test_a_replay_asks_for_one_instrument_a_tick_and_the_next_open():

@@ -31,6 +31,8 @@ from foresail.execution.simulated.columns import SOURCE
 __all__ = [
     "CAPITAL",
     "FEE",
+    "FEE_BOTTOM",
+    "FEE_TOP",
     "FLOAT_WIDTH",
     "FRACTION",
     "HOLD",
@@ -43,6 +45,8 @@ __all__ = [
     "L_REASON",
     "L_WIDTH",
     "MAKER",
+    "MAKER_BOTTOM",
+    "MAKER_TOP",
     "MINOR",
     "M_WIDTH",
     "SLIP",
@@ -93,7 +97,7 @@ _SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
 _UP, _LEAVE_UP, _DOWN, _LEAVE_DOWN = 1, 2, 4, 8
 _ENTRIES, _NOT_LONG, _NOT_SHORT = _UP | _DOWN, _LEAVE_UP | _DOWN, _LEAVE_DOWN | _UP
 
-ByteArray = NDArray[np.uint8]
+_Bytes = NDArray[np.uint8]
 Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
 Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
 _Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
@@ -258,7 +262,7 @@ def _size(run: _Run, close: float) -> float:
 
 
 @_inlined
-def _decide(run: _Run, bars: Bars, wishes: ByteArray, t: int) -> None:
+def _decide(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> None:
     """Step 4: what the signals of bar t ask for."""
     state, count, switch, wish = run[2], run[3], run[1], wishes[t]
     close, held = bars[3][t], state[_HELD]
@@ -277,7 +281,7 @@ def _decide(run: _Run, bars: Bars, wishes: ByteArray, t: int) -> None:
 
 
 @_inlined
-def _quiet(run: _Run, bars: Bars, wishes: ByteArray, t: int) -> int:
+def _quiet(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> int:
     """Return the first bar from t on at which anything can happen: where a run spends its time."""
     state, last = run[2], len(bars[3])
     held, low, high = state[_HELD], state[_LOW], state[_HIGH]
@@ -304,7 +308,7 @@ def _waits(run: _Run) -> bool:
 
 
 @_inlined
-def _pass(bars: Bars, wishes: ByteArray, run: _Run) -> int:
+def _pass(bars: Bars, wishes: _Bytes, run: _Run) -> int:
     """Go through all bars; return the number of trades, an open one included."""
     state, count, switch = run[2], run[3], run[1]
     t, last = 0, len(bars[3])
@@ -364,15 +368,13 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
     """Return sweeps, check of bars and packing of signals, bound to the sources that they were compiled from."""
 
     @_released
-    def one(bars: Bars, wishes: ByteArray, run: _Run) -> int:
+    def one(bars: Bars, wishes: _Bytes, run: _Run) -> int:
         _ = source
         _reset(run)
         return _pass(bars, wishes, run)
 
     @_released
-    def many(
-        bars: Bars, wishes: ByteArray, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray
-    ) -> None:
+    def many(bars: Bars, wishes: _Bytes, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray) -> None:
         _ = source
         for p in range(rules[0].shape[0]):
             run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3])
@@ -397,7 +399,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
         return odd == 0
 
     @_released
-    def pack(signals: Signals, wishes: ByteArray) -> int:
+    def pack(signals: Signals, wishes: _Bytes) -> int:
         _ = source
         enter_long, leave_long, enter_short, leave_short = signals
         entries = 0
@@ -421,7 +423,7 @@ def are_plain(bars: Bars) -> bool:
     return bool(_PLAIN(bars))
 
 
-def _packed(signals: Signals) -> tuple[ByteArray, _Room]:
+def _packed(signals: Signals) -> tuple[_Bytes, _Room]:
     """Return what is wanted at each bar, and a state and a log with room for a trade for each bar with an entry."""
     wishes = np.empty(len(signals[0]), dtype=np.uint8)
     trades = int(_PACK(signals, wishes)) + 1
