@@ -30,7 +30,7 @@ __all__ = ["BAR_FIELDS", "LiveDriver"]
 
 # A bar panel of the store has these columns, always all, NaN where absent.
 BAR_FIELDS = ("open", "high", "low", "close", "volume", "dividend", "split", "total_factor", "spread")
-_PARTS = ("work", "fresh", "count", "state", "ring")
+_PARTS = ("count", "state", "ring")
 
 
 class LiveDriver:

@@ -32,9 +32,6 @@ __all__ = [
     "ready_of",
 ]
 
-_RAW_ROWS = 8
-_CLOCKS = 6
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaneProgram:
@@ -46,6 +43,7 @@ class LaneProgram:
     outputs : (O, 2) int64, (work row, output column)
     series_rows : (S,) int64, work row of each series, -1 where unused
     given_rows : (G,) int64, work row of each given number, -1 where unused
+    rows : (C,) int64, work row of every output column, -1 where another pass fills it; empty where earlier passes have
     """
 
     lines: IntArray
@@ -53,6 +51,7 @@ class LaneProgram:
     outputs: IntArray
     series_rows: IntArray
     given_rows: IntArray
+    rows: IntArray
     work: int
     clocks: int
     states: int
@@ -144,7 +143,8 @@ class DeclaredMemory:
 
     Attributes
     ----------
-    ring_bars : past values kept, over all rings (each a power of two above its longest look-back)
+    ring_bars : past values kept, over all rings (each a power of two that holds its longest look-back and a chunk of
+        bars), and the tails of extremes
     states : numbers kept beside them: sums, means, extremes, the running factor and split of the bar
     counters : clocks whose bars are counted
     """
@@ -160,6 +160,7 @@ def declared_memory(value: Expression) -> DeclaredMemory:
     programs = [stage.lanes for stage in plan.stages if stage.lanes.outputs.shape[0]]
     programs += [program for _, program in plan.reference]
     rings = sum(int((p.lines[p.lines[:, at.OP] == STEPS["push"], at.MASK] + 1).sum()) for p in programs)
+    rings += sum(int(p.lines[p.lines[:, at.OP] == STEPS["rolling_extreme"], at.WINDOW].sum()) for p in programs)
     return DeclaredMemory(rings, sum(p.states for p in programs), sum(p.clocks for p in programs))
 
 
@@ -174,10 +175,11 @@ class _Builder:
     rows: dict[Node, int] = field(default_factory=dict)
     clock_ids: dict[Node, int] = field(default_factory=dict)
     rings: dict[tuple[Ref, int], tuple[int, int]] = field(default_factory=dict)
+    runs: dict[tuple[Ref, int, int], int] = field(default_factory=dict)
     lengths: dict[tuple[Ref, int | Node], int] = field(default_factory=dict)
     series_rows: dict[int, int] = field(default_factory=dict)
     given_rows: dict[int, int] = field(default_factory=dict)
-    work: int = _RAW_ROWS
+    work: int = at.RAW_ROWS
     states: int = 0
     ring_rows: int = 0
 
@@ -189,7 +191,7 @@ class _Builder:
         clock = self.clock(n.clock)
         if (ref, clock) not in self.rings:
             longest = self.lengths[ref, n.clock]
-            size = 1 << longest.bit_length()  # a power of two above the longest look-back
+            size = 1 << (longest + at.CHUNK - 1).bit_length()  # bars of a chunk are pushed before they are used
             self.rings[ref, clock] = (self.ring_rows, size - 1)
             self.ring_rows += size
             line = [0] * at.ARGS
@@ -200,6 +202,22 @@ class _Builder:
             self.lines.append(line)
             self.reals.append(0.0)
         return self.rings[ref, clock]
+
+    def run(self, n: Node) -> int:
+        """Return the row with the run of equal values of a node's input, adding its line on first use."""
+        key = (n.inputs[0], self.clock(n.clock), n.delay)
+        if key not in self.runs:
+            line = [0] * at.ARGS
+            line[at.OP], line[at.CLOCK], line[at.DELAY] = STEPS["run_length"], key[1], n.delay
+            line[at.A] = self.rows[key[0].node] + key[0].index
+            line[at.RING], line[at.MASK] = self.ring(key[0], n)
+            line[at.OUT] = self.runs[key] = self.work
+            line[at.STATE] = self.states
+            self.work += 1
+            self.states += 1
+            self.lines.append(line)
+            self.reals.append(0.0)
+        return self.runs[key]
 
     def add(self, n: Node) -> None:
         if n.op == "series":
@@ -226,8 +244,13 @@ class _Builder:
             line[at.RING], line[at.MASK] = self.ring(n.inputs[0], n)
         if n.history_b:
             line[at.RING2], line[at.MASK2] = self.ring(n.inputs[1], n)
+        if n.op in {"rolling_mean", "rolling_std"}:
+            line[at.B] = self.run(n)
+        if n.op == "rolling_extreme":
+            line[at.RING2] = self.ring_rows
+            self.ring_rows += n.window
         if n.op == "join":
-            self.clock_ids[n] = _CLOCKS + len(self.clock_ids)
+            self.clock_ids[n] = at.BAR_CLOCKS + len(self.clock_ids)
             line[at.OUT] = self.clock_ids[n]
         else:
             line[at.OUT] = self.rows[n] = self.work
@@ -239,9 +262,12 @@ class _Builder:
 
 
 def lane_program(
-    outputs: Sequence[tuple[Ref, int]], series: Sequence[Series], givens: Sequence[str] = ()
+    outputs: Sequence[tuple[Ref, int]], series: Sequence[Series], givens: Sequence[str] = (), columns: int = 0
 ) -> LaneProgram:
-    """Return the program that writes each (row, output column), reading bars, series columns and given numbers."""
+    """Return the program that writes each (row, output column), reading bars, series columns and given numbers.
+
+    A first pass may write all ``columns``, since later ones fill what is not its own.
+    """
     order: dict[Node, None] = {BAR: None}
     for ref, _ in outputs:
         for n in nodes_of(ref):
@@ -257,17 +283,25 @@ def lane_program(
     for n in order:
         if n is BAR or n in keep:
             builder.add(n)
+    bar = builder.lines[0]
+    bar[at.WINDOW] = 1 | sum(
+        1 << clock for clock in {line[at.CLOCK] for line in builder.lines} if clock < at.BAR_CLOCKS
+    )
     rows = _positions(builder.series_rows, len(series))
     given_rows = _positions(builder.given_rows, len(givens))
     pairs = [(builder.rows[ref.node] + ref.index, column) for ref, column in outputs]
+    whole = np.full(columns, -1, dtype=np.int64)
+    for row, column in pairs if columns else []:
+        whole[column] = row
     return LaneProgram(
         np.array(builder.lines, dtype=np.int64).reshape(-1, at.ARGS),
         np.array(builder.reals, dtype=np.float64),
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
         rows,
         given_rows,
+        whole,
         builder.work,
-        _CLOCKS + len(builder.clock_ids),
+        at.BAR_CLOCKS + len(builder.clock_ids),
         max(builder.states, 1),
         max(builder.ring_rows, 1),
     )
@@ -352,7 +386,8 @@ def make_plan(expressions: Sequence[Expression]) -> Plan:
             for c in places
         ]
         rows = _row_lines(layout, level)
-        stages.append(Stage(lane_program(lanes, series, givens), np.array(rows, dtype=np.int64).reshape(-1, 4)))
+        filled = layout.count if level == 0 else 0
+        stages.append(Stage(lane_program(lanes, series, givens, filled), np.array(rows, dtype=np.int64).reshape(-1, 4)))
     return Plan(tuple(stages), len(expressions), layout.count, series, givens, _reference_programs(series))
 
 

@@ -10,10 +10,12 @@ Live calls this with one time and kept memory, so both results are the same mach
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +26,19 @@ from foresail.features.kernels._layout import CHUNK, LANES
 from foresail.features.kernels.build import loops
 from foresail.features.plan import LaneProgram, Plan
 
-__all__ = ["RAW_FIELDS", "LaneMemory", "Memory", "blocks_of", "field_positions", "fresh_memory", "run"]
+__all__ = ["RAW_FIELDS", "LaneMemory", "Memory", "blocks_of", "chunk_of", "field_positions", "fresh_memory", "run"]
 
 RAW_FIELDS = ("open", "high", "low", "close", "volume", "split", "total_factor")
+_LINE = 64  # bytes of a cache line
+_WORK_ROWS = 1024  # rows of LANES numbers: half a megabyte
 _REFERENCE_FIELDS = np.array([-1, -1, -1, 0, -1, -1, -1], dtype=np.int64)
+
+
+def _zeros(shape: tuple[int, ...], kind: type) -> Any:
+    """Return zeros that begin on a cache line: a vector that crosses lines costs twice, and more when read back."""
+    spare: Any = np.zeros(math.prod(shape) + _LINE // 8, dtype=kind)
+    first = -spare.ctypes.data % _LINE // 8
+    return spare[first : first + math.prod(shape)].reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,11 +47,9 @@ class LaneMemory:
 
     Attributes
     ----------
-    work : (blocks, rows, LANES); fresh, count : (blocks, clocks, LANES); state, ring : (blocks, rows, LANES)
+    count : (blocks, clocks, LANES); state, ring : (blocks, rows, LANES)
     """
 
-    work: FloatArray
-    fresh: IntArray
     count: IntArray
     state: FloatArray
     ring: FloatArray
@@ -49,22 +58,14 @@ class LaneMemory:
     def empty(cls, program: LaneProgram, blocks: int) -> LaneMemory:
         """Return the memory before the first bar."""
         return cls(
-            np.full((blocks, program.work, LANES), np.nan),
-            np.zeros((blocks, program.clocks, LANES), dtype=np.int64),
-            np.zeros((blocks, program.clocks, LANES), dtype=np.int64),
-            np.zeros((blocks, program.states, LANES)),
-            np.zeros((blocks, program.rings, LANES)),
+            _zeros((blocks, program.clocks, LANES), np.int64),
+            _zeros((blocks, program.states, LANES), np.float64),
+            _zeros((blocks, program.rings, LANES), np.float64),
         )
 
     def of_blocks(self, first: int, last: int) -> LaneMemory:
         """Return the memory of some blocks, not copied."""
-        return LaneMemory(
-            self.work[first:last],
-            self.fresh[first:last],
-            self.count[first:last],
-            self.state[first:last],
-            self.ring[first:last],
-        )
+        return LaneMemory(self.count[first:last], self.state[first:last], self.ring[first:last])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +79,11 @@ class Memory:
 def blocks_of(instruments: int) -> int:
     """Return the number of blocks of 64 that hold so many instruments."""
     return -(-instruments // LANES)
+
+
+def chunk_of(program: LaneProgram, times: int) -> int:
+    """Return how many bars a program computes at once: as many as stay in the second cache, at most ``CHUNK``."""
+    return min(max(_WORK_ROWS // program.work, 2), CHUNK, times)
 
 
 def fresh_memory(plan: Plan, instruments: int) -> Memory:
@@ -185,6 +191,7 @@ def _lane_jobs(
 
 
 def _run_lanes(program: LaneProgram, arrays: _Arrays, blocks: tuple[int, int], memory: LaneMemory) -> None:
+    chunk = chunk_of(program, arrays.present.shape[1])
     loops().run_lanes(
         program.lines,
         program.reals,
@@ -197,9 +204,10 @@ def _run_lanes(program: LaneProgram, arrays: _Arrays, blocks: tuple[int, int], m
         arrays.given,
         program.given_rows,
         program.outputs,
+        program.rows,
         arrays.out,
-        memory.work,
-        memory.fresh,
+        _zeros((program.work + 1, chunk + 1, LANES), np.float64),
+        _zeros((chunk, program.clocks, LANES), np.int64),
         memory.count,
         memory.state,
         memory.ring,

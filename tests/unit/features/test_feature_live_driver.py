@@ -177,7 +177,7 @@ def test_a_driver_does_not_forget_an_instrument():
 
 def test_declared_memory_counts_rings_and_states():
     kept = declared_memory(CATALOGUE["price_to_sma_20"].expression)
-    assert (kept.ring_bars, kept.states) == (32, 4)  # adjust keeps 2 numbers, the mean 2; 20 bars fit in 32
+    assert (kept.ring_bars, kept.states) == (64, 4)  # 2 of the bar, run, mean; 20 bars and a chunk fit
     longest = max(declared_memory(spec.expression).ring_bars for spec in CATALOGUE.values())
     assert longest < 20_000
 

@@ -26,12 +26,12 @@ __all__ = [
 
 def mean(value: Ref, window: int, clock: Clock = PRICE) -> Ref:
     """Rolling mean."""
-    return rolling("rolling_mean", value, window, clock=clock, states=2).out
+    return rolling("rolling_mean", value, window, clock=clock, states=1).out
 
 
 def mean_and_deviation(value: Ref, window: int, *, sample: bool, clock: Clock = PRICE) -> tuple[Ref, Ref]:
     """Rolling mean and standard deviation (sample or population form)."""
-    n = rolling("rolling_std", value, window, clock=clock, states=3, outputs=2, real=1.0 if sample else 0.0)
+    n = rolling("rolling_std", value, window, clock=clock, states=2, outputs=2, real=1.0 if sample else 0.0)
     return Ref(n, 0), Ref(n, 1)
 
 
@@ -42,7 +42,7 @@ def average(value: Ref, window: int, kind: str, clock: Clock = PRICE) -> Ref:
 
 def extreme(value: Ref, window: int, sign: float, clock: Clock) -> Ref:
     """Rolling largest (sign 1) or smallest (-1)."""
-    return rolling("rolling_extreme", value, window, clock=clock, states=2, real=sign).out
+    return rolling("rolling_extreme", value, window, clock=clock, states=1, real=sign).out
 
 
 def rolling_pair(op: str, a: Ref, b: Ref, window: int, clock: Clock) -> Ref:

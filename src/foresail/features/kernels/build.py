@@ -39,8 +39,15 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "rolling",
-        ("rolling_mean", "rolling_std", "rolling_skew", "rolling_extreme", "rolling_drawdown", "rolling_beta"),
+        (
+            "rolling_mean",
+            "rolling_std",
+            "rolling_skew",
+            "rolling_beta",
+            "run_length",
+        ),
     ),
+    ("extremes", ("rolling_extreme", "rolling_drawdown")),
     (
         "pairs",
         ("above", "at_least", "exceeds", "on_bar", "rolling_correlation", "scaled", "share_below"),
@@ -87,6 +94,26 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 STEPS: dict[str, int] = {name: code for code, name in enumerate(n for _, names in _MODULES for n in names)}
+# Bar steps take one bar of a chunk; all other steps are spans and take the whole of it (see ``_layout``).
+_BAR_STEPS = frozenset(
+    {
+        *("rolling_skew", "rolling_drawdown", "rolling_beta", "rolling_correlation", "share_below"),
+        *("day_sum", "mean_deviation", "slope", "autocorrelation", "rolling_moments"),
+        *("hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"),
+        *("adf_price", "adf_spread", "hurst", "kalman_trend", "spread_score"),
+        *(
+            "candle",
+            "exponential",
+            "first_of",
+            "larger",
+            "level_tests",
+            "opening_range",
+            "pivot",
+            "reaches",
+            "trend_state",
+        ),
+    }
+)
 ROW_OPS: dict[str, int] = {"rank": 0, "sector_residual": 1, "market_mean": 2, "market_deviation": 3, "broadcast": 4}
 
 _PACKAGE = "foresail.features.kernels"
@@ -94,6 +121,7 @@ _SOURCES = (
     "_layout.py",
     "prices.py",
     "rolling.py",
+    "extremes.py",
     "pairs.py",
     "recursive.py",
     "indicators.py",
@@ -103,8 +131,12 @@ _SOURCES = (
     "levels.py",
     "arithmetic.py",
     "cross_section.py",
+    "tiles.py",
     "loop_template.txt",
 )
+_MARGIN = " " * 16
+_SPAN = "%s(args, real, work, fresh, counts, held, slots, facts, length, size)"
+_EACH_BAR = f"for j in range(length):\n{_MARGIN}        %s(args, real, work, j, fresh[j], counts[j + 1], held, slots)"
 _lock = threading.Lock()
 _loaded: dict[str, ModuleType] = {}
 
@@ -149,10 +181,12 @@ def _text() -> str:
     template = resources.files(_PACKAGE).joinpath("loop_template.txt").read_text(encoding="utf-8")
     imports = [f"from {_PACKAGE}.{module} import {', '.join(names)}" for module, names in _MODULES]
     imports.append(f"from {_PACKAGE}.cross_section import market_deviation, market_mean, rank, sector_residual")
+    imports.append(f"from {_PACKAGE}.tiles import TILE, fence, stream, turn")
     cases = []
     for name, code in STEPS.items():
         word = "if" if code == 0 else "elif"
-        cases.append(f"        {word} code == {code}:\n            {name}(args, real, work, fresh, count, state, ring)")
+        call = (_EACH_BAR if name in _BAR_STEPS else _SPAN) % name
+        cases.append(f"{_MARGIN}{word} code == {code}:\n{_MARGIN}    {call}")
     return template.replace("{imports}", "\n".join(imports)).replace("{cases}", "\n".join(cases))
 
 

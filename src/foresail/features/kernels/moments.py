@@ -11,18 +11,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from foresail.features.kernels._layout import CLOCK, DELAY, LANES, MASK, OUT, RING, WINDOW, C, step
+from foresail.features.kernels._layout import CLOCK, DELAY, LANES, MASK, OUT, RING, WINDOW, C, bar_step
 
 __all__ = ["autocorrelation", "rolling_moments"]
 
 _ROUNDING = 1e-24  # a variance below this share of the mean square is rounding, not variation
 
 
-@step
-def rolling_moments(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def rolling_moments(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT, OUT + 1 = sample skewness and sample excess kurtosis of A, bias-adjusted; absent where nothing varies."""
-    skewness = work[args[OUT]]
-    kurtosis = work[args[OUT] + 1]
+    skewness = work[args[OUT], bar]
+    kurtosis = work[args[OUT] + 1, bar]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     base = args[RING]
@@ -55,10 +55,10 @@ def rolling_moments(args: Any, real: Any, work: Any, fresh: Any, count: Any, sta
         kurtosis[lane] = excess if ready else math.nan
 
 
-@step
-def autocorrelation(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def autocorrelation(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = correlation of A with itself C bars before, over the WINDOW - C pairs within the window."""
-    out = work[args[OUT]]
+    out = work[args[OUT], bar]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     base = args[RING]

@@ -24,6 +24,7 @@ from foresail.features.kernels._layout import (
     WINDOW,
     A,
     B,
+    bar_step,
     step,
 )
 
@@ -33,51 +34,71 @@ _FLAT = 1e-13  # a second moment below this share of the mean square is rounding
 
 
 @step
-def on_bar(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def on_bar(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
     """OUT = A where the instrument has a bar, absent elsewhere."""
-    on = fresh[args[CLOCK]]
-    for lane in range(LANES):
-        work[args[OUT], lane] = work[args[A], lane] if on[lane] == 1 else math.nan
+    a, out, clock = args[A], args[OUT], args[CLOCK]
+    for bar in range(length):
+        for lane in range(LANES):
+            x = work[a, bar, lane]
+            work[out, bar, lane] = x if fresh[bar, clock, lane] == 1 else math.nan
 
 
 @step
-def scaled(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def scaled(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
     """OUT = ``real`` * A."""
-    for lane in range(LANES):
-        work[args[OUT], lane] = real * work[args[A], lane]
+    a, out = args[A], args[OUT]
+    for bar in range(length):
+        for lane in range(LANES):
+            work[out, bar, lane] = real * work[a, bar, lane]
 
 
 @step
-def at_least(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def at_least(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
     """OUT = the larger of A and ``real``; absent stays absent."""
-    for lane in range(LANES):
-        a = work[args[A], lane]
-        work[args[OUT], lane] = real if a < real else a
+    a, out = args[A], args[OUT]
+    for bar in range(length):
+        for lane in range(LANES):
+            x = work[a, bar, lane]
+            work[out, bar, lane] = real if x < real else x
 
 
 @step
-def above(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def above(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
     """OUT = 1 where A > ``real``, else 0; absent stays absent."""
-    for lane in range(LANES):
-        a = work[args[A], lane]
-        flag = 1.0 if a > real else 0.0
-        work[args[OUT], lane] = flag if a == a else math.nan  # noqa: PLR0124 a is not NaN
+    a, out = args[A], args[OUT]
+    for bar in range(length):
+        for lane in range(LANES):
+            x = work[a, bar, lane]
+            flag = 1.0 if x > real else 0.0
+            work[out, bar, lane] = flag if x == x else math.nan  # noqa: PLR0124 x is not NaN
 
 
 @step
-def exceeds(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def exceeds(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
     """OUT = 1 where A > ``real`` * B, else 0; absent where either is."""
-    for lane in range(LANES):
-        apart = work[args[A], lane] - real * work[args[B], lane]
-        flag = 1.0 if apart > 0.0 else 0.0
-        work[args[OUT], lane] = flag if apart == apart else math.nan  # noqa: PLR0124 not NaN
+    a, b, out = args[A], args[B], args[OUT]
+    for bar in range(length):
+        for lane in range(LANES):
+            apart = work[a, bar, lane] - real * work[b, bar, lane]
+            flag = 1.0 if apart > 0.0 else 0.0
+            work[out, bar, lane] = flag if apart == apart else math.nan  # noqa: PLR0124 not NaN
 
 
-@step
-def share_below(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def share_below(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = share of the WINDOW - 1 earlier values that are below A, equal ones counted half."""
-    a = work[args[A]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    out = work[args[OUT], bar]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     base = args[RING]
@@ -114,12 +135,14 @@ def _sum_again(n: int, base: int, mask: int, base_b: int, mask_b: int, window: i
     return sum_a, sum_b, sum_ab, sum_aa, sum_bb
 
 
-@step
-def rolling_correlation(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def rolling_correlation(
+    args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any
+) -> None:
     """OUT = correlation of A and B; absent where either does not vary. State: sums of A, B, A*B, A*A, B*B."""
-    a = work[args[A]]
-    b = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    b = work[args[B], bar]
+    out = work[args[OUT], bar]
     s = args[STATE]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]

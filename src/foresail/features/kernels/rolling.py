@@ -15,21 +15,30 @@ from typing import Any
 from foresail.features.kernels._layout import (
     CLOCK,
     DELAY,
+    EVEN,
     LANES,
     MASK,
     MASK2,
     OUT,
     RING,
     RING2,
+    SETTLED,
     STATE,
     WINDOW,
     A,
     B,
+    bar_step,
     fetch,
     step,
 )
 
-__all__ = ["rolling_beta", "rolling_drawdown", "rolling_extreme", "rolling_mean", "rolling_skew", "rolling_std"]
+__all__ = [
+    "rolling_beta",
+    "rolling_mean",
+    "rolling_skew",
+    "rolling_std",
+    "run_length",
+]
 
 _FLAT = 1e-13  # a second moment below this share of the mean square is rounding, not variation
 
@@ -50,57 +59,123 @@ def _is_due(k: int, period: int) -> bool:
 
 
 @step
-def _any_due(on: Any, n: Any, start: int, period: int) -> bool:
+def _any_due(fresh: Any, count: Any, bar: Any, clock: Any, start: int, period: int) -> bool:
     """Return whether any lane recomputes its sums at this bar."""
     found = start ^ start
     for lane in range(LANES):
-        k = n[lane] - start
-        found |= on[lane] if (k >= 0) & (k & period == 0) else 0
+        k = count[bar + 1, clock, lane] - start
+        found |= fresh[bar, clock, lane] if (k >= 0) & (k & period == 0) else 0
     return found != 0
 
 
 @step
-def rolling_mean(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
-    """OUT = mean of A. State: sum, length of the present run of equal values."""
-    a = work[args[A]]
-    out = work[args[OUT]]
-    total = state[args[STATE]]
-    run = state[args[STATE] + 1]
-    on = fresh[args[CLOCK]]
-    n = count[args[CLOCK]]
-    base = args[RING]
-    mask = args[MASK]
-    window = args[WINDOW]
+def run_length(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
+    """OUT = length of the present run of equal values of A. State: the same, kept over absent bars."""
+    a, out, run, clock, base, mask = args[A], args[OUT], args[STATE], args[CLOCK], args[RING], args[MASK]
     delay = args[DELAY]
-    width = float(window)
-    fetch(ring, base, mask, n, 2, out)
-    for lane in range(LANES):
-        k = n[lane] - delay
-        x = a[lane]
-        length = run[lane]
-        grown = length + 1.0 if (x == out[lane]) & (k > 1) else 1.0
-        run[lane] = grown if (on[lane] == 1) & (k > 0) else length
-    fetch(ring, base, mask, n, 1 + window, out)
-    for lane in range(LANES):
-        before = total[lane]
-        slid = before + a[lane] - out[lane]
-        total[lane] = slid if (on[lane] == 1) & (n[lane] > delay) else before
-    period = _period(window)
-    if _any_due(on, n, delay + window, period):
-        for lane in range(LANES):
-            if on[lane] == 1 and _is_due(n[lane] - delay - window, period):
-                again = 0.0
-                for j in range(window):
-                    again += ring[base + ((n[lane] - window + j) & mask), lane]
-                total[lane] = again
-    for lane in range(LANES):
-        shared = total[lane] / width
-        value = a[lane] if run[lane] >= width else shared
-        out[lane] = value if (on[lane] == 1) & (n[lane] - delay >= window) else math.nan
+    for bar in range(length):
+        even = facts[bar, clock, EVEN]
+        row = base + ((even - 2) & mask)
+        if (even >= 0) & (facts[bar, clock, SETTLED] - delay > 1):
+            for lane in range(LANES):
+                grown = state[run, lane] + 1.0
+                now = grown if work[a, bar, lane] == ring[row, lane] else 1.0
+                state[run, lane] = now
+                work[out, bar, lane] = now
+        else:
+            for lane in range(LANES):
+                n = count[bar + 1, clock, lane]
+                old = ring[base + ((n - 2) & mask), lane]
+                before = state[run, lane]
+                longer = before + 1.0
+                grown = longer if (work[a, bar, lane] == old) & (n - delay > 1) else 1.0
+                now = grown if (fresh[bar, clock, lane] == 1) & (n > delay) else before
+                state[run, lane] = now
+                work[out, bar, lane] = now
 
 
 @step
-def _count_anew(ring: Any, base: Any, mask: Any, n: Any, lane: Any, window: Any, mean: Any, squares: Any) -> None:
+def _sum_lanes(ring: Any, base: Any, mask: Any, n: Any, window: Any, state: Any, total: Any) -> None:
+    """Set a row of states to the sum of the window before count n, the same for all lanes, oldest value first."""
+    for lane in range(LANES):
+        state[total, lane] = 0.0
+    for j in range(window):
+        row = base + ((n - window + j) & mask)
+        for lane in range(LANES):
+            state[total, lane] += ring[row, lane]
+
+
+@step
+def rolling_mean(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
+    """OUT = mean of A, whose run of equal values is B. State: sum."""
+    a, b, out, total, clock, base, mask = args[A], args[B], args[OUT], args[STATE], args[CLOCK], args[RING], args[MASK]
+    window = args[WINDOW]
+    delay = args[DELAY]
+    width = float(window)
+    period = _period(window)
+    for bar in range(length):
+        even = facts[bar, clock, EVEN]
+        if (even >= 0) & (facts[bar, clock, SETTLED] - delay > window):
+            old = base + ((even - 1 - window) & mask)
+            for lane in range(LANES):
+                state[total, lane] = state[total, lane] + work[a, bar, lane] - ring[old, lane]
+            if (even - delay - window) & period == 0:
+                _sum_lanes(ring, base, mask, even, window, state, total)
+            for lane in range(LANES):
+                shared = state[total, lane] / width
+                x = work[a, bar, lane]
+                work[out, bar, lane] = x if work[b, bar, lane] >= width else shared
+        else:
+            _masked_mean(work, fresh, count, state, ring, bar, clock, (a, b, out, total), (base, mask), window, delay)
+
+
+@step
+def _masked_mean(
+    work: Any,
+    fresh: Any,
+    count: Any,
+    state: Any,
+    ring: Any,
+    bar: Any,
+    clock: Any,
+    rows: Any,
+    slots: Any,
+    window: Any,
+    delay: Any,
+) -> None:
+    """Do one bar of a mean where lanes differ."""
+    a, b, out, total = rows
+    base, mask = slots
+    width = float(window)
+    for lane in range(LANES):
+        before = state[total, lane]
+        n = count[bar + 1, clock, lane]
+        slid = before + work[a, bar, lane] - ring[base + ((n - 1 - window) & mask), lane]
+        due = (fresh[bar, clock, lane] == 1) & (n > delay)
+        state[total, lane] = slid if due else before
+    period = _period(window)
+    if _any_due(fresh, count, bar, clock, delay + window, period):
+        for lane in range(LANES):
+            n = count[bar + 1, clock, lane]
+            if fresh[bar, clock, lane] == 1 and _is_due(n - delay - window, period):
+                again = 0.0
+                for j in range(window):
+                    again += ring[base + ((n - window + j) & mask), lane]
+                state[total, lane] = again
+    for lane in range(LANES):
+        shared = state[total, lane] / width
+        x = work[a, bar, lane]
+        value = x if work[b, bar, lane] >= width else shared
+        ready = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] - delay >= window)
+        work[out, bar, lane] = value if ready else math.nan
+
+
+@step
+def _count_anew(ring: Any, base: Any, mask: Any, n: Any, lane: Any, window: Any, state: Any, mean: Any) -> None:
     """Set one lane's mean and sum of squared deviations from its full window, oldest value first."""
     again = 0.0
     for j in range(window):
@@ -110,71 +185,122 @@ def _count_anew(ring: Any, base: Any, mask: Any, n: Any, lane: Any, window: Any,
     for j in range(window):
         apart = ring[base + ((n - window + j) & mask), lane] - again
         spread += apart * apart
-    mean[lane] = again
-    squares[lane] = spread
+    state[mean, lane] = again
+    state[mean + 1, lane] = spread
 
 
 @step
-def rolling_std(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
-    """OUT, OUT + 1 = mean and standard deviation of A; ``real`` = 1 for the sample, 0 for the population form.
+def _count_lanes(ring: Any, base: Any, mask: Any, n: Any, window: Any, state: Any, mean: Any) -> None:
+    """Do the same for all lanes, which have counted alike."""
+    _sum_lanes(ring, base, mask, n, window, state, mean)
+    for lane in range(LANES):
+        state[mean, lane] /= window
+        state[mean + 1, lane] = 0.0
+    for j in range(window):
+        row = base + ((n - window + j) & mask)
+        for lane in range(LANES):
+            apart = ring[row, lane] - state[mean, lane]
+            state[mean + 1, lane] += apart * apart
 
-    State: mean, sum of squared deviations, run of equal values. The pair slides by Welford's update, which keeps its
-    digits where deviations are small against the level.
+
+@step
+def rolling_std(
+    args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
+) -> None:
+    """OUT, OUT + 1 = mean and standard deviation of A, whose run of equal values is B.
+
+    ``real`` = 1 for the sample, 0 for the population form. State: mean, sum of squared deviations. The pair slides by
+    Welford's update, which keeps its digits where deviations are small against the level.
     """
-    a = work[args[A]]
-    out = work[args[OUT]]
-    deviation = work[args[OUT] + 1]
-    mean = state[args[STATE]]
-    squares = state[args[STATE] + 1]
-    run = state[args[STATE] + 2]
-    on = fresh[args[CLOCK]]
-    n = count[args[CLOCK]]
-    base = args[RING]
-    mask = args[MASK]
+    a, b, out, mean, clock, base, mask = args[A], args[B], args[OUT], args[STATE], args[CLOCK], args[RING], args[MASK]
     window = args[WINDOW]
     delay = args[DELAY]
     width = float(window)
     divisor = window - real
-    fetch(ring, base, mask, n, 2, out)
-    for lane in range(LANES):
-        k = n[lane] - delay
-        x = a[lane]
-        length = run[lane]
-        grown = length + 1.0 if (x == out[lane]) & (k > 1) else 1.0
-        run[lane] = grown if (on[lane] == 1) & (k > 0) else length
-    fetch(ring, base, mask, n, 1 + window, out)
-    for lane in range(LANES):
-        due = (on[lane] == 1) & (n[lane] > delay)
-        x = a[lane]
-        old = out[lane]
-        middle = mean[lane]
-        change = x - old
-        moved = middle + change / width
-        more = change * ((x - moved) + (old - middle))
-        squares[lane] += more if due else 0.0
-        mean[lane] = moved if due else middle
     period = _period(window)
-    if _any_due(on, n, delay + window, period):
-        for lane in range(LANES):
-            if on[lane] == 1 and _is_due(n[lane] - delay - window, period):
-                _count_anew(ring, base, mask, n[lane], lane, window, mean, squares)
-    for lane in range(LANES):
-        ready = (on[lane] == 1) & (n[lane] - delay >= window)
-        flat = run[lane] >= width
-        spread = squares[lane]
-        spread = 0.0 if flat | (spread < 0.0) else spread
-        middle = mean[lane]
-        value = a[lane] if flat else middle
-        root = math.sqrt(spread / divisor)
-        out[lane] = value if ready else math.nan
-        deviation[lane] = root if ready else math.nan
+    for bar in range(length):
+        even = facts[bar, clock, EVEN]
+        if (even >= 0) & (facts[bar, clock, SETTLED] - delay > window):
+            row = base + ((even - 1 - window) & mask)
+            for lane in range(LANES):
+                x = work[a, bar, lane]
+                old = ring[row, lane]
+                middle = state[mean, lane]
+                change = x - old
+                moved = middle + change / width
+                state[mean + 1, lane] += change * ((x - moved) + (old - middle))
+                state[mean, lane] = moved
+            if (even - delay - window) & period == 0:
+                _count_lanes(ring, base, mask, even, window, state, mean)
+            for lane in range(LANES):
+                flat = work[b, bar, lane] >= width
+                spread = state[mean + 1, lane]
+                spread = 0.0 if flat | (spread < 0.0) else spread
+                middle = state[mean, lane]
+                x = work[a, bar, lane]
+                work[out, bar, lane] = x if flat else middle
+                work[out + 1, bar, lane] = math.sqrt(spread / divisor)
+        else:
+            _masked_std(
+                work, fresh, count, state, ring, bar, clock, (a, b, out, mean), (base, mask), (window, divisor), delay
+            )
 
 
 @step
-def rolling_skew(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+def _masked_std(
+    work: Any,
+    fresh: Any,
+    count: Any,
+    state: Any,
+    ring: Any,
+    bar: Any,
+    clock: Any,
+    rows: Any,
+    slots: Any,
+    widths: Any,
+    delay: Any,
+) -> None:
+    """Do one bar of a deviation where lanes differ."""
+    a, b, out, mean = rows
+    base, mask = slots
+    window, divisor = widths
+    width = float(window)
+    for lane in range(LANES):
+        n = count[bar + 1, clock, lane]
+        due = (fresh[bar, clock, lane] == 1) & (n > delay)
+        x = work[a, bar, lane]
+        old = ring[base + ((n - 1 - window) & mask), lane]
+        middle = state[mean, lane]
+        spread = state[mean + 1, lane]
+        change = x - old
+        moved = middle + change / width
+        more = change * ((x - moved) + (old - middle))
+        state[mean + 1, lane] = spread + (more if due else 0.0)
+        state[mean, lane] = moved if due else middle
+    period = _period(window)
+    if _any_due(fresh, count, bar, clock, delay + window, period):
+        for lane in range(LANES):
+            n = count[bar + 1, clock, lane]
+            if fresh[bar, clock, lane] == 1 and _is_due(n - delay - window, period):
+                _count_anew(ring, base, mask, n, lane, window, state, mean)
+    for lane in range(LANES):
+        ready = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] - delay >= window)
+        flat = work[b, bar, lane] >= width
+        spread = state[mean + 1, lane]
+        spread = 0.0 if flat | (spread < 0.0) else spread
+        middle = state[mean, lane]
+        x = work[a, bar, lane]
+        value = x if flat else middle
+        root = math.sqrt(spread / divisor)
+        work[out, bar, lane] = value if ready else math.nan
+        work[out + 1, bar, lane] = root if ready else math.nan
+
+
+@bar_step
+def rolling_skew(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = sample skewness of A (bias-adjusted); absent where nothing varies. State: sums of powers 1, 2, 3."""
-    a = work[args[A]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    out = work[args[OUT], bar]
     one = state[args[STATE]]
     two = state[args[STATE] + 1]
     three = state[args[STATE] + 2]
@@ -196,20 +322,19 @@ def rolling_skew(args: Any, real: Any, work: Any, fresh: Any, count: Any, state:
         one[lane] += step_one if due else 0.0
         two[lane] += step_two if due else 0.0
         three[lane] += step_three if due else 0.0
-    if _any_due(on, n, delay + window, period):
-        for lane in range(LANES):
-            if on[lane] == 1 and _is_due(n[lane] - delay - window, period):
-                first = 0.0
-                second = 0.0
-                third = 0.0
-                for j in range(window):
-                    x = ring[base + ((n[lane] - window + j) & mask), lane]
-                    first += x
-                    second += x * x
-                    third += x * x * x
-                one[lane] = first
-                two[lane] = second
-                three[lane] = third
+    for lane in range(LANES):
+        if on[lane] == 1 and _is_due(n[lane] - delay - window, period):
+            first = 0.0
+            second = 0.0
+            third = 0.0
+            for j in range(window):
+                x = ring[base + ((n[lane] - window + j) & mask), lane]
+                first += x
+                second += x * x
+                third += x * x * x
+            one[lane] = first
+            two[lane] = second
+            three[lane] = third
     width = float(window)
     adjustment = math.sqrt(window * (window - 1.0)) / (window - 2.0)
     for lane in range(LANES):
@@ -224,140 +349,12 @@ def rolling_skew(args: Any, real: Any, work: Any, fresh: Any, count: Any, state:
         out[lane] = value if ready & varies else math.nan
 
 
-@step
-def rolling_extreme(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
-    """OUT = largest (``real`` = 1) or smallest (-1) A. State: best, its age; an outlived best is searched anew."""
-    a = work[args[A]]
-    out = work[args[OUT]]
-    best = state[args[STATE]]
-    age = state[args[STATE] + 1]
-    on = fresh[args[CLOCK]]
-    n = count[args[CLOCK]]
-    base = args[RING]
-    mask = args[MASK]
-    window = args[WINDOW]
-    delay = args[DELAY]
-    width = float(window)
-    outlived = n[0] ^ n[0]
-    for lane in range(LANES):
-        k = n[lane] - delay
-        due = (on[lane] == 1) & (k > 0)
-        x = a[lane]
-        held = best[lane]
-        years = age[lane]
-        better = (k == 1) | (x * real >= held * real)
-        older = 0.0 if better else years + 1.0
-        best[lane] = x if due & better else held
-        age[lane] = older if due else years
-        outlived |= 1 if due & (older >= width) else 0
-    if outlived != 0:
-        for lane in range(LANES):
-            if on[lane] == 1 and n[lane] > delay and age[lane] >= width:
-                top = a[lane]
-                when = 0.0
-                for j in range(1, window):
-                    x = ring[base + ((n[lane] - 1 - j) & mask), lane]
-                    if x * real > top * real:
-                        top = x
-                        when = float(j)
-                best[lane] = top
-                age[lane] = when
-    for lane in range(LANES):
-        held = best[lane]
-        out[lane] = held if (on[lane] == 1) & (n[lane] - delay >= window) else math.nan
-
-
-@step
-def _search_drawdown(
-    ring: Any,
-    base: Any,
-    mask: Any,
-    n: Any,
-    lane: Any,
-    window: Any,
-    low: Any,
-    peak: Any,
-    peak_age: Any,
-    top: Any,
-    top_age: Any,
-) -> None:
-    """Set the state of one lane's drawdown from its full window, oldest value first."""
-    deepest = 1.0
-    fell_from = 1.0
-    age = -math.inf
-    summit = 0.0
-    summit_age = 0.0
-    for j in range(window):
-        x = ring[base + ((n - window + j) & mask), lane]
-        if x > summit:
-            summit = x
-            summit_age = window - 1.0 - j
-        if x * fell_from < deepest * summit:
-            deepest = x
-            fell_from = summit
-            age = summit_age
-    low[lane] = deepest
-    peak[lane] = fell_from
-    peak_age[lane] = age
-    top[lane] = summit
-    top_age[lane] = summit_age
-
-
-@step
-def rolling_drawdown(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
-    """OUT = deepest fall from a peak within the window, a fraction <= 0. A is positive.
-
-    State: low and peak of the deepest fall, age of that peak, highest value, its age. The deepest fall stays while its
-    peak is in the window, so only the fall to the newest value is compared; once the peak leaves, all is searched.
-    """
-    a = work[args[A]]
-    out = work[args[OUT]]
-    low = state[args[STATE]]
-    peak = state[args[STATE] + 1]
-    peak_age = state[args[STATE] + 2]
-    top = state[args[STATE] + 3]
-    top_age = state[args[STATE] + 4]
-    on = fresh[args[CLOCK]]
-    n = count[args[CLOCK]]
-    base = args[RING]
-    mask = args[MASK]
-    window = args[WINDOW]
-    delay = args[DELAY]
-    width = float(window)
-    outlived = n[0] ^ n[0]
-    for lane in range(LANES):
-        due = (on[lane] == 1) & (n[lane] > delay)
-        first = n[lane] - delay == 1
-        x = a[lane]
-        deepest = 1.0 if first else low[lane]
-        fell_from = 1.0 if first else peak[lane]
-        age = -math.inf if first else peak_age[lane] + 1.0  # no fall yet: nothing to outlive
-        higher = first | (x > top[lane])
-        summit = x if higher else top[lane]
-        summit_age = 0.0 if higher else top_age[lane] + 1.0
-        deeper = x * fell_from < deepest * summit  # x / summit < deepest / fell_from without a division
-        age = summit_age if deeper else age
-        low[lane] = (x if deeper else deepest) if due else low[lane]
-        peak[lane] = (summit if deeper else fell_from) if due else peak[lane]
-        peak_age[lane] = age if due else peak_age[lane]
-        top[lane] = summit if due else top[lane]
-        top_age[lane] = summit_age if due else top_age[lane]
-        outlived |= 1 if due & ((age >= width) | (summit_age >= width)) else 0
-    if outlived != 0:
-        for lane in range(LANES):
-            if on[lane] == 1 and n[lane] > delay and (peak_age[lane] >= width or top_age[lane] >= width):
-                _search_drawdown(ring, base, mask, n[lane], lane, window, low, peak, peak_age, top, top_age)
-    for lane in range(LANES):
-        fall = low[lane] / peak[lane] - 1.0
-        out[lane] = fall if (on[lane] == 1) & (n[lane] - delay >= window) else math.nan
-
-
-@step
-def rolling_beta(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def rolling_beta(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = slope of A on B; absent where B does not vary. State: sums of A, B, A*B, B*B."""
-    a = work[args[A]]
-    b = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    b = work[args[B], bar]
+    out = work[args[OUT], bar]
     s = args[STATE]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from foresail.features.kernels._layout import CLOCK, LANES, OUT, STATE, WINDOW, A, B, C, step
+from foresail.features.kernels._layout import CLOCK, LANES, OUT, STATE, WINDOW, A, B, C, bar_step, step
 
 __all__ = ["hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"]
 
@@ -20,12 +20,12 @@ _HOURS = 24
 _MARKS = 288  # five-minute marks of a day
 
 
-@step
-def window_sum(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def window_sum(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = sum of A over the bars of the present window. State: begun, window, sum."""
-    a = work[args[A]]
-    window = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    window = work[args[B], bar]
+    out = work[args[OUT], bar]
     begun = state[args[STATE]]
     number = state[args[STATE] + 1]
     total = state[args[STATE] + 2]
@@ -40,12 +40,12 @@ def window_sum(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: A
         out[lane] = total[lane] if on[lane] == 1 and begun[lane] > 0.0 else math.nan
 
 
-@step
-def window_std(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def window_std(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = sample deviation of A over the bars of the present window. State: length, window, mean, squares."""
-    a = work[args[A]]
-    window = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    window = work[args[B], bar]
+    out = work[args[OUT], bar]
     length = state[args[STATE]]
     number = state[args[STATE] + 1]
     mean = state[args[STATE] + 2]
@@ -66,12 +66,12 @@ def window_std(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: A
         out[lane] = value if on[lane] == 1 else math.nan
 
 
-@step
-def window_extreme(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def window_extreme(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = largest (``real`` 1) or smallest (-1) A of the newest window, then held. State: begun, window, value."""
-    a = work[args[A]]
-    window = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    window = work[args[B], bar]
+    out = work[args[OUT], bar]
     begun = state[args[STATE]]
     number = state[args[STATE] + 1]
     value = state[args[STATE] + 2]
@@ -86,12 +86,12 @@ def window_extreme(args: Any, real: Any, work: Any, fresh: Any, count: Any, stat
         out[lane] = value[lane] if on[lane] == 1 and begun[lane] > 0.0 else math.nan
 
 
-@step
-def window_edge(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def window_edge(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = first (``real`` 1) or last (0) A of the newest window, then held. State: begun, window, value."""
-    a = work[args[A]]
-    window = work[args[B]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    window = work[args[B], bar]
+    out = work[args[OUT], bar]
     begun = state[args[STATE]]
     number = state[args[STATE] + 1]
     value = state[args[STATE] + 2]
@@ -110,6 +110,7 @@ def _slot_mean(
     args: Any,
     slots: int,
     work: Any,
+    bar: int,
     fresh: Any,
     state: Any,
 ) -> None:
@@ -118,10 +119,10 @@ def _slot_mean(
     A session's value is the mean of A over the slot's bars; at a five-minute mark there is one bar. State: begun,
     slot, session, sum, bars of the slot under way, result; then per slot how many sessions, and WINDOW values.
     """
-    a = work[args[A]]
-    slot = work[args[B]]
-    session = work[args[C]]
-    out = work[args[OUT]]
+    a = work[args[A], bar]
+    slot = work[args[B], bar]
+    session = work[args[C], bar]
+    out = work[args[OUT], bar]
     base = args[STATE]
     on = fresh[args[CLOCK]]
     sessions = args[WINDOW]
@@ -151,13 +152,13 @@ def _slot_mean(
         out[lane] = state[base + 5, lane] if on[lane] == 1 and state[base, lane] > 0.0 else math.nan
 
 
-@step
-def hour_mean(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def hour_mean(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = mean of A in hour B (0 to 23) over the last WINDOW sessions before session C."""
-    _slot_mean(args, _HOURS, work, fresh, state)
+    _slot_mean(args, _HOURS, work, bar, fresh, state)
 
 
-@step
-def mark_mean(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def mark_mean(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = mean of A at five-minute mark B of the session over the last WINDOW sessions before session C."""
-    _slot_mean(args, _MARKS, work, fresh, state)
+    _slot_mean(args, _MARKS, work, bar, fresh, state)

@@ -25,6 +25,7 @@ from foresail.features.kernels._layout import (
     WINDOW,
     A,
     C,
+    bar_step,
     step,
 )
 
@@ -68,13 +69,13 @@ def _tau(aa: float, ab: float, bb: float, az: float, bz: float, zz: float, freed
     return slope / math.sqrt(rest / freedom * bb / determinant) if sound else math.nan
 
 
-@step
-def adf_price(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def adf_price(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = p-value of an augmented Dickey-Fuller test (constant, one lag) on the WINDOW + 1 levels of returns A.
 
     Made anew every C bars and held between. State: the last p-value.
     """
-    out = work[args[OUT]]
+    out = work[args[OUT], bar]
     held = state[args[STATE]]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
@@ -158,14 +159,14 @@ def _line(args: Any, n: int, lane: int, ring: Any) -> Any:
     return hedge, hedge * mean_x - mean_y, last_y - hedge * last_x, yy - hedge * xy, yy
 
 
-@step
-def adf_spread(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def adf_spread(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = p-value of the Engle-Granger test on the WINDOW + 1 log levels of returns A and B, one lag.
 
     The spread is the residual of the first level on the second and a constant; the Dickey-Fuller regression has no
     constant, its p-value is that of two series. Made anew every C bars. State: the last p-value.
     """
-    out = work[args[OUT]]
+    out = work[args[OUT], bar]
     held = state[args[STATE]]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
@@ -201,16 +202,16 @@ def adf_spread(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: A
         out[lane] = held[lane] if on[lane] == 1 and k >= 0 else math.nan
 
 
-@step
-def spread_score(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def spread_score(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT .. OUT + 2 = standard score, value and hedge ratio of the spread of the WINDOW + 1 levels of A and B.
 
     The spread is the first log level less hedge ratio times the second, both from least squares in the window, less
     its mean. The score divides by the sample deviation, 0 where the spread does not vary.
     """
-    score = work[args[OUT]]
-    spread = work[args[OUT] + 1]
-    ratio = work[args[OUT] + 2]
+    score = work[args[OUT], bar]
+    spread = work[args[OUT] + 1, bar]
+    ratio = work[args[OUT] + 2, bar]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     window = args[WINDOW]
@@ -228,15 +229,15 @@ def spread_score(args: Any, real: Any, work: Any, fresh: Any, count: Any, state:
 
 
 @step
-def _block_ranges(work: Any, row: int, first: int, window: int, size: int) -> None:
+def _block_ranges(work: Any, bar: int, row: int, first: int, window: int, size: int) -> None:
     """Set row + 5 and row + 6 to the sum and number of rescaled ranges of the blocks of one size."""
-    total = work[row]
-    path = work[row + 1]
-    top = work[row + 2]
-    bottom = work[row + 3]
-    squares = work[row + 4]
-    ranges = work[row + 5]
-    blocks = work[row + 6]
+    total = work[row, bar]
+    path = work[row + 1, bar]
+    top = work[row + 2, bar]
+    bottom = work[row + 3, bar]
+    squares = work[row + 4, bar]
+    ranges = work[row + 5, bar]
+    blocks = work[row + 6, bar]
     for lane in range(LANES):
         ranges[lane] = 0.0
         blocks[lane] = 0.0
@@ -249,12 +250,12 @@ def _block_ranges(work: Any, row: int, first: int, window: int, size: int) -> No
             squares[lane] = 0.0
         for j in range(begin, begin + size):
             for lane in range(LANES):
-                total[lane] += work[j, lane]
+                total[lane] += work[j, bar, lane]
         for lane in range(LANES):
             total[lane] /= size
         for j in range(begin, begin + size):
             for lane in range(LANES):
-                apart = work[j, lane] - total[lane]
+                apart = work[j, bar, lane] - total[lane]
                 path[lane] += apart
                 squares[lane] += apart * apart
                 top[lane] = path[lane] if path[lane] > top[lane] else top[lane]
@@ -266,8 +267,8 @@ def _block_ranges(work: Any, row: int, first: int, window: int, size: int) -> No
             blocks[lane] += 1.0 if varies else 0.0
 
 
-@step
-def hurst(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def hurst(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = slope of ln(mean rescaled range) on ln(block size) plus ``real``, for blocks of 8, 16 ... WINDOW of A.
 
     Blocks in which nothing varies are left out; a size without any block leaves the feature absent. ``real`` takes
@@ -280,43 +281,43 @@ def hurst(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, r
     window = args[WINDOW]
     for j in range(window):
         for lane in range(LANES):
-            work[first + j, lane] = ring[args[RING] + ((n[lane] - window + j) & args[MASK]), lane]
+            work[first + j, bar, lane] = ring[args[RING] + ((n[lane] - window + j) & args[MASK]), lane]
     for lane in range(LANES):
-        work[row, lane] = 0.0
-        work[row + 1, lane] = 0.0
+        work[row, bar, lane] = 0.0
+        work[row + 1, bar, lane] = 0.0
     size = _SMALLEST_BLOCK
     sizes = 0.0
     abscissa = 0.0
     abscissa_squared = 0.0
     while size <= window:
-        _block_ranges(work, row + 2, first, window, size)
+        _block_ranges(work, bar, row + 2, first, window, size)
         x = math.log(float(size))
         sizes += 1.0
         abscissa += x
         abscissa_squared += x * x
         for lane in range(LANES):
-            blocks = work[row + 8, lane]
-            y = math.log(work[row + 7, lane] / blocks) if blocks > 0.0 else math.nan
-            work[row, lane] += x * y
-            work[row + 1, lane] += y
+            blocks = work[row + 8, bar, lane]
+            y = math.log(work[row + 7, bar, lane] / blocks) if blocks > 0.0 else math.nan
+            work[row, bar, lane] += x * y
+            work[row + 1, bar, lane] += y
         size *= 2
     spread = abscissa_squared - abscissa * abscissa / sizes
     for lane in range(LANES):
-        slope = (work[row, lane] - abscissa * work[row + 1, lane] / sizes) / spread
-        work[row, lane] = slope + real if on[lane] == 1 and n[lane] - args[DELAY] >= window else math.nan
+        slope = (work[row, bar, lane] - abscissa * work[row + 1, bar, lane] / sizes) / spread
+        work[row, bar, lane] = slope + real if on[lane] == 1 and n[lane] - args[DELAY] >= window else math.nan
 
 
-@step
-def kalman_trend(args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
+@bar_step
+def kalman_trend(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT, OUT + 1 = ln(filtered level / close) and slope of a local linear trend of the log price of returns A.
 
     Six filters run side by side, level noise 0.1, 1 or 10 and slope noise 1e-4 or 1e-2 times that of the observation;
     the one with the largest likelihood so far (observation noise concentrated out, 0.995 discount a bar) speaks.
     State, seven rows each: level less close, slope, variances and covariance, squared errors, log variances.
     """
-    a = work[args[A]]
-    place = work[args[OUT]]
-    slope = work[args[OUT] + 1]
+    a = work[args[A], bar]
+    place = work[args[OUT], bar]
+    slope = work[args[OUT] + 1, bar]
     on = fresh[args[CLOCK]]
     n = count[args[CLOCK]]
     for lane in range(LANES):
