@@ -126,7 +126,8 @@ class Ledger:
 
     def doubt(self, one: Instrument) -> None:
         """A bust or a correction of a fill told before."""
-        mine = [fill for fill in self.told if fill.instrument == one.id]
+        recent = self.at - 5 * 86_400 * 10**9  # older ones cannot be taken back
+        mine = [fill for fill in self.told if fill.instrument == one.id and fill.filled_at > recent]
         if not mine:
             return
         fill = self.draw.choice(mine[-3:])

@@ -130,7 +130,8 @@ def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
 def _worst_case(costs: CostModel) -> WorstCase:
     """Return what a stop of a small account may cost beyond its distance (SMALL-01, SIZE-12)."""
     s = costs.settings
-    fee = max(s.commission_fraction, s.maker_fraction or Decimal(0)) * s.factor
+    maker = Decimal(0) if s.maker_fraction is None else s.maker_fraction
+    fee = max(s.commission_fraction, maker) * s.factor
     return WorstCase(slippage=costs.slippage_fraction(), fee=fee, gap=_GAP)
 
 

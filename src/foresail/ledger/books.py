@@ -25,60 +25,25 @@ from foresail.domain.accounts import Account, Position
 from foresail.domain.orders import Fill
 from foresail.domain.signals import Side
 from foresail.ledger.entries import (
-    AlertRaised,
-    BreakerReset,
-    BreakerTripped,
-    CancelIntended,
-    CancelRejected,
     Converted,
-    Decided,
     Deposited,
     DividendPaid,
     Entry,
-    FactKnown,
     FillBooked,
     FillBusted,
     FillCorrected,
     HoldingCharged,
-    HoldingTimed,
-    LimitsLoaded,
     ListingEnded,
     Marked,
-    OperatorActed,
-    OrderAccepted,
-    OrderCancelled,
-    OrderExpired,
-    OrderIntended,
-    OrderRejected,
-    OrderReplaced,
-    OrderUnknown,
-    ReductionBegun,
-    ReductionEnded,
-    Remembered,
-    ReplaceIntended,
-    SessionStarted,
-    SharesPlanned,
-    SliceStarted,
-    SliceStopped,
     SplitApplied,
-    StreamAdvanced,
-    TradingHalted,
-    TradingResumed,
 )
 from foresail.ledger.executions import RecentFills
 from foresail.ledger.lots import Holding, Lot
+from foresail.ledger.no_money import NO_MONEY
 
 __all__ = ["Books", "BooksState", "Totals", "replay"]
 
 _ZERO = Decimal(0)
-_NO_MONEY = frozenset(
-    {
-        AlertRaised, BreakerReset, BreakerTripped, CancelIntended, CancelRejected, Decided, FactKnown, HoldingTimed,
-        LimitsLoaded, OperatorActed, OrderAccepted, OrderCancelled, OrderExpired, OrderIntended, OrderRejected,
-        OrderReplaced, OrderUnknown, ReductionBegun, ReductionEnded, Remembered, ReplaceIntended, SessionStarted,
-        SharesPlanned, SliceStarted, SliceStopped, StreamAdvanced, TradingHalted, TradingResumed,
-    }
-)  # fmt: skip
 _EXACT: dict[type[Any], tuple[str, ...]] = {  # numbers of an entry that must be finite, besides those of a fill
     kind: tuple(name for name in ("amount", "per_unit", "price", "ratio") if name in kind.__dataclass_fields__)
     for kind in get_args(Entry)
@@ -363,7 +328,7 @@ class Books:
         if handler is not None:
             self._equity = None
             handler(self, entry)
-        elif type(entry) not in _NO_MONEY:
+        elif type(entry) not in NO_MONEY:
             raise IntegrityError(f"books of {self.name}: unknown kind of entry {type(entry).__name__}")
 
     def _on_fill_booked(self, entry: FillBooked) -> None:

@@ -70,25 +70,29 @@ class HoldingKind(StrEnum):
     SWAP = "swap"
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What every entry has: its instant (ns UTC) and its sequence number."""
+
+    at: int
+    sequence: int
+
+
 # -- money and positions ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Deposited:
+class Deposited(_Entry):
     """Money paid in (negative: taken out). An empty currency is the account's."""
 
-    at: int
-    sequence: int
     amount: Decimal
     currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(_Entry):
     """Cash changed from one currency into another at a price that was dealt; both amounts are positive."""
 
-    at: int
-    sequence: int
     sold: Decimal
     sold_currency: str
     bought: Decimal
@@ -97,53 +101,43 @@ class Converted:
 
 
 @dataclass(frozen=True, slots=True)
-class FillBooked:
+class FillBooked(_Entry):
     """An execution; ``currency`` is the instrument's quote currency, empty for the account's."""
 
-    at: int
-    sequence: int
     fill: Fill
     multiplier: Decimal = Decimal(1)
     currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class FillBusted:
+class FillBusted(_Entry):
     """The venue took an execution back: it is reversed as if it had not happened."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     execution: str
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class FillCorrected:
+class FillCorrected(_Entry):
     """The venue corrected an execution: the earlier one is reversed, ``fill`` stands in its place."""
 
-    at: int
-    sequence: int
     execution: str
     fill: Fill
 
 
 @dataclass(frozen=True, slots=True)
-class DividendPaid:
+class DividendPaid(_Entry):
     """Cash per unit held at the ex-date; a short position pays it."""
 
-    at: int
-    sequence: int
     instrument: InstrumentId
     per_unit: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class SplitApplied:
+class SplitApplied(_Entry):
     """Units after one unit before; fractions of a lot are paid in cash at ``price`` (after the split)."""
 
-    at: int
-    sequence: int
     instrument: InstrumentId
     ratio: Decimal
     price: Decimal
@@ -151,11 +145,9 @@ class SplitApplied:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingCharged:
+class HoldingCharged(_Entry):
     """Borrow fee, margin interest, funding or swap; a negative amount was received. No instrument: the account's."""
 
-    at: int
-    sequence: int
     amount: Decimal
     kind: HoldingKind
     instrument: InstrumentId | None = None
@@ -163,30 +155,24 @@ class HoldingCharged:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingTimed:
+class HoldingTimed(_Entry):
     """Holding is charged up to ``until``; written only where the instants of marks and fills do not say so."""
 
-    at: int
-    sequence: int
     until: int
 
 
 @dataclass(frozen=True, slots=True)
-class ListingEnded:
+class ListingEnded(_Entry):
     """A listing ended; what is still held is paid out at ``price``."""
 
-    at: int
-    sequence: int
     instrument: InstrumentId
     price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(_Entry):
     """Prices at the end of a bar; later reads of equity without prices use them."""
 
-    at: int
-    sequence: int
     prices: tuple[tuple[InstrumentId, Decimal], ...]
 
 
@@ -194,76 +180,62 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderIntended:
+class OrderIntended(_Entry):
     """An order that may be sent from now on; until its outcome is known it counts as if it were at the venue."""
 
-    at: int
-    sequence: int
     order: Order
 
 
 @dataclass(frozen=True, slots=True)
-class OrderAccepted:
+class OrderAccepted(_Entry):
     """The venue has the order."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     venue_order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRejected:
+class OrderRejected(_Entry):
     """The venue, or the gate at the last moment, refused the order for good."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OrderUnknown:
+class OrderUnknown(_Entry):
     """Nobody can say whether the venue has the order: its exposure stays reserved and its instrument is blocked."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class CancelIntended:
+class CancelIntended(_Entry):
     """The order is to be taken back; until the venue says so it can still fill."""
 
-    at: int
-    sequence: int
     order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
-class CancelRejected:
+class CancelRejected(_Entry):
     """The venue did not take the order back; it stands as it stood.
 
     ``what`` was refused: ``cancel``, ``change``, or empty for whatever was asked for.
     """
 
-    at: int
-    sequence: int
     order_id: OrderId
     text: str = ""
     what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceIntended:
+class ReplaceIntended(_Entry):
     """Quantity (total) or prices of a working order are to be changed; None leaves a price as it is.
 
     ``revision`` counts the changes of an order from 1; 0 in older journals.
     """
 
-    at: int
-    sequence: int
     order_id: OrderId
     quantity: Decimal
     limit_price: Decimal | None = None
@@ -272,14 +244,12 @@ class ReplaceIntended:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderReplaced:
+class OrderReplaced(_Entry):
     """The venue changed the order; its quantity (total) and prices are these now.
 
     ``revision`` is that of the change that was asked for; 0 where the venue did it by itself (split, group).
     """
 
-    at: int
-    sequence: int
     order_id: OrderId
     quantity: Decimal
     limit_price: Decimal | None = None
@@ -288,22 +258,18 @@ class OrderReplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderCancelled:
+class OrderCancelled(_Entry):
     """The order left the venue's book with ``left`` units unfilled."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     left: Decimal
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OrderExpired:
+class OrderExpired(_Entry):
     """The order's life ended with ``left`` units unfilled."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     left: Decimal
 
@@ -312,7 +278,7 @@ class OrderExpired:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceStarted:
+class SliceStarted(_Entry):
     """A parent order leaves in parts; each is an order of its own, intended at its instant (EXEC-03).
 
     Attributes
@@ -321,8 +287,6 @@ class SliceStarted:
     share : participation in the volume traded since ``at``, 0 for a schedule
     """
 
-    at: int
-    sequence: int
     parent: Order
     method: str
     slices: tuple[tuple[int, Decimal], ...]
@@ -330,17 +294,15 @@ class SliceStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceStopped:
+class SliceStopped(_Entry):
     """Nothing more of a parent leaves; what has left lives on by itself."""
 
-    at: int
-    sequence: int
     order_id: OrderId
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class SharesPlanned:
+class SharesPlanned(_Entry):
     """What each strategy gets of the net orders in one instrument.
 
     Attributes
@@ -351,8 +313,6 @@ class SharesPlanned:
     price : last known price, quote currency per unit
     """
 
-    at: int
-    sequence: int
     instrument: InstrumentId
     crossed: tuple[tuple[str, Decimal], ...]
     wishes: tuple[tuple[str, Decimal], ...]
@@ -366,11 +326,9 @@ class SharesPlanned:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionStarted:
+class SessionStarted(_Entry):
     """A process began to write: who, in which epoch, with which code and settings."""
 
-    at: int
-    sequence: int
     epoch: int
     environment: str
     account: str
@@ -379,21 +337,17 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamAdvanced:
+class StreamAdvanced(_Entry):
     """Everything of a source up to ``position`` has been applied; after a restart it goes on behind it."""
 
-    at: int
-    sequence: int
     source: str
     position: int
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(_Entry):
     """A strategy decided at a nominal instant; ``fingerprint`` hashes what it saw and what it wants."""
 
-    at: int
-    sequence: int
     strategy: str
     decided_at: int
     orders: int
@@ -401,27 +355,23 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(_Entry):
     """What a strategy remembers after a decision, as JSON; written where it changed."""
 
-    at: int
-    sequence: int
     strategy: str
     memory: str
 
 
 @dataclass(frozen=True, slots=True)
-class FactKnown:
+class FactKnown(_Entry):
     """The newest value of a fact; None = not known any more."""
 
-    at: int
-    sequence: int
     kind: str
     value: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class ReductionBegun:
+class ReductionBegun(_Entry):
     """Sizes are this much smaller from here on (SIZE-10, RISK-11), until the condition ends.
 
     Attributes
@@ -430,92 +380,74 @@ class ReductionBegun:
     factors : (instrument, share that is left)
     """
 
-    at: int
-    sequence: int
     rule: str
     factors: tuple[tuple[InstrumentId, float], ...]
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ReductionEnded:
+class ReductionEnded(_Entry):
     """The condition of a reduction has ended."""
 
-    at: int
-    sequence: int
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsLoaded:
+class LimitsLoaded(_Entry):
     """From here on these limits hold; ``digest`` is the hash of all of them."""
 
-    at: int
-    sequence: int
     profile: str
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerTripped:
+class BreakerTripped(_Entry):
     """A breaker stopped new positions until an instant (0: until somebody resets it)."""
 
-    at: int
-    sequence: int
     rule: str
     until: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerReset:
+class BreakerReset(_Entry):
     """A breaker let go: by time (operator empty) or by a person."""
 
-    at: int
-    sequence: int
     rule: str
     operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TradingHalted:
+class TradingHalted(_Entry):
     """Nothing but reducing orders leaves; an empty scope is the whole account, otherwise an instrument."""
 
-    at: int
-    sequence: int
     scope: str
     rule: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class TradingResumed:
+class TradingResumed(_Entry):
     """A person lifted a halt."""
 
-    at: int
-    sequence: int
     scope: str
     operator: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorActed:
+class OperatorActed(_Entry):
     """A person's command, as given."""
 
-    at: int
-    sequence: int
     command: str
     operator: str
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRaised:
+class AlertRaised(_Entry):
     """Somebody was to be told (ALERT-01 to 08)."""
 
-    at: int
-    sequence: int
     kind: str
     severity: str
     text: str

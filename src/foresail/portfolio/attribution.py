@@ -41,6 +41,7 @@ from foresail.measures.performance import PerformanceFigures, TradeStatistics, p
 
 __all__ = [
     "GroupFigures",
+    "Key",
     "Opening",
     "by_class",
     "by_hour",
@@ -280,17 +281,17 @@ def group_figures(
         )
     total = np.sum(list(profits.values()), axis=0) if profits else np.zeros(marks)
     before = np.asarray(equity, dtype=np.float64) - total
-    closed = [one for one in trades(entries) if one.closed_at is not None]
+    closed = [(one, one.closed_at) for one in trades(entries) if one.closed_at is not None]
     out = {}
     for group, money in profits.items():
-        mine = [one for one in closed if walk.openings.get((one.instrument, one.opened_at)) == group]
-        held = [float((one.closed_at or 0) - one.opened_at) for one in mine]
+        mine = [one for one in closed if walk.openings.get((one[0].instrument, one[0].opened_at)) == group]
+        held = [float(until - one.opened_at) for one, until in mine]
         returns = money / before
         alpha, beta = _regressed(returns, benchmark, bars_per_year)
         cost, net = walk.costs.get(group, 0.0), float(money.sum())
         out[group] = GroupFigures(
             performance=performance_figures(returns, bars_per_year=bars_per_year),
-            trades=trade_statistics([float(one.net_profit) for one in mine], holding=held),
+            trades=trade_statistics([float(one.net_profit) for one, _until in mine], holding=held),
             profit=net,
             cost=cost,
             cost_impact=cost / (net + cost) if net + cost > 0.0 else _NAN,
