@@ -83,7 +83,7 @@ def blocks_of(instruments: int) -> int:
 
 def chunk_of(program: LaneProgram, times: int) -> int:
     """Return how many bars a program computes at once: as many as stay in the second cache, at most ``CHUNK``."""
-    return min(max(_WORK_ROWS // program.work, 2), CHUNK, times)
+    return max(min(_WORK_ROWS // program.work, CHUNK, times), 1 if times < 2 else 2)
 
 
 def fresh_memory(plan: Plan, instruments: int) -> Memory:
