@@ -119,7 +119,7 @@ class Ledger:
         fill = Fill(
             name, one.id, Side.BUY if sign > 0 else Side.SELL, quantity, D(self.draw.randint(900, 1100)) / 10, D(100),
             D(self.draw.randint(0, 99)) / 100, D(self.draw.randint(0, 999)) / 1000, self.at, FillReason.ENTRY,
-            f"x{len(self.told)}",
+            f"x{self.books.entries}",
         )  # fmt: skip
         self.write(FillBooked, fill=fill, multiplier=one.multiplier, currency=one.currency)
         self.told.append(fill)
