@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import BinaryIO
 
 from foresail.core.errors import DataError
 from foresail.domain.panel import Panel
@@ -28,6 +29,7 @@ class BarsSeen:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen = self.read()
+        self._stream: BinaryIO | None = None  # opened with the first note, without a buffer: a kill loses no line
 
     def read(self) -> dict[int, tuple[int, str, str]]:
         """Return position -> (end ns, hash of presence, hash of values); a torn last line is passed over.
@@ -55,8 +57,15 @@ class BarsSeen:
             return
         here = (int(bars.end[position]), *_hashes(bars, position))
         self._seen[position] = here
-        with self._path.open("a", encoding="ascii") as stream:
-            stream.write(f"{position} {here[0]} {here[1]} {here[2]}\n")
+        if self._stream is None:
+            self._stream = self._path.open("ab", buffering=0)
+        self._stream.write(f"{position} {here[0]} {here[1]} {here[2]}\n".encode("ascii"))
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
 
 def changed_bars(path: Path, bars: Panel) -> tuple[tuple[int, Cause], ...]:

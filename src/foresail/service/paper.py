@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -32,7 +33,7 @@ from foresail.service.workspace import find_workspace
 
 __all__ = ["PaperRequest", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
 
-_STATUS_EVERY_S = 0.5
+_STATUS_EVERY_S = 1.0
 _NAP_S = 0.05
 _GROUP = 64  # events in one commit at full speed, where nothing leaves
 
@@ -99,16 +100,25 @@ class _Daemon:
         try:
             events = stream.events()
             self._folder.write_process()
+            gc.collect()
+            gc.freeze()  # libraries, bars and events stay to the end: no search for garbage looks at them again
             self._loop(run, events, bars)
             if run.is_live:
                 run.snapshot()
             self._tell(run, len(events), is_running=False)
         finally:
+            gc.unfreeze()
             run.close()
         return run
 
     def _loop(self, run: AccountRun, events: tuple[Event, ...], bars: Panel) -> None:
         seen = BarsSeen(self._folder.path / "bars.seen")
+        try:
+            self._feed(run, events, bars, seen)
+        finally:
+            seen.close()
+
+    def _feed(self, run: AccountRun, events: tuple[Event, ...], bars: Panel, seen: BarsSeen) -> None:
         began, first = self._clock.monotonic_s(), events[min(run.applied, len(events) - 1)].available_at
         for number in range(run.applied, len(events)):
             event = events[number]
@@ -120,7 +130,7 @@ class _Daemon:
             run.apply(event)
             if isinstance(event, BarsClosed):
                 seen.note(bars, event.position)
-            if self._clock.monotonic_s() - self._told_at > _STATUS_EVERY_S:
+            if self._clock.monotonic_s() - self._told_at >= _STATUS_EVERY_S:
                 self._tell(run, len(events), is_running=True)
         self._obey(run)
 
