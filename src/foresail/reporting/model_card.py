@@ -98,7 +98,7 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
         f"{trials} trial{'s' if trials > 1 else ''} made on overlapping data so far, this one included.",
         f"Forecasts were written before outcomes were joined: SHA-256 {record['metrics']['predictions_sha256'][:16]}.",
     )
-    return (Tiles(tiles), Table("", columns, rows, names=2), *_confusions(record), Notes(said))
+    return (Tiles(tiles), Table("", columns, rows, names=2), *_confusions(record), _balance(record), Notes(said))
 
 
 def _confusions(record: Mapping[str, Any]) -> list[Block]:
@@ -114,6 +114,21 @@ def _confusions(record: Mapping[str, Any]) -> list[Block]:
         )
         found.append(Table(title, ("came", *(f"said {name}" for name in names)), rows, folded=True))
     return found
+
+
+def _balance(record: Mapping[str, Any]) -> Block:
+    rows = tuple(
+        (
+            bars(one["horizon"]),
+            one["part"],
+            *([f"{count:,}" for count in one["counts"]] or ["", "", ""]),
+            decimal(_number(one["imbalance"]), 2),
+            one["warning"],
+        )
+        for one in record["metrics"]["balance"]
+    )
+    columns = ("ahead", "part", "down", "neutral", "up", "largest over smallest", "")
+    return Table("How often each class came", columns, rows, names=2, folded=True)
 
 
 def _training(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -23,12 +23,16 @@ def _summary(entry: ModelEntry) -> dict[str, Any]:
     """Return a line of the list; a record that cannot be read is said, not raised."""
     head = {"model": entry.name, "stage": entry.stage, "since": entry.since, "path": str(entry.path)}
     try:
-        record = read_document(entry.path / RECORD)
+        return head | _figures(read_document(entry.path / RECORD))
     except ModelError as e:
         return {**head, "damaged": e.text}
+    except (KeyError, TypeError) as e:
+        return {**head, "damaged": f"{entry.path / RECORD} is no record of a model: {type(e).__name__} {e}"}
+
+
+def _figures(record: dict[str, Any]) -> dict[str, Any]:
     close = [one for one in record["metrics"]["scores"] if one["target"] == "close"]
     return {
-        **head,
         "model_version": record["model_version"],
         "forecaster": record["forecaster"],
         "class": record["class"],

@@ -238,7 +238,11 @@ class ModelRegistry:
     def same_recipe(self, recipe_hash: str) -> ModelEntry | None:
         """Return the newest model that was trained from the same data, settings, seed and code; None without one."""
         for entry in reversed(self.entries()):
-            if read_document(entry.path / RECORD).get("recipe_hash") == recipe_hash:
+            try:
+                found = read_document(entry.path / RECORD).get("recipe_hash")
+            except ModelError:  # a damaged model is no answer; verify tells of it
+                continue
+            if found == recipe_hash:
                 return entry
         return None
 

@@ -96,6 +96,8 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
         "of several models uses that part up.",
         "Known failures: regimes unlike those trained on, listings shorter than its features, halts and gaps.",
     ]
+    if record.get("history"):
+        said.append("One seed says little of a network: train at least three before you compare it (TRAIN-29).")
     if data["universe_basis"] != "point_in_time":
         said.append("Names chosen afterwards or nobody knows how: it has never seen those that failed.")
     if record["refit"]:

@@ -12,8 +12,10 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import hash_bytes, plain
+from foresail.core.errors import DataError
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.training import ForecasterSpec
+from foresail.evaluation.class_balance import class_balance
 from foresail.evaluation.forecast_scores import class_figures
 from foresail.forecasting import registry
 from foresail.forecasting.confidence import class_probabilities
@@ -25,7 +27,7 @@ from foresail.protocols import Forecaster
 from foresail.service.report_scores import Score, score
 from foresail.service.training_data import Ready, held_out_rows
 
-__all__ = ["HeldOut", "class_reports", "forecast_held_out", "score_held_out"]
+__all__ = ["HeldOut", "class_balances", "class_reports", "forecast_held_out", "score_held_out"]
 
 _NEUTRAL_BAND = 0.5  # k of FCST-07
 _BEST_TICKER = 0.65  # share of right signs that marks a best ticker (VALID-06)
@@ -85,25 +87,55 @@ def score_held_out(held: HeldOut, ready: Ready, spec: ForecasterSpec, *, model: 
             "predictions_sha256": held.digest,
             "scores": found,
             "classes": class_reports(held, ready, spec),
+            "balance": class_balances(held, ready, spec),
             "best_tickers": _best_tickers(block, realised),
         }
     )
     return document
 
 
+def class_balances(held: HeldOut, ready: Ready, spec: ForecasterSpec) -> list[dict[str, Any]]:
+    """Return how often each class came in each part, by horizon, with a warning where they are unequal (TRAIN-04)."""
+    parts = {
+        "train": ready.training.train_rows,
+        "validation": ready.training.validation_rows,
+        "calibration": ready.training.calibration_rows,
+        "test": held.rows,
+    }
+    found = []
+    for h, horizon in enumerate(spec.horizons):
+        for part, rows in parts.items():
+            came, _ = _classes(ready, rows, h, horizon)
+            try:
+                told = class_balance({part: came}, ("down", "neutral", "up"))[0]
+            except DataError as e:  # a class that never came is told; no quantile is fitted to classes
+                found.append({"horizon": horizon, "part": part, "counts": [], "imbalance": None, "warning": e.text})
+            else:
+                own = {"counts": list(told.counts), "imbalance": told.imbalance, "warning": told.warning}
+                found.append({"horizon": horizon, "part": part, **own})
+    return found
+
+
+def _classes(ready: Ready, rows: IntArray, step: int, horizon: int) -> tuple[IntArray, IntArray]:
+    """Return what came at the rows, 0 down, 1 neutral, 2 up (FCST-07), and the positions of rows where it is known."""
+    threshold = _NEUTRAL_BAND * label_unit(ready.inputs.scale, rows) * np.sqrt(horizon)
+    actual = ready.inputs.targets.values[rows[:, 0], rows[:, 1], 0, step]
+    known = np.flatnonzero(np.isfinite(actual) & np.isfinite(threshold))
+    up, down = actual[known] > threshold[known], actual[known] < -threshold[known]
+    return 1 + up.astype(np.int64) - down.astype(np.int64), known
+
+
 def class_reports(held: HeldOut, ready: Ready, spec: ForecasterSpec) -> list[dict[str, Any]]:
     """Return the classification report of down, neutral and up at each horizon, with its confusion matrix (EVAL-01)."""
     found = []
     for h, horizon in enumerate(spec.horizons):
-        curves = held.values[:, 0, h]
-        deviation = label_unit(ready.inputs.scale, held.rows) * np.sqrt(horizon)
-        actual = ready.inputs.targets.values[held.rows[:, 0], held.rows[:, 1], 0, h]
-        known = np.isfinite(curves).all(axis=1) & np.isfinite(actual) & np.isfinite(deviation)
-        if not known.any():
+        came, known = _classes(ready, held.rows, h, horizon)
+        finite = np.isfinite(held.values[known, 0, h]).all(axis=1)
+        came, known = came[finite], known[finite]
+        if not len(known):
             continue
-        told = class_probabilities(curves[known], spec.levels, deviation[known])
-        threshold = _NEUTRAL_BAND * deviation[known]
-        came = 1 + (actual[known] > threshold).astype(np.int64) - (actual[known] < -threshold).astype(np.int64)
+        deviation = label_unit(ready.inputs.scale, held.rows[known]) * np.sqrt(horizon)
+        told = class_probabilities(held.values[known, 0, h], spec.levels, deviation)
         found.append({"horizon": horizon, **class_figures(came, told)})
     return found
 

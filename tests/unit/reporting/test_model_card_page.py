@@ -44,6 +44,10 @@ RECORD: dict[str, Any] = {
     "class": "stock",
     "metrics": {
         "predictions_sha256": "a" * 64,
+        "balance": [
+            {"horizon": 5, "part": "train", "counts": [1000, 2000, 1000], "imbalance": 2.0, "warning": "twice"},
+            {"horizon": 5, "part": "test", "counts": [], "imbalance": None, "warning": "none is up"},
+        ],
         "classes": [
             {"horizon": 5, "confusion": [[1, 2, 3], [4, 5, 6], [7, 8, 9]], "accuracy": 0.4, "always_neutral": 0.5}
         ],

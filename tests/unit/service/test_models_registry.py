@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -205,6 +206,16 @@ def test_a_renamed_folder_is_refused(registry):
     entry.path.rename(registry.folder / "stock_1d_ridge_v7")
     with pytest.raises(ModelError, match="expected the model stock_1d_ridge_v7, found 'stock_1d_ridge_v1'"):
         registry.find("stock_1d_ridge_v7").record()
+
+
+def test_writers_at_once_get_versions_of_their_own(tmp_path):
+    def one(_: int) -> str:
+        return registered(ModelRegistry(tmp_path)).name
+
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(one, range(8)))
+    assert sorted(names) == [f"stock_1d_ridge_v{n}" for n in range(1, 9)]
+    assert all(entry.record()["name"] == entry.name for entry in ModelRegistry(tmp_path).entries())
 
 
 def test_a_name_outside_the_scheme_is_refused(registry):

@@ -32,7 +32,7 @@ from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.linear import Ridge
 from foresail.forecasting.records import RECORD_COLUMNS
 from foresail.service import training_data
-from foresail.service.models import verify_models
+from foresail.service.models import list_models, verify_models
 from foresail.service.models_folder import write_manifest
 from foresail.service.models_loading import load_model
 from foresail.service.models_registry import ModelRegistry
@@ -125,6 +125,10 @@ def test_the_record_says_what_was_done(trained):
         (k, h) for k in ("close", "high", "low") for h in (1, 5)
     }
     assert np.array(record["metrics"]["classes"][0]["confusion"]).sum() == record["metrics"]["classes"][0]["rows"]
+    balance = record["metrics"]["balance"]
+    assert [one["part"] for one in balance[:4]] == ["train", "validation", "calibration", "test"]
+    assert sum(balance[3]["counts"]) == record["metrics"]["classes"][0]["rows"]
+    assert [sum(row) for row in record["metrics"]["classes"][0]["confusion"]] == balance[3]["counts"]
     card = json.loads((trained[0] / "models/stock_1d_ridge_v1/card.json").read_text())
     assert set(card) == {path.removesuffix("[]") for path, *_ in MODEL_CARD_KEYS}
     page = (trained[0] / "models/stock_1d_ridge_v1/card.html").read_text()
@@ -317,6 +321,16 @@ def test_a_loaded_model_is_what_was_registered(workspace):
     assert "was changed after" in outcome.document["models"][0]["reason"]
     with pytest.raises(ModelError, match="expected SHA-256"):
         predict()
+
+
+def test_a_damaged_record_is_told_and_blocks_nothing(workspace):
+    record = workspace / "models/stock_1d_ridge_v1/model.json"
+    for text in ("not json", "{}"):
+        record.write_text(text)
+        row = list_models().document["models"][0]
+        assert "model.json" in row["damaged"]
+    assert "damaged" in list_models().lines[1]
+    assert train(seed=11)["registered"]
 
 
 def test_other_formulas_are_refused_by_name(workspace, monkeypatch):
