@@ -261,6 +261,108 @@ def test_a_scripted_strategy_ends_to_the_cent_where_a_peer_ends(peer, script, se
     assert np.abs(equity - their_equity).max() < 0.005
 
 
+# -- three instruments on one account ---------------------------------------------------------------------------------
+
+
+def monthly(t, closes, held, equity):
+    """Return the change of units of each instrument: weights by the trend of 60 bars, every 21 bars, in thousands."""
+    if t < 60 or t % 21:
+        return [0] * len(closes)
+    trend = np.array([close[t] / close[t - 60] for close in closes])
+    shares = 0.25 + 0.2 * (trend == trend.max()) - 0.15 * (trend == trend.min())
+    return [
+        int(share * equity / (close[t] * 1000)) * 1000 - int(units)
+        for share, close, units in zip(shares, closes, held, strict=True)
+    ]
+
+
+class Monthly:
+    """``monthly`` as a strategy of ours; remembers what it asked for."""
+
+    class spec:
+        id, every, critical_inputs = "peers/monthly@1", 1, ("close",)
+
+    def __init__(self, closes, names):
+        self.closes, self.names = closes, names
+        self.asked = np.zeros((len(names), BARS))
+
+    def start(self):
+        return {}
+
+    def step(self, state, view):
+        account = view.account()
+        held = {one.instrument: one.quantity for one in account.positions}
+        changes = monthly(view.position, self.closes, [held.get(name, 0) for name in self.names], float(account.equity))
+        self.asked[:, view.position] = changes
+        return [
+            OrderIntent(name, Side.BUY if units > 0 else Side.SELL, Decimal(abs(units)))
+            for name, units in zip(self.names, changes, strict=True)
+            if units
+        ]
+
+
+def ours_monthly(bars):
+    panel = column_panel(*bars)
+    rule = SweepRule(capital=CASH, fee=COMMISSION, good_for_bars=0)
+    inputs = replay_inputs(panel, rule, TICK)
+    strategy = Monthly([one[3] for one in bars], panel.instruments)
+    driver = Driver(inputs, free_parts(inputs, rule, strategy))
+    driver.deposit(int(panel.start[0]))
+    pass_history(driver, inputs.data.bars, 0, 1)
+    return driver, strategy.asked
+
+
+def monthly_with_backtrader(bars):
+    equity = []
+
+    class Peer(backtrader.Strategy):
+        def next(self):
+            equity.append(self.broker.getvalue())
+            held = [self.getposition(data).size for data in self.datas]
+            changes = monthly(len(self) - 1, [one[3] for one in bars], held, equity[-1])
+            for units, k in sorted(
+                zip(changes, range(3), strict=True)
+            ):  # it fills, and asks for cash, as they are sent
+                data = self.datas[k]
+                if units:
+                    (self.buy if units > 0 else self.sell)(data=data, size=abs(units))
+
+    cerebro = backtrader.Cerebro(stdstats=False)
+    for one in bars:
+        frame = pd.DataFrame(
+            dict(zip(("open", "high", "low", "close"), one, strict=True)),
+            index=pd.date_range("2020-01-01", periods=BARS),
+        )
+        cerebro.adddata(backtrader.feeds.PandasData(dataname=frame.assign(volume=1e9)))
+    cerebro.addstrategy(Peer)
+    cerebro.broker.setcash(CASH)
+    cerebro.broker.setcommission(commission=COMMISSION)
+    cerebro.run()
+    return np.array(equity)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_monthly_rebalance_of_three_instruments_equals_backtrader_to_the_cent(seed):
+    bars = [market(10 * seed + k) for k in range(3)]
+    driver, asked = ours_monthly(bars)
+    assert len(driver.fills) == np.count_nonzero(asked[:, :-1]) > 30
+    assert np.abs(driver.net - monthly_with_backtrader(bars)).max() < 0.005
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_monthly_rebalance_of_three_instruments_equals_vectorbt_to_the_cent(seed):
+    vectorbt = pytest.importorskip("vectorbt", reason="pip install vectorbt, to compare with it")
+    bars = [market(10 * seed + k) for k in range(3)]
+    driver, asked = ours_monthly(bars)
+    due = np.concatenate((np.zeros((3, 1)), asked[:, :-1]), axis=1).T  # an order fills at the next open
+    peer = vectorbt.Portfolio.from_orders(
+        np.stack([one[3] for one in bars], axis=1), size=np.where(due == 0, np.nan, due),
+        price=np.stack([one[0] for one in bars], axis=1), fees=COMMISSION, init_cash=CASH, group_by=True,
+        cash_sharing=True, call_seq="auto",
+    )  # fmt: skip
+    assert np.abs(driver.net - np.asarray(peer.value()).ravel()).max() < 0.005
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_compiled_sweep_has_the_trades_of_the_same_scripts(seed):
     bars = market(seed)

@@ -275,6 +275,8 @@ def _weights(request: BenchBacktestRequest, peer: Any) -> list[dict[str, Any]]:
     ours: list[_Time] = []
     lots: list[_Time] = []
     theirs: list[_Time] = []
+    whole: list[_Time] = []
+    their_whole: list[_Time] = []
     rule = WeightRule(_CAPITAL, _FEE, _SLIPPAGE, "same_close")
     fine = WeightRule(_CAPITAL, _FEE, _SLIPPAGE, "same_close", tick=_LOT_LIKE, lot=_LOT_LIKE, minor_unit=1e-9)
     apart = traded_apart = 0.0
@@ -288,6 +290,9 @@ def _weights(request: BenchBacktestRequest, peer: Any) -> list[dict[str, Any]]:
         run, exact = simulate_weights(close.T, weights.T, rule), simulate_weights(close.T, weights.T, fine)
         traded_apart = max(traded_apart, float(np.abs(run.equity / exact.equity - 1.0).max()))
         if peer is not None:
+            longs = np.abs(weights)
+            whole.append(_timed(partial(simulate_weights, close.T, longs.T, rule)))
+            their_whole.append(_timed(partial(_from_orders, peer, close, longs)))
             equity = np.asarray(_from_orders(peer, close, weights).value()).ravel()
             apart = max(apart, float(np.abs(run.equity / equity - 1.0).max()))
     cells = request.instruments * request.days
@@ -302,6 +307,7 @@ def _weights(request: BenchBacktestRequest, peer: Any) -> list[dict[str, Any]]:
     if peer is None:
         return [*rows, _row(name, None, "x", 25.0, f"skipped: {_PEER}")]
     ratio, wall = _ratios(ours[1:], theirs[1:])
+    long_ratio, _ = _ratios(whole[1:], their_whole[1:])
     same = _row("weights, largest difference of equity to vectorbt", apart, "relative")
     same |= {"target": "<= 1e-12", "met": apart <= 1e-12}
     return [
@@ -309,6 +315,7 @@ def _weights(request: BenchBacktestRequest, peer: Any) -> list[dict[str, Any]]:
         _row("weights, vectorbt from_orders", _worked(theirs[1:]) * 1e3, "ms"),
         _row(name, ratio, "x", 25.0, _MORE_WEIGHTS),
         _row(f"{name}, wall", wall, "x"),
+        _row(f"{name}, long only, all cash in use", long_ratio, "x"),
         same,
     ]
 

@@ -153,19 +153,24 @@ def _worth(rule: _Rule, state: _State, closes: FloatArray) -> float:
 
 
 @_inlined
-def _together(rule: _Rule, state: _State, tables: _Tables, t: int) -> bool:
-    """Fill all at once off the grid, in loops that become vector instructions; False where cash does not suffice."""
-    closes, traded = tables[1][t], tables[3][t]
-    held, account, wanted = state[0], state[2], state[3]
+def _flows(rule: _Rule, state: _State) -> tuple[float, float]:
+    """Return what all that is wanted costs and brings off the grid, before fees."""
     bought, sold = 0.0, 0.0
-    for i in range(len(wanted)):
-        value = wanted[i] * state[1][i]
+    for i in range(len(state[3])):
+        value = state[3][i] * state[1][i]
         bought += max(value, 0.0)
         sold += max(-value, 0.0)
-    share, slip = rule[0][R_FEE], rule[0][R_SLIP]
-    cost, gain = bought * (1.0 + slip), sold * (1.0 - slip)
+    return bought * (1.0 + rule[0][R_SLIP]), sold * (1.0 - rule[0][R_SLIP])
+
+
+@_inlined
+def _together(rule: _Rule, state: _State, traded: FloatArray, least: float) -> bool:
+    """Fill all at once off the grid, in loops that become vector instructions; False where too little cash is left."""
+    held, account, wanted = state[0], state[2], state[3]
+    cost, gain = _flows(rule, state)
+    share = rule[0][R_FEE]
     left = account[_CASH] + gain * (1.0 - share) - cost * (1.0 + share)
-    if left < _RELATIVE * abs(account[_CASH]):
+    if left < least:
         return False
     account[_CASH] = left
     account[_FEES] += (cost + gain) * share
@@ -174,7 +179,37 @@ def _together(rule: _Rule, state: _State, tables: _Tables, t: int) -> bool:
         traded[i] = wanted[i]
         size = max(_RELATIVE * max(abs(held[i]), abs(wanted[i])), _ABSOLUTE)
         held[i] = 0.0 if abs(after) <= size else after
-    return len(closes) > 0
+    return len(traded) > 0
+
+
+@_inlined
+def _largest_last(rule: _Rule, state: _State, tables: _Tables, t: int) -> None:
+    """Fill off the grid where cash does not suffice: the largest purchases are put off until the others are paid."""
+    closes, traded = tables[1][t], tables[3][t]
+    account, wanted, put_off, values = state[2], state[3], state[4], state[5]
+    share, slip, count = rule[0][R_FEE], rule[0][R_SLIP], 0
+    cost, gain = _flows(rule, state)
+    left = account[_CASH] + gain * (1.0 - share) - cost * (1.0 + share)
+    for i in range(len(wanted)):
+        values[i] = max(wanted[i] * state[1][i], 0.0)
+    while left < 0.0:
+        i = _largest(state)
+        if i < 0:
+            break
+        left += values[i] * (1.0 + slip) * (1.0 + share)
+        put_off[count], values[i] = i, 0.0
+        count += 1
+    for k in range(count):
+        values[put_off[k]], wanted[put_off[k]] = wanted[put_off[k]], 0.0
+    _together(rule, state, traded, -np.inf)
+    account[_CASH] = max(account[_CASH], 0.0)
+    for k in range(count - 1, -1, -1):
+        i = put_off[k]
+        price = _paid(rule, closes[i], 1.0)
+        units = _afford(rule, account[_CASH], values[i], price)
+        if units > 0.0:
+            traded[i] = units
+            _fill(rule, state, i, units, price)
 
 
 @_inlined
@@ -189,7 +224,7 @@ def _largest(state: _State) -> int:
 
 @_inlined
 def _one_by_one(rule: _Rule, state: _State, tables: _Tables, t: int) -> None:
-    """Fill sales, then purchases from the smallest value on as far as cash goes: the largest ones are put off."""
+    """Fill sales, then purchases from the smallest value on as far as cash goes, on a grid."""
     closes, traded = tables[1][t], tables[3][t]
     account, wanted, put_off, values = state[2], state[3], state[4], state[5]
     cost, count = 0.0, 0
@@ -250,8 +285,10 @@ def _bound(source: int) -> Callable[..., None]:
                 for i in range(len(held)):
                     wanted[i] = _wanted(rule, weights[i], worth, closes[i], held[i])
                 if not is_open:
-                    if rule[1][IS_GRID] == 1 or not _together(rule, state, tables, t):
+                    if rule[1][IS_GRID] == 1:
                         _one_by_one(rule, state, tables, t)
+                    elif not _together(rule, state, tables[3][t], _RELATIVE * account[_CASH]):
+                        _largest_last(rule, state, tables, t)
                     worth = _worth(rule, state, closes)
             out[t, 0], out[t, 1] = worth, account[_CASH]
 
