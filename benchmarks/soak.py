@@ -1,9 +1,10 @@
 """The long proof of the money path: seeds, kills, crash images, hostile orders, planted bugs.
 
     python -m benchmarks.soak [--seeds 200000] [--app-seeds 20000] [--kills 2000] [--images 20000] [--hostile 1000000]
-                              [--workers 2]
+                              [--workers 2] [--share 1.0]
 
-Every line is one kind of trial: how many, how many were wrong, trials a second. The exit code is 1 if anything was.
+Every line is one kind of trial: how many, how many were wrong, trials a second; every half minute a line tells how far
+a long one is. ``--share 0.01`` makes a hundredth of all of them. The exit code is 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 _CHUNK = 500
+_NEWS_EVERY_S = 30.0
 
 
 def core_seeds(first: int, count: int) -> list[str]:
@@ -84,17 +86,22 @@ def main() -> int:
     from foresail.testing.simulation.bugs import planted_bugs
 
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="part of every kind of trial, for example 0.01")
     for name, usual in (("seeds", 200_000), ("app-seeds", 20_000), ("kills", 2_000), ("images", 20_000),
                         ("hostile", 1_000_000), ("workers", 2)):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=usual)
     options = parser.parse_args()
+
+    def share(count: int) -> int:
+        return max(1, round(count * options.share))
+
     jobs: tuple[tuple[str, Callable[[int, int], list[str]], int, int], ...] = (
         ("planted bugs caught", planted, len(planted_bugs()), 4),
-        ("seeds of the core", core_seeds, options.seeds, _CHUNK),
-        ("seeds of the trading core", app_seeds, options.app_seeds, _CHUNK),
-        ("crash images", crash_images, options.images, _CHUNK),
-        ("kills (SIGKILL)", kills, options.kills, 100),
-        ("hostile orders", hostile, options.hostile, 20_000),
+        ("seeds of the core", core_seeds, share(options.seeds), _CHUNK),
+        ("seeds of the trading core", app_seeds, share(options.app_seeds), _CHUNK),
+        ("crash images", crash_images, share(options.images), _CHUNK),
+        ("kills (SIGKILL)", kills, share(options.kills), 100),
+        ("hostile orders", hostile, share(options.hostile), 20_000),
     )
     wrong: list[str] = []
     print(f"{'what':28s} {'trials':>10s} {'wrong':>6s} {'per second':>11s}")
@@ -102,9 +109,15 @@ def main() -> int:
         for name, work, total, size in jobs:
             begin, found = time.perf_counter(), []
             parts = list(chunks(total, size))
-            for one in pool.map(work, [first for first, _ in parts], [count for _, count in parts]):
+            done, told = 0, begin
+            results = pool.map(work, [first for first, _ in parts], [count for _, count in parts])
+            for (_first, count), one in zip(parts, results, strict=True):
                 found += one
-            rate = total / (time.perf_counter() - begin)
+                done += count
+                if time.perf_counter() - told > _NEWS_EVERY_S and done < total:
+                    told = time.perf_counter()
+                    print(f"  {name}: {done:,d} of {total:,d}, {len(found)} wrong", flush=True)
+            rate = total / max(time.perf_counter() - begin, 1e-9)
             print(f"{name:28s} {total:10,d} {len(found):6d} {rate:11,.0f}", flush=True)
             wrong += found
     print("\n".join(wrong[:50]))
