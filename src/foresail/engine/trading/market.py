@@ -39,6 +39,7 @@ class PanelMarket:
         self._currency = currency
         self._is_foreign = any(instruments[name].currency != currency for name in self.names)
         self._position = -1
+        self._returns: FloatArray | None = None  # of all bars, made when first asked for
         n = len(self.names)
         self.last: FloatArray = np.full(n, np.nan)
         self.silent: IntArray = np.zeros(n, dtype=np.int64)
@@ -139,12 +140,18 @@ class PanelMarket:
         """
         if self.bars.frame != "1d" or self._position < 1:
             return None
+        if self._returns is None:
+            self._returns = self._all_returns()
         rows = [self.row[name] for name in instruments]
-        span = slice(max(0, self._position - _YEAR), self._position + 1)
-        prices = np.where(self._seen[rows, span], self._close[rows, span], np.nan)
+        returns: FloatArray = self._returns[rows, max(0, self._position - _YEAR) : self._position]
+        return returns
+
+    def _all_returns(self) -> FloatArray:
+        """Return (N, T - 1) simple returns of all bars; column t is the return of bar t + 1, known with it."""
+        prices = np.where(self._seen, self._close, np.nan)
         returns: FloatArray = prices[:, 1:] / prices[:, :-1]
         if "split" in self.bars.fields:
-            split = self.bars.field("split")[rows, span][:, 1:]
+            split = self.bars.field("split")[:, 1:]
             returns = returns * np.where(np.isfinite(split), split, 1.0)
         return returns - 1.0
 

@@ -45,11 +45,13 @@ class ValueAtRisk:
         equity, values = float(view.account.equity), view.values()
         weights = np.array([values[name] for name in held]) / equity
         base = weights @ window[1:] if held else np.zeros(window.shape[1])
-        if math.isnan(base.sum() + window[0].sum()):  # a return is missing
+        full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
+        after = base + full * window[0]
+        if math.isnan(after.sum()):  # a return is missing
             window = np.where(np.isnan(window), 0.0, window)
             base = weights @ window[1:] if held else base
-        full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
-        loss = value_at_risk(base + full * window[0])
+            after = base + full * window[0]
+        loss = value_at_risk(after)
         if loss <= most or loss <= value_at_risk(base):
             return allow(self.name, order)
         low, high = 0.0, 1.0
