@@ -16,7 +16,7 @@ __all__ = ["Contribution", "Explained", "explain_best", "told"]
 
 Contribution = tuple[str, float, float]  # feature, contribution in log return, value of the feature
 _LEADING = 3  # features told per forecast
-_BEST = 40  # names per decision: twice the most that the default strategy holds
+_BEST = 40  # names per decision: twice the most that the default strategy holds; a costly forecaster may say fewer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +65,11 @@ def explain_best(
     step = forecaster.spec.horizons.index(horizon)
     middle = forecaster.spec.levels.index(0.5)
     centre = predicted[:, 0, step, middle]
+    most = int(getattr(forecaster, "explained_names", _BEST))
     order = np.lexsort((rows[:, 0], -centre, rows[:, 1]))
     _, first, count = np.unique(rows[order, 1], return_index=True, return_counts=True)
     place = np.arange(len(order)) - np.repeat(first, count)
-    best = np.sort(order[place < _BEST])
+    best = np.sort(order[place < most])
     chosen = rows[best]
     unit = scale[chosen[:, 0], chosen[:, 1]] * np.sqrt(horizon)
     shares = forecaster.explain(features, chosen, horizon) * unit[:, None]

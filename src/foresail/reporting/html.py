@@ -21,6 +21,7 @@ from foresail.reporting.blocks import Block, Notes, Table
 from foresail.reporting.caveats import caveats_for
 from foresail.reporting.charts import Bar, both_widths
 from foresail.reporting.forecasts import calibration_blocks, paired_table, slice_blocks
+from foresail.reporting.inside import inside_blocks
 from foresail.reporting.model import (
     NAN,
     Absent,
@@ -49,6 +50,7 @@ _PARTS = (
     ("honesty", "Honesty"),
     ("calibration", "Calibration"),
     ("forecaster", "Forecaster"),
+    ("inside", "Inside"),
     ("slices", "Slices"),
     ("signals", "Signals"),
     ("model", "Model card"),
@@ -70,13 +72,14 @@ def render_report(report: ReportInput) -> str:
     environment = page_environment()
     return environment.get_template("report.html.j2").render(
         r=report,
-        parts=_PARTS,
+        parts=[part for part in _PARTS if part[0] != "inside" or report.inside is not None],
         style=page_style(environment),
         meaning=VERDICT_MEANINGS[report.verdict.word],
         tiles=_tiles(report),
         facts=_facts(report),
         charts=_charts(report),
         forecaster=_forecaster(report),
+        inside=() if report.inside is None else inside_blocks(report.inside),
         card=_card(report),
         instruments=_instruments(report),
         hidden=0 if isinstance(report.trading, Absent) else max(0, len(report.trading.per_instrument) - 2 * _SHOWN),

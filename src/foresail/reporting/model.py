@@ -16,6 +16,7 @@ from foresail.evaluation.acceptance import Acceptance
 from foresail.evaluation.forecast_scores import CalibrationReport
 from foresail.evaluation.paired import PairedTest
 from foresail.evaluation.slices import Slices
+from foresail.reporting.inside_model import InsideBlock
 
 __all__ = [
     "NAN",
@@ -474,10 +475,8 @@ class ReportInput:
 
     Attributes
     ----------
-    title : "Foresail demo", for example
-    report_path : where the report will lie, for the last screen
-    version : of Foresail
-    next_steps : (command, what it does), for the last screen and the end of the report
+    report_path, next_steps : for the last screen; the latter are (command, what it does)
+    inside : of a network; None where the forecaster has no such thing, and the section is not there
     """
 
     title: str
@@ -498,3 +497,4 @@ class ReportInput:
     model: ModelCard | Absent = field(default_factory=lambda: _not_given("The model card"))
     quality: QualityReport | Absent = field(default_factory=lambda: _not_given("The quality report of the data"))
     next_steps: tuple[tuple[str, str], ...] = ()
+    inside: InsideBlock | None = None

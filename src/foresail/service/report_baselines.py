@@ -76,7 +76,8 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
     for key, name in BASELINES:
         if key == result.settings.forecaster:
             continue
-        walk = walk_forward(features, targets, result.prepared.scale, replace(settings, forecaster=key))
+        other = replace(settings, forecaster=key, forecaster_options=())
+        walk = walk_forward(features, targets, result.prepared.scale, other)
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
         scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
         for step, one in enumerate(scores):

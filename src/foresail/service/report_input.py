@@ -26,6 +26,7 @@ from foresail.service.finished import Finished
 from foresail.service.report_calibration import calibration_block
 from foresail.service.report_figures import Curve, Figures, closed_trades, figures, verdict_interval
 from foresail.service.report_forecaster import forecaster_block
+from foresail.service.report_inside import inside_block
 from foresail.service.report_model import model_card
 from foresail.service.report_overfitting import run_overfitting
 from foresail.service.report_scores import outcomes
@@ -60,6 +61,7 @@ def report_input(finished: Finished) -> ReportInput:
         model=model_card(finished, shown),
         quality=finished.loaded.quality,
         next_steps=finished.next_steps,
+        inside=inside_block(finished),
     )
 
 

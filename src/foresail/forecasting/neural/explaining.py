@@ -25,7 +25,7 @@ from foresail.forecasting.neural.tft.network import Segments
 
 __all__ = ["STEPS", "integrated_gradients", "mean_of", "read_by_head"]
 
-STEPS = 6  # points on the way from the centre; the guide tells how exact that is
+STEPS = 3  # points on the way from the centre; the guide tells how exact that is
 
 Read = Callable[[Any], Tensor]
 

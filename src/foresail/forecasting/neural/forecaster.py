@@ -68,6 +68,7 @@ class NetworkForecaster(ABC):
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[NetworkSettings]] = NetworkSettings
+    explained_names: ClassVar[int] = 10  # of each decision of a run: slopes cost more than forecasts
     tuned: ClassVar[tuple[str, ...]] = ("head",)  # parts that sector fine-tuning trains on
 
     def __init__(self, spec: ForecasterSpec, settings: NetworkSettings | None = None) -> None:
