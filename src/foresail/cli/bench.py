@@ -125,7 +125,7 @@ def _forecasting(
     *,
     widths: Annotated[str, typer.Option("--widths", help="Comma-separated widths of the networks.")] = "32,64,128",
     repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Rounds of a comparison.")] = 3,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of PyTorch, on all sides.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of PyTorch in training and loading.")] = 1,
     instruments: Annotated[int, typer.Option("--instruments", min=2, help="That are served and loaded from.")] = 500,
     quick: Annotated[bool, typer.Option("--quick", help="Width 32, one round, 50 instruments.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random data.")] = 0,
