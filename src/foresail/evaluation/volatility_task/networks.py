@@ -43,7 +43,7 @@ def deep_is_installed() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """What is tuned, on the validation years only.
+    """What is tuned, on the validation years only; the defaults are what ``foresail bench volatility --tune`` chose.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class NetworkSettings:
     width, dropout, rate, epochs, batch, stride : as ``TftPlan`` has them
     """
 
-    context_length: int = 22
+    context_length: int = 44
     centred: bool = True
     width: int = 32
     dropout: float = 0.1
