@@ -12,7 +12,7 @@ import pytest
 
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.effects import ReplaceSend
-from foresail.domain.events import BarsClosed, Rank, VenueOutcome, VenueReport
+from foresail.domain.events import BarsClosed, Fact, Rank, VenueOutcome, VenueReport
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind
 from foresail.domain.signals import Side
@@ -99,6 +99,28 @@ def test_a_change_that_cannot_be_is_refused_by_its_revision() -> None:
     link.replace(ReplaceSend(order.id, name, D(5), trigger_price=D(40), revision=1))
     (told,) = link.take_reports()
     assert (told.outcome, told.revision, told.left) == (VenueOutcome.CANCEL_REJECTED, 1, D(5))
+
+
+def test_a_split_restates_orders_in_the_book_and_those_that_wait_for_their_first_bar() -> None:
+    link, name, panel = make_link()
+    for number, quantity in ((1, 9), (2, 4)):
+        link.send(limit(name, number, "50", int(panel.end[0]), quantity))
+    close_bar(link, panel, 1)
+    for number, quantity in ((3, 7), (4, 1)):
+        link.send(limit(name, number, "60", int(panel.end[1]), quantity))
+    link.take_reports()
+    at = int(panel.start[2])
+    link.take_in(Fact(at, at, Rank.CORPORATE_ACTION, "bars", name, kind="split", value=0.5))
+    told = [(one.order_id[-1], one.outcome.value, one.left, one.limit_price) for one in link.take_reports()]
+    assert told == [
+        ("1", "replaced", D(4), D(100)),
+        ("2", "replaced", D(2), D(100)),
+        ("3", "replaced", D(3), D(120)),
+        ("4", "replaced", D(0), None),
+        ("4", "cancelled", D(0), None),
+    ]
+    fills = [one.fill for one in close_bar(link, panel, 2) if one.fill is not None]
+    assert [(one.order_id[-1], one.quantity) for one in fills] == [("3", D(3))]
 
 
 def test_what_a_link_holds_survives_a_restart() -> None:

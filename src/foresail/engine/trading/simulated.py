@@ -30,9 +30,10 @@ from foresail.domain.universe import Universe
 from foresail.engine.tradable import absurd_bars
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Attach
-from foresail.execution.simulated.changes import changed_order
+from foresail.execution.simulated.changes import changed_order, order_after_split
 from foresail.execution.simulated.settings import VenueBar
 from foresail.execution.simulated.venue import SimulatedVenue
+from foresail.ledger.splits import split_quantity
 
 __all__ = ["SimulatedLink", "VenueRules"]
 
@@ -186,22 +187,25 @@ class SimulatedLink:
             self._split(event.instrument, Decimal(repr(event.value)), event.available_at)
 
     def _split(self, name: InstrumentId, ratio: Decimal, at: int) -> None:
-        """Restate orders; one that is not even a lot any more is gone."""
-        before = {order.id: order for order in self._venue.open_orders if order.instrument == name}
+        """Restate orders, those that wait for their first bar included; one that is not even a lot any more is gone."""
+        lot = self._records[name].lot
+        before = [order.id for order in self._venue.open_orders if order.instrument == name]
         self._venue.apply_split(name, ratio)
-        if not before:
-            return
-        left = self._venue.open_quantity(name)
-        still = {order.id for order in self._venue.open_orders}
+        still = {order.id: order for order in self._venue.open_orders}
+        for order in [one for one in self._waiting if one.instrument == name]:
+            before.append(order.id)
+            changed = order_after_split(order, ratio, self._records[name])
+            if changed is not None:
+                still[order.id] = changed
+        self._waiting = [still.get(one.id, one) for one in self._waiting if one.id in still or one.instrument != name]
         for identity in before:
-            _quantity, filled = self._known[identity]
-            if identity not in still:
-                self._known[identity] = (filled, filled)
-                self._tell(identity, VenueOutcome.REPLACED, at, left=filled)
+            filled, now = self._known[identity][1], still.get(identity)
+            total = filled if now is None else filled + now.quantity - split_quantity(filled, ratio, lot)[0]
+            self._known[identity] = (total, filled)
+            prices = {} if now is None else {"limit_price": now.limit_price, "trigger_price": now.trigger_price}
+            self._tell(identity, VenueOutcome.REPLACED, at, left=total, **prices)
+            if now is None:
                 self._end(identity, VenueOutcome.CANCELLED, at)
-            elif len(before) == 1:
-                self._known[identity] = (filled + abs(left), filled)
-                self._tell(identity, VenueOutcome.REPLACED, at, left=filled + abs(left))
 
     def _on_bar(self, now: int) -> None:
         bars = self._market.bars

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
-from foresail.core.errors import ConfigError
+from foresail.core.errors import ConfigError, OrderRejectedError
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order, OrderKind
@@ -14,7 +14,14 @@ from foresail.execution.simulated.rows import RowPlace, level_ticks, order_lots,
 from foresail.execution.simulated.settings import VenueSettings
 from foresail.ledger.splits import split_quantity
 
-__all__ = ["change_row", "changed_order", "restate_for_dividend", "restate_for_split", "restated_order"]
+__all__ = [
+    "change_row",
+    "changed_order",
+    "order_after_split",
+    "restate_for_dividend",
+    "restate_for_split",
+    "restated_order",
+]
 
 _PRICES = (c.PRICE, c.TRIGGER, c.STOP, c.TARGET, c.TRAIL, c.BEST)
 _LOTS = (c.LEFT, c.FILLED, c.DORMANT)
@@ -96,6 +103,19 @@ def restate_for_split(row: list[int], ratio: Decimal, lot: Decimal) -> None:
     for column in _PRICES:
         row[column] = max(1, round(row[column] / float(ratio))) if row[column] > 0 else row[column]
     row[c.QUEUE] = -1
+
+
+def order_after_split(order: Order, ratio: Decimal, one: Instrument) -> Order | None:
+    """Return an order that no venue has in its book yet as a split makes it, None where it is less than a lot.
+
+    An order that cannot be stays as it is: the venue says so when it comes.
+    """
+    try:
+        row = order_row(order, one, RowPlace(0, 0, 0), VenueSettings(allow_short=True), None)
+    except OrderRejectedError:
+        return order
+    restate_for_split(row, ratio, one.lot)
+    return restated_order(row, order, one) if row[c.LEFT] > 0 else None
 
 
 def restate_for_dividend(row: list[int], amount: Decimal, tick: Decimal) -> bool:
