@@ -23,9 +23,7 @@ from foresail.core.arrays import FloatArray
 from foresail.core.errors import ConfigError
 from foresail.forecasting.neural.tft.network import Segments
 
-__all__ = ["STEPS", "integrated_gradients", "mean_of", "read_by_head"]
-
-STEPS = 3  # points on the way from the centre; the guide tells how exact that is
+__all__ = ["integrated_gradients", "mean_of", "read_by_head"]
 
 Read = Callable[[Any], Tensor]
 
@@ -48,7 +46,7 @@ def mean_of(target: int, step: int, weights: FloatArray) -> Read:
     return read
 
 
-def integrated_gradients(network: nn.Module, segments: Segments, read: Read, *, steps: int = STEPS) -> FloatArray:
+def integrated_gradients(network: nn.Module, segments: Segments, read: Read, *, steps: int) -> FloatArray:
     """Return (S, V), what each observed input adds to what is read, summed over the window's steps.
 
     Parameters
@@ -56,6 +54,7 @@ def integrated_gradients(network: nn.Module, segments: Segments, read: Read, *, 
     network : in evaluation mode and float64
     segments : one window each, float64
     read : a number (S,) from an output
+    steps : points on the way
 
     Raises
     ------

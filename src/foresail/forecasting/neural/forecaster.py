@@ -35,7 +35,7 @@ from foresail.forecasting.artefacts import array_of, model_version, read_model, 
 from foresail.forecasting.calibration import symmetric_pairs
 from foresail.forecasting.curve import check_levels, mean_weights
 from foresail.forecasting.neural.calendar import KNOWN
-from foresail.forecasting.neural.explaining import STEPS, integrated_gradients, mean_of, read_by_head
+from foresail.forecasting.neural.explaining import integrated_gradients, mean_of, read_by_head
 from foresail.forecasting.neural.finetune import beats, frozen_but, tuning_recipe
 from foresail.forecasting.neural.fitted import AtHorizons, FittedNetwork, NetworkShape
 from foresail.forecasting.neural.inputs import InputMap
@@ -68,6 +68,7 @@ class NetworkForecaster(ABC):
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[NetworkSettings]] = NetworkSettings
+    way_points: ClassVar[int] = 16  # of integrated gradients; kinks of a ReLU need many
     explained_names: ClassVar[int] = 10  # of each decision of a run: slopes cost more than forecasts
     tuned: ClassVar[tuple[str, ...]] = ("head",)  # parts that sector fine-tuning trains on
 
@@ -202,7 +203,7 @@ class NetworkForecaster(ABC):
         out = np.zeros((len(rows), len(self._spec.features)))
         with fixed_threads(self.settings.threads):
             for first, segments in self._windows_of(features, rows):
-                parts = integrated_gradients(network, segments, read)
+                parts = integrated_gradients(network, segments, read, steps=self.way_points)
                 part = parts[:, : out.shape[1]]
                 for m, j in enumerate(fitted.inputs.scaler.marked):
                     part[:, j] += parts[:, out.shape[1] + m]
@@ -321,7 +322,9 @@ class NetworkForecaster(ABC):
         used = features.cut(0, int(rows[:, 1].max()) + 1)
         settings = WindowSettings(self.settings.context_length, horizon, windows=1)
         source = WindowSource(settings, fitted.inputs.inputs(used, horizon), None)
-        held = self.settings.context_length * (fitted.inputs.observed + len(KNOWN)) * self.settings.width * STEPS
+        held = (
+            self.settings.context_length * (fitted.inputs.observed + len(KNOWN)) * self.settings.width * self.way_points
+        )
         size = max(1, _EXPLAINED // held)
         for first in range(0, len(rows), size):
             yield first, in_double(source.batch(rows[first : first + size]).segments)

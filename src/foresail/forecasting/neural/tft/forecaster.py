@@ -25,6 +25,7 @@ class TftForecaster(NetworkForecaster):
     """Quantiles of several steps ahead, with selection weights and attention; see the module of the network."""
 
     kind: ClassVar[str] = "tft"
+    way_points: ClassVar[int] = 4  # without kinks few are enough
     tuned: ClassVar[tuple[str, ...]] = ("after_attention", "positionwise", "after_positionwise", "head")
 
     def build(self, shape: NetworkShape) -> nn.Module:
