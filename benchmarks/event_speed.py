@@ -35,6 +35,7 @@ import numpy as np
 
 from foresail.core.ids import InstrumentId
 from foresail.core.seeds import generator
+from foresail.domain.events import Event
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.limits import TradingLimits
 from foresail.domain.panel import Panel
@@ -165,12 +166,18 @@ def account_on(inputs: BacktestInputs, strategy: Strategy, limits: TradingLimits
     return AccountRun.open(parts, link, RealDisk(folder), _SESSION, rules)
 
 
+def feed(run: AccountRun, events: Sequence[Event]) -> None:
+    """Apply events to an account."""
+    for event in events:
+        run.apply(event)
+
+
 def on_disk(inputs: BacktestInputs, strategy: Strategy, limits: TradingLimits) -> tuple[float, float, AccountRun]:
     """Return seconds of all events of an account on disk, and the account, closed."""
     events = history_events(inputs.data.bars, 0, 1)
     with tempfile.TemporaryDirectory() as folder:
         run = account_on(inputs, strategy, limits, Path(folder) / "journal")
-        worked, taken = timed(lambda: [run.apply(event) for event in events])
+        worked, taken = timed(lambda: feed(run, events))
         run.close()
     return worked, taken, run
 
