@@ -20,6 +20,7 @@ __all__ = ["BoostedQuantile", "BoostingSettings", "BoostingTask", "Forest"]
 
 _WEIGHT_STEPS = 64.0
 _WORKERS = 2
+_ROWS_FOR_TWO = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class BoostingTask:
     seed: int
 
 
+def _threads(rows: int) -> int:
+    """Return the threads of a prediction: waking a second one costs more than some thousand rows take."""
+    return _WORKERS if rows >= _ROWS_FOR_TWO else 1
+
+
 class BoostedQuantile:
     """A fitted booster; its only form is LightGBM's text."""
 
@@ -74,11 +80,12 @@ class BoostedQuantile:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Return (R,) standardised values."""
-        return np.asarray(self._booster.predict(x, num_threads=_WORKERS), dtype=np.float64)
+        return np.asarray(self._booster.predict(x, num_threads=_threads(len(x))), dtype=np.float64)
 
     def contributions(self, x: FloatArray) -> FloatArray:
         """Return (R, F) Shapley contributions to the value, without the constant."""
-        return np.asarray(self._booster.predict(x, pred_contrib=True, num_threads=_WORKERS), dtype=np.float64)[:, :-1]
+        shares = self._booster.predict(x, pred_contrib=True, num_threads=_threads(len(x)))
+        return np.asarray(shares, dtype=np.float64)[:, :-1]
 
     def gain(self) -> FloatArray:
         """Return (F,) gain of each feature's splits."""
