@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -166,3 +167,26 @@ def test_reductions_are_folds_of_the_journal() -> None:
     other.recover(None, core._writer)  # type: ignore[arg-type]
     assert len(other.reductions.active) == 2
     assert canonical_bytes(other.to_plain()) == canonical_bytes(core.to_plain())
+
+
+def test_a_position_that_drifts_beyond_fifteen_percent_is_told_and_a_drawdown_too() -> None:
+    bars = panel(together=False)
+    values = bars.values.copy()
+    for name, field in (
+        (ONE, place) for place, field in enumerate(bars.fields) if field in ("open", "high", "low", "close")
+    ):
+        row = bars.instruments.index(name)  # type: ignore[arg-type]
+        values[row, 30:, field] *= 2.0
+        values[row, 60:, field] *= 0.25
+    rising = replace(bars, values=values)
+    parts, link = make(rising, Holder(buys=((ONE, 100),)))
+    core = TradingCore(parts, Journal())
+    core.begin(int(rising.start[0]), D(100_000))
+    shell = Shell(core, link)
+    for event in history_events(rising, 0, 1):
+        shell.apply(event)
+    told = kinds(core, AlertRaised)
+    drifted = [one for one in told if one.kind == f"ALERT-02 {ONE}"]
+    assert drifted
+    assert all(later.at - earlier.at >= 15 * 60 * 10**9 for earlier, later in pairwise(drifted))
+    assert any(one.kind.startswith("ALERT-04") for one in told)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.effects import Notify
+from foresail.domain.limits import TradingLimits
 from foresail.engine.trading.operators import close_orders
-from foresail.engine.trading.reductions import conditions_now
+from foresail.engine.trading.reductions import conditions_now, position_values
 from foresail.ledger.entries import AlertRaised, BreakerTripped, ReductionBegun, ReductionEnded
-from foresail.risk.alerts import profile_alert
+from foresail.risk.alerts import AlertInputs, alerts_due, profile_alert, unsaid
 from foresail.risk.breakers import due
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def propose_profile(core: TradingCore, at: int, capital: Decimal) -> None:
 def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
     """Journal the conditions on size that begin or end (SIZE-10, RISK-11); make smaller what is held where one begins.
 
-    Several that begin at once multiply; all pairs of RISK-11 together cut a name once.
+    Several that begin at once multiply; all pairs of RISK-11 together cut a name once. Alerts that are due are told as
+    well (ALERT-02, 04).
     """
     limits = core.parts.limits
     if limits is None:
@@ -71,7 +73,17 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
             effects += _alert(core, at, [Alert(rule, Severity.WARNING, text)])
     for name, factor in sorted(left.items()):
         effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
-    return effects
+    return [*effects, *_tell(core, at, limits)]
+
+
+def _tell(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]:
+    """Journal the alerts that are due and were not said within 15 minutes: drifted positions, drawdown, Bitcoin."""
+    positions = core.books.positions()
+    if core.risk is None or not positions:
+        return []
+    equity = float(core.books.equity(rates=core.parts.market.rates()))
+    inputs = AlertInputs(equity=equity, values=position_values(core, positions), facts=core.notes.facts)
+    return _alert(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
 
 
 def _alert(core: TradingCore, at: int, alerts: Sequence[Alert]) -> list[CoreEffect]:

@@ -26,7 +26,7 @@ from foresail.risk.rules.correlation import correlations
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
 
-__all__ = ["Reductions", "conditions_now", "family"]
+__all__ = ["Reductions", "conditions_now", "family", "position_values"]
 
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
 _HALF = 0.5  # SIZE-10: crypto positions while Bitcoin is wild
@@ -100,7 +100,7 @@ def _pairs(core: TradingCore, limits: TradingLimits, positions: Sequence[Positio
     book = limits.book
     if book.correlation is None or len(positions) < 2:  # a pair of which one is sold has ended
         return {}
-    values, active = _values(core, positions), core.reductions.active
+    values, active = position_values(core, positions), core.reductions.active
     equity = float(core.books.equity(rates=core.parts.market.rates()))
     largest = max((abs(value) for value in values.values()), default=0.0)
     known = {name for factors in active.values() for name in factors}
@@ -128,7 +128,7 @@ def _pairs(core: TradingCore, limits: TradingLimits, positions: Sequence[Positio
     return found
 
 
-def _values(core: TradingCore, positions: Sequence[Position]) -> dict[InstrumentId, float]:
+def position_values(core: TradingCore, positions: Sequence[Position]) -> dict[InstrumentId, float]:
     """Return signed values in the account's currency; a name without a price is left out."""
     rates, values = core.parts.market.rates(), {}
     for position in positions:
