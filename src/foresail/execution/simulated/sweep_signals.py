@@ -90,8 +90,8 @@ M_WIDTH = 6
 # State: position, its levels, cash; what waits for the next open.
 _STATE = 7
 _HELD, _LOW, _HIGH, _CASH, _WANTED, _WANTED_LOW, _WANTED_HIGH = range(_STATE)
-_COUNTS = 4
-_SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
+_COUNTS = 5
+_SINCE, _LEAVES, _AGE, _TRADES, _NEXT = range(_COUNTS)
 
 # What is wanted at a bar, one byte: an entry and an exit of one side, or two entries, at once cancel out.
 _UP, _LEAVE_UP, _DOWN, _LEAVE_DOWN = 1, 2, 4, 8
@@ -100,8 +100,8 @@ _ENTRIES, _NOT_LONG, _NOT_SHORT = _UP | _DOWN, _LEAVE_UP | _DOWN, _LEAVE_DOWN | 
 _Bytes = NDArray[np.uint8]
 Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
 Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
-_Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
-_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray]  # rule, switches, then a room
+_Room = tuple[FloatArray, IntArray, IntArray, FloatArray, IntArray]  # state, counts, log, log, bars with an entry
+_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray, IntArray]  # rule, switches, a room
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -288,9 +288,11 @@ def _quiet(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> int:
     if run[1][HOLD] > 0 and held != 0.0:
         last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
     if held == 0.0:
-        while t < last and not wishes[t] & _ENTRIES:
-            t += 1
-        return t
+        entries, n = run[6], run[3][_NEXT]
+        while entries[n] < t:
+            n += 1
+        run[3][_NEXT] = n
+        return int(entries[n])
     top, bottom = bars[1], bars[2]
     if held > 0.0:
         while t < last and not ((bottom[t] <= low) | (top[t] > high) | (wishes[t] & _NOT_LONG != 0)):
@@ -377,7 +379,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
     def many(bars: Bars, wishes: _Bytes, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray) -> None:
         _ = source
         for p in range(rules[0].shape[0]):
-            run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3])
+            run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3], room[4])
             _reset(run)
             _figures(run, _pass(bars, wishes, run), figures[p])
 
@@ -399,18 +401,22 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
         return odd == 0
 
     @_released
-    def pack(signals: Signals, wishes: _Bytes) -> int:
+    def pack(signals: Signals, wishes: _Bytes, entries: IntArray) -> int:
         _ = source
         enter_long, leave_long, enter_short, leave_short = signals
-        entries = 0
         for t in range(len(wishes)):
             up, down = enter_long[t] & ~leave_long[t], enter_short[t] & ~leave_short[t]
             both = up & down
             up, down = up & ~both, down & ~both
             leave_up, leave_down = leave_long[t] & ~enter_long[t], leave_short[t] & ~enter_short[t]
             wishes[t] = np.uint8(up) | np.uint8(leave_up) << 1 | np.uint8(down) << 2 | np.uint8(leave_down) << 3
-            entries += up | down
-        return entries
+        n = 0
+        for t in range(len(wishes)):
+            if wishes[t] & _ENTRIES:
+                entries[n] = t
+                n += 1
+        entries[n] = len(wishes)
+        return n
 
     return one, many, plain, pack
 
@@ -425,10 +431,10 @@ def are_plain(bars: Bars) -> bool:
 
 def _packed(signals: Signals) -> tuple[_Bytes, _Room]:
     """Return what is wanted at each bar, and a state and a log with room for a trade for each bar with an entry."""
-    wishes = np.empty(len(signals[0]), dtype=np.uint8)
-    trades = int(_PACK(signals, wishes)) + 1
+    wishes, entries = np.empty(len(signals[0]), dtype=np.uint8), np.empty(len(signals[0]) + 1, dtype=np.int64)
+    trades = int(_PACK(signals, wishes, entries)) + 1
     log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
-    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values)
+    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values, entries[:trades])
 
 
 def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray]) -> tuple[IntArray, FloatArray]:
