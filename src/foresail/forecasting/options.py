@@ -12,41 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from foresail.core.errors import CapabilityError, ConfigError, UnknownNameError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.registry import forecaster_class
 from foresail.protocols import Forecaster, Progress
 
-__all__ = ["attach", "build_forecaster", "class_of", "option_defaults"]
-
-_EXTRAS = {"torch": "deep", "safetensors": "deep"}  # library -> extra that installs it
-
-
-def class_of(name: str) -> type[Forecaster]:
-    """Return the class of a forecaster.
-
-    Raises
-    ------
-    UnknownNameError
-        With the known names.
-    CapabilityError
-        If it needs an extra that is not installed.
-    """
-    try:
-        return forecaster_class(name)
-    except ModuleNotFoundError as e:
-        library = (e.name or "").partition(".")[0]
-        if library not in _EXTRAS:
-            raise
-        raise CapabilityError(
-            f"the forecaster {name} needs {library}, which is not installed",
-            hint=f"pip install 'foresail[{_EXTRAS[library]}]'",
-        ) from e
+__all__ = ["attach", "build_forecaster", "option_defaults"]
 
 
 def option_defaults(name: str) -> dict[str, Any]:
     """Return every setting of a forecaster with its default, nested ones by dotted name; empty where it has none."""
-    kind = _settings_type(class_of(name))
+    kind = _settings_type(forecaster_class(name))
     return {} if kind is None else _flat(kind())
 
 
@@ -66,7 +42,7 @@ def build_forecaster(name: str, spec: ForecasterSpec, options: Mapping[str, Any]
     CapabilityError
         If it needs an extra that is not installed.
     """
-    found = class_of(name)
+    found = forecaster_class(name)
     build: Callable[..., Forecaster] = found
     kind = _settings_type(found)
     if kind is None:

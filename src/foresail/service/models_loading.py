@@ -21,7 +21,7 @@ from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.artefacts import array_of, spec_from
 from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.options import class_of
+from foresail.forecasting.registry import forecaster_class
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Forecaster
 from foresail.service.models_folder import WEIGHTS, read_document
@@ -106,7 +106,7 @@ def load_model(entry: ModelEntry) -> LoadedModel:
     scale_name = read_document(entry.path / "scaler.json")["label_scale"]
     if scale_name != SCALE_NAME:
         raise ModelError(f"{entry.name}: labels were scaled by {scale_name!r}, this version scales by {SCALE_NAME!r}")
-    forecaster = class_of(spec.name).load(entry.path / WEIGHTS)
+    forecaster = forecaster_class(spec.name).load(entry.path / WEIGHTS)
     if forecaster.spec != spec:
         raise ModelError(f"{entry.name}: weights of {_told(forecaster.spec)}, the record says {_told(spec)}")
     shift = IntervalShift.of(read_document(entry.path / "calibration.json"))

@@ -34,7 +34,7 @@ _NEEDED = (
     "skfolio",
     "exchange_calendars",
 )
-_OPTIONAL = {"yfinance": "yahoo"}  # library -> extra that installs it
+_OPTIONAL = {"torch": "deep", "yfinance": "yahoo"}  # library -> extra that installs it
 _TEMPLATE_FRAME = '"1d"'  # what the template asks its bars for; as it stands, the template is a strategy on daily bars
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foresail.core.errors import CapabilityError, ConfigError, UnknownNameError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS, Forecast
 from foresail.domain.instruments import AssetClass
@@ -118,17 +118,6 @@ def test_registered_forecasters_tell_their_options():
     assert options.option_defaults("ridge") == {}
     assert "max_rows" in options.option_defaults("quantile_trees")
     assert "centre.trees" in options.option_defaults("quantile_trees")
-
-
-def test_other_missing_modules_are_not_hidden(monkeypatch):
-    def absent(name: str) -> Any:
-        raise ModuleNotFoundError("No module named 'abc_def'", name=name)
-
-    monkeypatch.setattr(options, "forecaster_class", absent)
-    with pytest.raises(CapabilityError, match=r"foresail\[deep\]"):
-        options.class_of("torch")
-    with pytest.raises(ModuleNotFoundError):
-        options.class_of("abc_def")
 
 
 def test_a_row_has_every_column():

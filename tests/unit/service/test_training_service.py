@@ -234,13 +234,13 @@ def test_too_little_data_and_wrong_requests_are_refused(workspace):
         train(base="stock_1d_ridge_v1")
 
 
-def test_a_missing_extra_is_one_line(workspace, monkeypatch):
+def test_a_missing_extra_is_one_line_before_bars_are_read(workspace, monkeypatch):
     def absent(name: str) -> Any:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr("foresail.forecasting.options.forecaster_class", absent)
+    monkeypatch.setattr("foresail.forecasting.registry.import_module", absent)
     with pytest.raises(CapabilityError, match=r"tft needs torch, which is not installed\n.*foresail\[deep\]"):
-        train(forecaster="tft")
+        train(forecaster="tft", data="no such file")
 
 
 def test_a_refit_learns_from_all_bars_and_says_so(workspace, trained):
@@ -282,7 +282,8 @@ class Tuned(Ridge):
 
 
 def test_epochs_are_told_and_a_sector_is_fine_tuned(workspace, monkeypatch):
-    monkeypatch.setattr("foresail.forecasting.options.forecaster_class", lambda _: Tuned)
+    for module in ("forecasting.options", "service.models_loading"):
+        monkeypatch.setattr(f"foresail.{module}.forecaster_class", lambda _: Tuned)
     told: list[str] = []
     done = train_model(replace(REQUEST, seed=3), progress=quiet, note=told.append, clock=fixed_clock()).document
     assert told == [

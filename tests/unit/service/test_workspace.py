@@ -103,11 +103,12 @@ def test_doctor_tells_what_is_there(here):
 
 def test_doctor_names_what_is_missing_and_how_to_get_it(monkeypatch):
     found = importlib.util.find_spec
-    absent = {"lightgbm", "yfinance"}
+    absent = {"lightgbm", "torch", "yfinance"}
     monkeypatch.setattr(ws.importlib.util, "find_spec", lambda name: None if name in absent else found(name))
     outcome = examine()
     assert outcome.exit_code == 2
     assert outcome.document["missing"] == ["lightgbm"]
-    assert outcome.document["extras"] == {"yahoo": False}
+    assert outcome.document["extras"] == {"deep": False, "yahoo": False}
     assert any("missing lightgbm; run: pip install foresail" in line for line in outcome.lines)
-    assert any("pip install 'foresail[yahoo]'" in line for line in outcome.lines)
+    for extra in ("deep", "yahoo"):
+        assert any(f"pip install 'foresail[{extra}]'" in line for line in outcome.lines)
