@@ -15,10 +15,11 @@ import numpy as np
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import ConfigError, DataError
 from foresail.domain.panel import Panel
-from foresail.engine.sweep_inputs import FILLS
+from foresail.engine.sweep import simulate, sweep
+from foresail.engine.sweep_inputs import FILLS, Signals, SweepBars, SweepRule
 from foresail.execution.simulated import sweep_weights as kernel
 
-__all__ = ["WeightRule", "WeightRun", "simulate_panel_weights", "simulate_weights"]
+__all__ = ["WeightRule", "WeightRun", "simulate_panel_weights", "simulate_weights", "warm_sweeps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +132,12 @@ def simulate_panel_weights(panel: Panel, weights: FloatArray, rule: WeightRule) 
     """Hold target weights on the bars of a panel; see ``simulate_weights``."""
     tables = {name: np.where(panel.present, panel.field(name), np.nan) for name in ("open", "close")}
     return simulate_weights(tables["close"], weights, rule, opens=tables["open"])
+
+
+def warm_sweeps() -> None:
+    """Compile both sweeps into their caches on disk."""
+    prices, flags = np.full(3, 10.0), np.ones(3, dtype=np.bool_)
+    bars = SweepBars.of_columns(prices, prices, prices, prices)
+    sweep(bars, lambda _bars: Signals(long_entry=flags), {"stop": (0.0, 0.1)})
+    simulate(bars, Signals(long_entry=flags), SweepRule())
+    simulate_weights(prices[None], np.full((1, 3), 0.5), WeightRule(fill="same_close"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foresail.core.errors import ConfigError, DataError
-from foresail.engine.sweep_weights import WeightRule, simulate_panel_weights, simulate_weights
+from foresail.engine.sweep_weights import WeightRule, simulate_panel_weights, simulate_weights, warm_sweeps
 from foresail.testing.sweep_cases import column_panel, random_columns, weights_replay
 
 NAN = float("nan")
@@ -124,6 +124,10 @@ def test_what_is_wrong_is_refused_by_name(error, words, action):
     closes, weights = market(1)
     with np.errstate(divide="ignore"), pytest.raises(error, match=words):
         action(closes, weights)
+
+
+def test_sweeps_are_warmed_without_a_word():
+    assert warm_sweeps() is None
 
 
 def test_it_equals_vectorbt_where_that_is_installed():
