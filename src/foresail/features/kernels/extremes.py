@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from foresail.features.kernels._layout import (
     CLOCK,
     DELAY,
@@ -104,17 +106,23 @@ def _masked_extreme(
     for lane in range(LANES):
         k = count[bar + 1, clock, lane] - delay
         before = float(k - 1)
-        place = before - width * float(math.floor(before / width))
+        place = before - width * np.floor(before / width)
         due = (fresh[bar, clock, lane] == 1) & (k > 0)
         x = work[a, bar, lane]
         held = state[best, lane]
         now = x if (place == 0.0) | (x * real > held * real) else held
         state[best, lane] = now if due else held
-        whole = place == width - 1.0
-        after = ring[tail + (0 if whole else int(place) + 1), lane]
-        either = now if whole | (now * real > after * real) else after
-        work[out, bar, lane] = either if due & (k >= window) else math.nan
-        ended |= 1 if due & whole else 0
+        work[out, bar, lane] = place
+        ended |= 1 if due & (place == width - 1.0) else 0
+    for lane in range(LANES):
+        place = int(work[out, bar, lane]) + 1
+        work[out, bar, lane] = ring[tail + place, lane] if place < window else state[best, lane]
+    for lane in range(LANES):
+        ready = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] - delay >= window)
+        now = state[best, lane]
+        after = work[out, bar, lane]
+        either = now if now * real > after * real else after
+        work[out, bar, lane] = either if ready else math.nan
     if ended != 0:
         for lane in range(LANES):
             n = count[bar + 1, clock, lane]

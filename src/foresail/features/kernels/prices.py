@@ -231,9 +231,11 @@ def lag(
                 work[out, bar, lane] = ring[row, lane]
         else:
             for lane in range(LANES):
-                n = count[bar + 1, clock, lane]
-                x = ring[base + ((n - 1 - window) & mask), lane]
-                work[out, bar, lane] = x if (fresh[bar, clock, lane] == 1) & (n - delay > window) else math.nan
+                work[out, bar, lane] = ring[base + ((count[bar + 1, clock, lane] - 1 - window) & mask), lane]
+            for lane in range(LANES):
+                x = work[out, bar, lane]
+                ready = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] - delay > window)
+                work[out, bar, lane] = x if ready else math.nan
 
 
 @step

@@ -69,6 +69,13 @@ def _any_due(fresh: Any, count: Any, bar: Any, clock: Any, start: int, period: i
 
 
 @step
+def _gather(ring: Any, base: Any, mask: Any, count: Any, bar: Any, clock: Any, back: Any, work: Any, out: Any) -> None:
+    """Set a row to what each lane's ring held ``back`` values ago, apart from what uses it: that can be vectors."""
+    for lane in range(LANES):
+        work[out, bar, lane] = ring[base + ((count[bar + 1, clock, lane] - back) & mask), lane]
+
+
+@step
 def run_length(
     args: Any, real: Any, work: Any, fresh: Any, count: Any, state: Any, ring: Any, facts: Any, length: Any, size: Any
 ) -> None:
@@ -85,13 +92,13 @@ def run_length(
                 state[run, lane] = now
                 work[out, bar, lane] = now
         else:
+            _gather(ring, base, mask, count, bar, clock, 2, work, out)
             for lane in range(LANES):
-                n = count[bar + 1, clock, lane]
-                old = ring[base + ((n - 2) & mask), lane]
+                k = count[bar + 1, clock, lane] - delay
                 before = state[run, lane]
                 longer = before + 1.0
-                grown = longer if (work[a, bar, lane] == old) & (n - delay > 1) else 1.0
-                now = grown if (fresh[bar, clock, lane] == 1) & (n > delay) else before
+                grown = longer if (work[a, bar, lane] == work[out, bar, lane]) & (k > 1) else 1.0
+                now = grown if (fresh[bar, clock, lane] == 1) & (k > 0) else before
                 state[run, lane] = now
                 work[out, bar, lane] = now
 
@@ -151,11 +158,11 @@ def _masked_mean(
     a, b, out, total = rows
     base, mask = slots
     width = float(window)
+    _gather(ring, base, mask, count, bar, clock, 1 + window, work, out)
     for lane in range(LANES):
         before = state[total, lane]
-        n = count[bar + 1, clock, lane]
-        slid = before + work[a, bar, lane] - ring[base + ((n - 1 - window) & mask), lane]
-        due = (fresh[bar, clock, lane] == 1) & (n > delay)
+        slid = before + work[a, bar, lane] - work[out, bar, lane]
+        due = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] > delay)
         state[total, lane] = slid if due else before
     period = _period(window)
     if _any_due(fresh, count, bar, clock, delay + window, period):
@@ -265,11 +272,11 @@ def _masked_std(
     base, mask = slots
     window, divisor = widths
     width = float(window)
+    _gather(ring, base, mask, count, bar, clock, 1 + window, work, out)
     for lane in range(LANES):
-        n = count[bar + 1, clock, lane]
-        due = (fresh[bar, clock, lane] == 1) & (n > delay)
+        due = (fresh[bar, clock, lane] == 1) & (count[bar + 1, clock, lane] > delay)
         x = work[a, bar, lane]
-        old = ring[base + ((n - 1 - window) & mask), lane]
+        old = work[out, bar, lane]
         middle = state[mean, lane]
         spread = state[mean + 1, lane]
         change = x - old
