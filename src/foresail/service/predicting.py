@@ -291,6 +291,12 @@ def _outcome(model: LoadedModel, loaded: Loaded, rows: list[dict[str, Any]], *, 
         notes.append(
             f"not among the instruments it was trained on: {', '.join(fresh[:5])}" + (" ..." if fresh[5:] else "")
         )
+    gone = sorted(seen - {str(name) for name in loaded.data.bars.instruments})
+    if gone:
+        notes.append(
+            f"{len(gone)} of {len(seen)} instruments it was trained on are not in these bars ({', '.join(gone[:3])}"
+            f"{' ...' if gone[3:] else ''}): features that compare instruments see others here"
+        )
     if stale:
         notes.append(f"{stale} of {len(rows)} rows forecast nothing; a past day is asked for with --at YYYY-MM-DD")
     document = {

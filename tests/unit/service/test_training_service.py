@@ -483,6 +483,19 @@ def test_later_bars_change_no_forecast(workspace):
     assert predict(at=day)["forecasts"] == then
 
 
+def test_other_instruments_are_told(workspace, monkeypatch):
+    part = PANEL.select(PANEL.instruments[:4])
+    EmbeddedStore(workspace / "store").append(
+        bar_table(part), bar_set(part, name="part"), recorded_at=datetime(2023, 1, 1, tzinfo=UTC)
+    )
+    told = predict(data="part")
+    assert len(told["forecasts"]) == 8
+    assert any(note.startswith("2 of 6 instruments it was trained on are not in these bars") for note in told["notes"])
+    train(data="part")
+    notes = predict(model="stock_1d_ridge_v2")["notes"]
+    assert any(note.startswith("not among the instruments it was trained on") for note in notes)
+
+
 def test_other_markets_and_absent_features_are_refused(workspace, monkeypatch):
     with pytest.raises(UnknownNameError, match="model 'stock_1d_rigde'"):
         predict(model="stock_1d_rigde")
