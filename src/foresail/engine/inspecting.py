@@ -20,11 +20,12 @@ from foresail.domain.panel import Panel
 from foresail.domain.training import TrainingSet
 from foresail.engine.explaining import Contribution
 from foresail.features.catalogue import CATALOGUE
+from foresail.forecasting.curve import mean_weights
 from foresail.forecasting.neural.similar import PastDays, SimilarDays, similar_days
 from foresail.forecasting.neural.tft.explanation import TftExplanation
 from foresail.protocols import ExplainingForecaster, Forecaster
 
-__all__ = ["Attention", "Inside", "LookedInto", "Selection", "SimilarDay", "look_inside"]
+__all__ = ["Attention", "Inside", "Issued", "LookedInto", "Selection", "SimilarDay", "look_inside"]
 
 _FORECASTS = 5  # best ranked names that are looked into
 _REASONS = 5  # features told of each, XPL-03
@@ -47,6 +48,24 @@ class _Selecting(Protocol):
     def weights_of(self, features: Panel, rows: IntArray, groups: Mapping[str, str]) -> TftExplanation: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Issued:
+    """Forecasts that were issued.
+
+    Attributes
+    ----------
+    rows : (R, 2) sorted by time
+    predicted : (R, K, H, Q), the close first
+    scale : (N, T) volatility of the one-bar log return
+    horizon : the traded one, bars
+    """
+
+    rows: IntArray
+    predicted: FloatArray
+    scale: FloatArray
+    horizon: int
+
+
 @dataclass(frozen=True, slots=True)
 class SimilarDay:
     """A past day with a similar state; ``ended_at`` is when its bar was known, ``followed`` a log return."""
@@ -64,11 +83,15 @@ class LookedInto:
     Attributes
     ----------
     reasons : (feature, contribution in log return, value), the largest first; NaN value = the feature was absent
+    features : what all features add together, log return
+    whole : expected log return before calibration and centring across names
     similar : the nearest first
     """
 
     instrument: str
     reasons: tuple[Contribution, ...]
+    features: float
+    whole: float
     similar: tuple[SimilarDay, ...]
 
 
@@ -124,6 +147,8 @@ class Inside:
                 LookedInto(
                     one["instrument"],
                     tuple((name, _number(share), _number(value)) for name, share, value in one["reasons"]),
+                    _number(one["features"]),
+                    _number(one["whole"]),
                     tuple(SimilarDay(**day) for day in one["similar"]),
                 )
                 for one in content["forecasts"]
@@ -132,32 +157,22 @@ class Inside:
         )
 
 
-def look_inside(
-    forecaster: Forecaster,
-    features: Panel,
-    data: TrainingSet,
-    rows: IntArray,
-    predicted: FloatArray,
-    *,
-    scale: FloatArray,
-    horizon: int,
-) -> Inside | None:
+def look_inside(forecaster: Forecaster, features: Panel, data: TrainingSet, issued: Issued) -> Inside | None:
     """Return what a network shows of its newest forecasts; None if it is none or has forecast nothing.
 
     Parameters
     ----------
+    features : (N, T, F)
     data : what it was fitted on; similar days are rows of its training part
-    rows : (R, 2) sorted by time
-    predicted : (R, K, H, Q)
-    scale : (N, T) volatility of the one-bar log return
-    horizon : the traded one, bars
     """
+    rows, predicted, scale, horizon = issued.rows, issued.predicted, issued.scale, issued.horizon
     if not (isinstance(forecaster, ExplainingForecaster) and isinstance(forecaster, _Encoding)) or not len(rows):
         return None
     step = forecaster.spec.horizons.index(horizon)
     newest = np.flatnonzero(rows[:, 1] == rows[-1, 1])
     middle = predicted[newest, 0, step, forecaster.spec.levels.index(0.5)]
-    best = rows[newest[np.lexsort((rows[newest, 0], -middle))][:_FORECASTS]]
+    places = newest[np.lexsort((rows[newest, 0], -middle))][:_FORECASTS]
+    best, whole = rows[places], predicted[places, 0, step] @ mean_weights(forecaster.spec.levels)
     shares = forecaster.explain(features, best, horizon) * (scale[best[:, 0], best[:, 1]] * np.sqrt(horizon))[:, None]
     days = similar_days(
         best, forecaster.encode(features, best), _past_days(forecaster, data, step), count=_DAYS, apart=horizon
@@ -166,6 +181,8 @@ def look_inside(
         LookedInto(
             str(features.instruments[i]),
             _reasons(features, shares[place], features.values[i, now]),
+            float(shares[place].sum()),
+            float(whole[place]),
             _days(features, days, place),
         )
         for place, (i, now) in enumerate(best.tolist())

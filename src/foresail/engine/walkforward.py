@@ -23,7 +23,7 @@ from foresail.domain.training import FitReport, ForecasterSpec, Targets
 from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds
-from foresail.engine.inspecting import Inside, look_inside
+from foresail.engine.inspecting import Inside, Issued, look_inside
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
 from foresail.forecasting import calibration, registry
@@ -192,7 +192,7 @@ def _serve(
         if options.explained:
             reasons = explain_best(forecaster, inputs.features, rows, predicted, scale=inputs.scale, horizon=traded)
         if options.explained and newest:
-            inside = look_inside(forecaster, inputs.features, data, rows, predicted, scale=inputs.scale, horizon=traded)
+            inside = look_inside(forecaster, inputs.features, data, Issued(rows, predicted, inputs.scale, traded))
         if cache is not None:
             cache.write(key, predicted, reasons, inside, report)
     else:

@@ -47,7 +47,7 @@ def inside_blocks(told: InsideBlock) -> tuple[Block, ...]:
     blocks.append(
         Notes((
             "Reasons: integrated gradients from the mean of every feature, as parts of the expected log return before "
-            "forecasts are centred across names; what calendar and name add is not listed.",
+            "calibration and before forecasts are centred across names.",
             "Similar days: training days nearest in the state that the last layer reads, of any name, at least "
             f"{bars(told.horizon)} apart, whose outcome was known when the forecast was made. Few days prove nothing.",
         ))
@@ -127,13 +127,19 @@ def _forecast(place: int, one: InsideForecast, told: InsideBlock) -> list[Block]
         for level, value in zip(told.levels, one.quantiles, strict=True)
     )
     reasons = tuple((name, percent(share, 3, signed=True), decimal(value, 4)) for name, share, value in one.reasons)
+    others = one.features - sum(share for _, share, _ in one.reasons)
+    reasons += (
+        ("all other features", percent(others, 3, signed=True), ""),
+        ("calendar, instrument and market", percent(one.whole - one.features, 3, signed=True), ""),
+        ("forecast before calibration and centring", percent(one.whole, 3, signed=True), ""),
+    )
     near = tuple(
         (past.symbol, day(past.at), decimal(past.distance), percent(past.followed, 2, signed=True)) for past in one.near
     )
     title = f"{place}. {one.symbol}: expected {percent(one.expected, 2, signed=True)} over {bars(told.horizon)}"
     followed = f"Followed, {bars(told.horizon)}"
     blocks: list[Block] = [
-        Table(title, ("Reason", "Moves the expected return by", "Value"), reasons),
+        Table(title, ("Reason", "Moves the expected return by", "Value"), reasons, marked=(len(reasons) - 1,)),
         Notes((range_,)),
     ]
     if near:

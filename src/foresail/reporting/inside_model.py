@@ -25,6 +25,8 @@ class InsideForecast:
     ----------
     expected, quantiles : simple returns; levels of the quantiles stand in the block
     reasons : (feature, contribution in log return, value), the largest first
+    features : what all features add together, log return
+    whole : expected log return before calibration and centring across names
     near : the nearest first
     """
 
@@ -32,6 +34,8 @@ class InsideForecast:
     expected: float
     quantiles: tuple[float, ...]
     reasons: tuple[tuple[str, float, float], ...]
+    features: float
+    whole: float
     near: tuple[NearDay, ...]
 
 

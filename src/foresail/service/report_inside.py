@@ -41,6 +41,8 @@ def _forecast(result: PipelineResult, inside: Inside, one: LookedInto) -> Inside
         expected=math.expm1(float(curve @ mean_weights(block.levels))),
         quantiles=tuple(math.expm1(value) for value in curve.tolist()),
         reasons=one.reasons,
+        features=one.features,
+        whole=one.whole,
         near=tuple(
             NearDay(symbols[past.instrument], past.ended_at, past.distance, math.expm1(past.followed))
             for past in one.similar

@@ -13,10 +13,11 @@ import pytest
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.domain.panel import Panel
 from foresail.engine.cache import FoldCache
-from foresail.engine.inspecting import Inside, look_inside
+from foresail.engine.inspecting import Inside, Issued, look_inside
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.settings import WalkForwardSettings
 from foresail.engine.walkforward import RunOptions, WalkForward, walk_forward
+from foresail.forecasting.curve import mean_weights
 from foresail.testing.planted import PlantedSettings, planted_market
 
 MARKET = planted_market(PlantedSettings(names=7, bars=120, noise=2), seed=1)
@@ -44,10 +45,7 @@ def looked(forecaster: object, rows: IntArray = ROWS) -> Inside | None:
         forecaster,  # type: ignore[arg-type]
         MARKET.features,
         DATA,
-        rows,
-        predicted,
-        scale=MARKET.scale,
-        horizon=5,
+        Issued(rows, predicted, MARKET.scale, 5),
     )
 
 
@@ -65,6 +63,8 @@ def test_the_best_ranked_of_the_newest_decision_are_told() -> None:
         assert sizes == sorted(sizes, reverse=True)
         shares = {name: share for name, share, _ in one.reasons}
         unit = MARKET.scale[row, 96] * np.sqrt(5)
+        assert one.features == pytest.approx(sum(shares.values()))
+        assert one.whole == pytest.approx((row % 4) * mean_weights((0.1, 0.5, 0.9))[1])
         assert shares.get(fields[0], 0.0) == pytest.approx(MARKET.features.values[row, 96, 0] * unit)
 
 

@@ -40,8 +40,8 @@ def block(*, weights: Shares | None = None, symbol: str = "KO") -> InsideBlock:
         5,
         LEVELS,
         (
-            InsideForecast(symbol, 0.011, (-0.02, 0.01, 0.05), reasons, near),
-            InsideForecast("T", 0.009, (-0.02, 0.01, 0.05), (), ()),
+            InsideForecast(symbol, 0.011, (-0.02, 0.01, 0.05), reasons, 0.002, 0.0031, near),
+            InsideForecast("T", 0.009, (-0.02, 0.01, 0.05), (), 0.0, 0.0, ()),
         ),
         weights,
     )
@@ -68,6 +68,9 @@ def test_weights_reasons_and_similar_days_are_told() -> None:
         "+0.123 %",
         "−0.040 %",
         "P10 −2.0 %, P50 +1.0 %, P90 +5.0 %",
+        "all other features +0.117 %",
+        "calendar, instrument and market +0.110 %",
+        "forecast before calibration and centring +0.310 %",
         "PEP",
         "−3.10 %",
         "Selection weights by group",

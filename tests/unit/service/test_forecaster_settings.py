@@ -68,7 +68,7 @@ def test_the_inside_of_a_network_reaches_the_report(finished: Finished) -> None:
     block = finished.result.walk.block
     name, issued = block.instruments[2], int(block.issued_at[-1])
     day = SimilarDay(str(block.instruments[0]), int(block.issued_at[0]), 0.25, math.log(1.02))
-    inside = Inside(issued, 5, (LookedInto(str(name), (("rsi_14", 0.001, 55.0),), (day,)),), None)
+    inside = Inside(issued, 5, (LookedInto(str(name), (("rsi_14", 0.001, 55.0),), 0.001, 0.002, (day,)),), None)
     walk = replace(finished.result.walk, inside=inside)
     told = report_input(replace(finished, result=replace(finished.result, walk=walk)))
     assert told.inside is not None

@@ -25,10 +25,10 @@ from foresail.forecasting.neural.tft.network import Segments
 
 __all__ = ["integrated_gradients", "mean_of", "read_by_head"]
 
-Read = Callable[[Any], Tensor]
+_Read = Callable[[Any], Tensor]
 
 
-def mean_of(target: int, step: int, weights: FloatArray) -> Read:
+def mean_of(target: int, step: int, weights: FloatArray) -> _Read:
     """Return what reads the mean of the sorted quantile curve from an output, (S,) for one window a segment.
 
     Parameters
@@ -46,7 +46,7 @@ def mean_of(target: int, step: int, weights: FloatArray) -> Read:
     return read
 
 
-def integrated_gradients(network: nn.Module, segments: Segments, read: Read, *, steps: int) -> FloatArray:
+def integrated_gradients(network: nn.Module, segments: Segments, read: _Read, *, steps: int) -> FloatArray:
     """Return (S, V), what each observed input adds to what is read, summed over the window's steps.
 
     Parameters
