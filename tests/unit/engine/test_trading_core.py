@@ -227,3 +227,16 @@ def test_two_orders_of_one_id_stop_the_core(core: TradingCore) -> None:
     broken.deposit(0, Decimal(1000))
     with pytest.raises(IntegrityError, match="was intended before"):
         broken.step(Timer(S, S, Rank.DECISION, name="decision"))
+
+
+def test_a_snapshot_of_the_first_version_is_read(core: TradingCore) -> None:
+    decide(core, S)
+    plain = core.to_plain()
+    notes = plain["notes"]
+    kept = ("books", "orders", "latches", "risk", "exits", "market", "memories")
+    old = {name: plain[name] for name in kept} | {name: notes[name] for name in notes if name != "remembered"}
+    other = TradingCore(parts(), Journal(core._writer))  # type: ignore[call-overload]
+    other.restore(old)
+    told = other.to_plain()
+    assert told["notes"] == {**notes, "remembered": {}}
+    assert {name: told[name] for name in kept} == {name: plain[name] for name in kept}

@@ -204,10 +204,10 @@ class TradingCore:
         self.reader.restore(plain["exits"])
         self.parts.market.restore(plain["market"])
         self._memories.update(plain["memories"])
-        self.notes = CoreNotes.from_plain(plain["notes"])
-        self.slices = SliceBook.from_plain(plain["slices"])
-        self.reductions = Reductions.from_plain(plain["reductions"])
-        if self.strategies is not None and plain["strategies"] is not None:
+        self.notes = CoreNotes.from_plain(plain)
+        self.slices = SliceBook.from_plain(plain.get("slices", {"parents": []}))
+        self.reductions = Reductions.from_plain(plain.get("reductions", {}))
+        if self.strategies is not None and plain.get("strategies") is not None:
             self.strategies.restore(plain["strategies"])
 
     def write(self, kind: Callable[..., Any], at: int, /, **content: Any) -> None:

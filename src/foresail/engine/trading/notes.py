@@ -74,13 +74,14 @@ class CoreNotes:
         }
 
     @classmethod
-    def from_plain(cls, told: Mapping[str, Any]) -> CoreNotes:
-        """Return the notes that ``to_plain`` told."""
+    def from_plain(cls, state: Mapping[str, Any]) -> CoreNotes:
+        """Return the notes out of the state of a core; before there were notes they stood in the state itself."""
+        told = state.get("notes", state)
         notes = cls(told["facts"])
         notes.charged_until = told["charged_until"]
         notes.decided = {name: int(at) for name, at in told["decided"].items()}
         notes.streams = {name: int(place) for name, place in told["streams"].items()}
-        notes.remembered = dict(told["remembered"])
+        notes.remembered = dict(told.get("remembered", {}))
         return notes
 
     def _decided(self, entry: Decided) -> None:
