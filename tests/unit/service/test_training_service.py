@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import foresail
+from foresail.cli.main import app
 from foresail.core.canonical import canonical_bytes
 from foresail.core.clock import from_ns
 from foresail.core.errors import (
@@ -546,6 +548,14 @@ def test_horizons_default_to_those_of_the_frame():
     assert horizons_of(None, stock, "1d") == (1, 5)
     assert horizons_of("1w, 1d", stock, "1d") == (1, 5)
     assert horizons_of("4h,1d,1w", stock, "1h") == (4, 7, 35)
+
+
+@pytest.mark.parametrize("name", ["train", "predict"])
+def test_the_functions_have_the_options_of_the_commands(name):
+    command = next(c for c in app.registered_commands if c.name == name).callback
+    assert command is not None
+    told = set(inspect.signature(command).parameters) - {"as_json", "as_csv", "option"}
+    assert set(inspect.signature(getattr(foresail, name)).parameters) - {"progress", "options"} == told
 
 
 def test_the_same_from_python(workspace):
