@@ -4,7 +4,6 @@ It reads no clock, disk, network or random number. Every change goes through one
 writer and folded into books, orders, latches and risk state, in this order. The shell commits the journal and only then
 performs the effects; what comes back is an event again. ``recover`` folds a snapshot and what was written after it, and
 asks the venue about every order that may still be alive.
-
 A decision happens at most once for each (strategy, nominal instant), before and after restarts.
 """
 
@@ -330,7 +329,8 @@ class TradingCore:
         """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
         if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
             return False
-        if self.strategies is not None or self.slices.is_busy or self.notes.facts:
+        is_watched = self.parts.limits is not None and (self.books.is_invested or bool(self.reductions.active))
+        if is_watched or self.strategies is not None or self.slices.is_busy or self.notes.facts:
             return False
         return self.stream_position() + 1 == position and max(self.books.at, self.notes.charged_until or 0) <= at
 
