@@ -329,8 +329,7 @@ class TradingCore:
         """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
         if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
             return False
-        is_watched = self.parts.limits is not None and (self.books.is_invested or bool(self.reductions.active))
-        if is_watched or self.strategies is not None or self.slices.is_busy or self.notes.facts:
+        if self.strategies is not None or self.slices.is_busy or self.notes.facts or self.reductions.active:
             return False
         return self.stream_position() + 1 == position and max(self.books.at, self.notes.charged_until or 0) <= at
 

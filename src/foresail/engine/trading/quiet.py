@@ -21,6 +21,7 @@ from foresail.domain.events import Rank, Timer
 from foresail.engine.trading.core import CoreEffect
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
+from foresail.engine.trading.reductions import is_calm
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
 
@@ -167,7 +168,7 @@ class QuietBars:
                 prices = tuple([(name, prints[now - first]) for name, prints in closes])
                 effects = core.take_mark(now, self._ends[now], prices)
                 self._calls.noted(now, now + 1)
-                if effects:
+                if effects or (now % every == 0 and not is_calm(core)):
                     return self._protected(first, now, effects, desks)
                 if now % every == 0:
                     account = core.books.account()

@@ -26,9 +26,10 @@ from foresail.risk.rules.correlation import correlations
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
 
-__all__ = ["Reductions", "conditions_now", "family", "position_values"]
+__all__ = ["Reductions", "conditions_now", "family", "is_calm", "position_values"]
 
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
+_ALERTED = 0.15  # ALERT-02: share of equity
 _HALF = 0.5  # SIZE-10: crypto positions while Bitcoin is wild
 
 _Found = dict[str, tuple[tuple[tuple[InstrumentId, float], ...], str]]
@@ -75,6 +76,25 @@ class Reductions:
         told = cls()
         told.active = {rule: {InstrumentId(name): float(f) for name, f in own.items()} for rule, own in plain.items()}
         return told
+
+
+def is_calm(core: TradingCore) -> bool:
+    """Return whether no decision needs ``protection.reduce_sizes``: positions small, drawdown small, nothing in force.
+
+    For accounts without facts, whose positions are all marked; it may say no too often, never yes.
+    """
+    limits = core.parts.limits
+    if limits is None or core.risk is None:
+        return limits is None
+    warning, marks = limits.breakers.drawdown_warning, core.books.marks
+    if core.reductions.active or (warning is not None and core.risk.drawdown > warning):
+        return False
+    values = sorted(
+        abs(float(p.quantity * marks[p.instrument] * core.parts.instruments[p.instrument].multiplier))
+        for p in core.books.positions()
+    )
+    most = min(_ALERTED, limits.book.correlation_share) * float(core.books.equity())
+    return sum(values[-2:]) <= most
 
 
 def conditions_now(core: TradingCore, limits: TradingLimits) -> _Found:
