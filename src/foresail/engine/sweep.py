@@ -93,14 +93,16 @@ def simulate(bars: SweepBars, signals: Signals, rule: SweepRule) -> TradeLog:
     Timing: a decision at the close of bar t fills at the open of the next bar that there is.
     """
     log, values = kernel.simulate_signals(bars.columns, signals.columns(len(bars)), rule.numbers(bars.tick))
-    price, lot = (bars.tick, rule.lot) if bars.tick > 0.0 else (1.0, 1.0)
+    bought, sold, units = values[kernel.V_BOUGHT], values[kernel.V_SOLD], values[kernel.V_UNITS]
+    if bars.tick > 0.0:
+        bought, sold, units = bought * bars.tick, sold * bars.tick, units * rule.lot
     return TradeLog(
         entry_bar=log[kernel.L_ENTRY],
         exit_bar=log[kernel.L_EXIT],
         reason=log[kernel.L_REASON],
-        entry_price=values[kernel.V_BOUGHT] * price,
-        exit_price=values[kernel.V_SOLD] * price,
-        units=values[kernel.V_UNITS] * lot,
+        entry_price=bought,
+        exit_price=sold,
+        units=units,
         fees=values[kernel.V_FEES],
     )
 

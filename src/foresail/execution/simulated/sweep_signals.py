@@ -431,7 +431,8 @@ def are_plain(bars: Bars) -> bool:
 
 def _packed(signals: Signals) -> tuple[_Bytes, _Room]:
     """Return what is wanted at each bar, and a state and a log with room for a trade for each bar with an entry."""
-    wishes, entries = np.empty(len(signals[0]), dtype=np.uint8), np.empty(len(signals[0]) + 1, dtype=np.int64)
+    flagged = int(np.count_nonzero(signals[0]) + np.count_nonzero(signals[2]))  # no smaller than what is needed
+    wishes, entries = np.empty(len(signals[0]), dtype=np.uint8), np.empty(flagged + 1, dtype=np.int64)
     trades = int(_PACK(signals, wishes, entries)) + 1
     log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
     return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values, entries[:trades])
