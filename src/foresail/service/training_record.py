@@ -30,7 +30,6 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
     usable_from = int(end[min(fitted.ready.fold.test_from, len(end) - 1)])
     learned = sorted({int(i) for i in fitted.ready.training.train_rows[:, 0]})
     names: list[InstrumentId] = [bars.instruments[i] for i in learned]
-    close = next((one for one in metrics["scores"] if one["target"] == "close"), None)
     return {
         "format": MODEL_FORMAT[0],
         "version": MODEL_FORMAT[1],
@@ -68,14 +67,20 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
         "trials": trials,
         "sector": job.request.sector,
         "base": None if job.base is None else job.base.entry.name,
-        "config": {  # the keys of MREG-04
-            "tickers": [one.symbol for one in bar_set.instruments if one.id in set(names)],
-            "seq_len": spec.context_length,
-            "features": len(spec.features),
-            "model_type": spec.name,
-            "test_accuracy": None if close is None else close["hit_rate"],
-            "best_tickers": metrics["best_tickers"],
-        },
+        "config": _config(job, names, metrics),
+    }
+
+
+def _config(job: TrainJob, names: list[InstrumentId], metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that every export bundle has (MREG-04)."""
+    close = next((one for one in metrics["scores"] if one["target"] == "close"), None)
+    return {
+        "tickers": [one.symbol for one in job.loaded.data.bar_set.instruments if one.id in set(names)],
+        "seq_len": job.spec.context_length,
+        "features": len(job.spec.features),
+        "model_type": job.spec.name,
+        "test_accuracy": None if close is None else close["hit_rate"],
+        "best_tickers": metrics["best_tickers"],
     }
 
 
