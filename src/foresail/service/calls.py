@@ -227,6 +227,7 @@ def run(
     timezone: str | None = None,
     names: int | None = None,
     capital: str | None = None,
+    forecaster: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
@@ -243,6 +244,7 @@ def run(
     timezone : of times that carry none
     names : only the first so many instruments, by id
     capital : for example "100000 USD"
+    forecaster : how returns are forecast, for example "tft"
     force : replace an existing run folder once the new one is complete
     progress : called with stage, steps done, steps in all
 
@@ -261,6 +263,7 @@ def run(
         timezone=timezone,
         names=names,
         capital=capital,
+        forecaster=forecaster,
         force=force,
     )
     return _result(run_job(request, progress=progress or _silent))
