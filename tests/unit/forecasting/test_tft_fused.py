@@ -11,6 +11,7 @@ torch.set_num_threads(1)  # the suite runs several workers
 
 from foresail.forecasting.neural.blocks import GatedResidual, GatedSkip  # noqa: E402
 from foresail.forecasting.neural.fused import fused_mix, tensor_form, usable  # noqa: E402
+from foresail.forecasting.neural.fused_recurrent import fused_lstm, lstm_usable  # noqa: E402
 from foresail.forecasting.neural.tft.network import Segments, TemporalFusionTransformer, TftSettings  # noqa: E402
 from foresail.forecasting.neural.tft.selection import RealSelection  # noqa: E402
 
@@ -69,8 +70,9 @@ def test_slopes_by_the_inputs_equal_those_of_the_tensor_form():
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-4)
 
 
-def test_the_whole_network_equals_its_tensor_form():
-    settings = TftSettings(5, 3, (7, 4), 2, 7, 12, 3, 32, 4, 2, 0.0)
+@pytest.mark.parametrize(("width", "layers"), [(32, 2), (48, 1)])
+def test_the_whole_network_equals_its_tensor_form(width, layers):
+    settings = TftSettings(5, 3, (7, 4), 2, 7, 12, 3, width, 4, layers, 0.0)
     torch.manual_seed(0)
     model = TemporalFusionTransformer(settings)
     segments = Segments(
@@ -178,3 +180,24 @@ def test_merged_layers_are_made_again_when_a_parameter_changed():
     module.load_state_dict(other.state_dict())
     with torch.inference_mode():
         torch.testing.assert_close(module(x, context)[0], other(x, context)[0], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "windows", "stride", "width"), [(6, 8, 1, 16), (9, 5, 3, 32), (40, 1, 1, 16)])
+def test_the_shared_recurrent_part_equals_the_layer_over_each_window(count, windows, stride, width):
+    length = 12
+    layer = filled(torch.nn.LSTM(width, width, batch_first=True))
+    steps = torch.randn(count, length + (windows - 1) * stride, width, requires_grad=True)
+    hidden, cell = (torch.randn(count, width, requires_grad=True) for _ in range(2))
+    gates = torch.nn.functional.linear(steps, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
+    assert lstm_usable(windows, gates) is (count * steps.shape[1] >= 128)
+    told = fused_lstm(gates, layer.weight_hh_l0, (hidden, cell), (windows, length, stride))
+    flat = steps.unfold(1, length, stride).transpose(-1, -2).reshape(count * windows, length, width)
+    start = tuple(x.repeat_interleave(windows, 0).unsqueeze(0) for x in (hidden, cell))
+    expected, (_, last) = layer(flat, start)
+    expected = torch.cat([expected, last.transpose(0, 1)], dim=1)
+    torch.testing.assert_close(told, expected, atol=1e-5, rtol=1e-5)
+    direction = torch.randn(told.shape, generator=torch.Generator().manual_seed(1))
+    sources = [steps, hidden, cell, *layer.parameters()]
+    found, wanted = (torch.autograd.grad((x * direction).sum(), sources) for x in (told, expected))
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.abs().max()), rtol=1e-4)

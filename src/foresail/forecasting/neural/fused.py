@@ -28,7 +28,7 @@ from foresail.forecasting.neural.fused_kernels import (
     mix_forward,
 )
 
-__all__ = ["fused_gate", "fused_mix", "tensor_form", "usable"]
+__all__ = ["fused_gate", "fused_mix", "perform", "tensor_form", "usable"]
 
 _BLOCKS = 8  # of rows with sums of their own, whatever the number of threads
 _LEAST_ROWS = 4 * TILE  # below, a call costs more than it saves
@@ -95,7 +95,7 @@ class _Mix(torch.autograd.Function):
         told, rows = out.numpy(), out.shape[0]
         each = TILE * max(1, -(-rows // (TILE * 4 * torch.get_num_threads())))
         jobs = [partial(mix_forward, *arrays, *mask, r, min(r + each, rows), told) for r in range(0, rows, each)]
-        _perform(jobs)
+        perform(jobs)
         ctx.save_for_backward(*held)
         ctx.mask = mask
         return out
@@ -112,7 +112,7 @@ class _Mix(torch.autograd.Function):
         slopes += [torch.zeros_like(part) for part in held[2:]]
         outs = [slope.numpy() for slope in slopes]
         values = (x, weights, lines, embeds, merged, turned, bias, gain, *ctx.mask)
-        _perform([partial(mix_backward, *values, v, given, *outs) for v in range(x.shape[1])])
+        perform([partial(mix_backward, *values, v, given, *outs) for v in range(x.shape[1])])
         return (None, slopes[0].t() if asked else None, slopes[1].t(), *slopes[2:])
 
 
@@ -125,7 +125,7 @@ class _Gate(torch.autograd.Function):
         arrays = [part.detach().numpy() for part in held]
         out = torch.empty_like(held[1])
         told = out.numpy()
-        _perform([partial(gated_forward, *arrays, *ctx.mask, *span, told) for span in _spans(out.shape[0])])
+        perform([partial(gated_forward, *arrays, *ctx.mask, *span, told) for span in _spans(out.shape[0])])
         ctx.save_for_backward(*held)
         return out
 
@@ -144,7 +144,7 @@ class _Gate(torch.autograd.Function):
             partial(gated_backward, *values, *span, given, *rows, *(part[i].numpy() for part in sums))
             for i, span in enumerate(spans)
         ]
-        _perform(jobs)
+        perform(jobs)
         return (None, None, to_x, to_skip, *(part.sum(dim=0) for part in sums))
 
 
@@ -163,7 +163,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not live on in a child
 
 
-def _perform(jobs: Sequence[Callable[[], None]]) -> None:
+def perform(jobs: Sequence[Callable[[], None]]) -> None:
     """Run independent jobs on as many threads as PyTorch uses; the compiled loops hold no interpreter lock."""
     threads = torch.get_num_threads()
     waiting = iter(jobs)

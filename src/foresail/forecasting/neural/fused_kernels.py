@@ -25,7 +25,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic as jit_intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["LANES", "TILE", "Rows", "gated_backward", "gated_forward", "mix_backward", "mix_forward"]
+__all__ = [
+    "LANES",
+    "TILE",
+    "Rows",
+    "exponential",
+    "gated_backward",
+    "gated_forward",
+    "jit_fast",
+    "mix_backward",
+    "mix_forward",
+    "product",
+]
 
 Rows = NDArray[np.float32]
 LANES = 16  # numbers in a vector; the compiler splits it where the processor's are shorter
@@ -36,7 +47,8 @@ _ROWS, _VECTORS = (8, 2) if _WIDE else (4, 1)
 _FLAGS = {"reassoc", "contract", "nsz", "arcp"}  # none assumes that values are finite
 
 
-def _jit(function: Callable[..., None]) -> Any:
+def jit_fast(function: Callable[..., None]) -> Any:
+    """Compile a function of this folder's loops; it may reorder sums."""
     return njit(cache=True, nogil=True, error_model="numpy", fastmath=_FLAGS)(function)
 
 
@@ -106,8 +118,8 @@ _ADD_PAIR = _micro_kernel(2, 1, adds=True)
 _MR, _NC = _ROWS, _VECTORS * LANES
 
 
-@_jit
-def _product(a: int, ars: int, aks: int, b: int, bs: int, c: int, m: int, n: int, k: int, adds: bool) -> None:
+@jit_fast
+def product(a: int, ars: int, aks: int, b: int, bs: int, c: int, m: int, n: int, k: int, adds: bool) -> None:
     """C[m, n] = A[m, k] B[k, n], or add to C; m a multiple of 8, n of 16; C and B are packed rows of n and bs."""
     for j in range(0, n - n % _NC, _NC):
         for i in range(0, m, _MR):
@@ -123,7 +135,7 @@ def _product(a: int, ars: int, aks: int, b: int, bs: int, c: int, m: int, n: int
                 _SET_ONE(a + 4 * i * ars, ars, aks, b + 4 * j, bs, c + 4 * (i * n + j), n, k)
 
 
-@_jit
+@jit_fast
 def _pair_sums(left: Rows, tile: Rows, sums: Rows) -> None:
     """Add left.T @ tile, (2, d), to the sums: two weighted sums over the rows of a tile."""
     d = tile.shape[1]
@@ -144,7 +156,7 @@ _S16, _S13 = np.uint32(16), np.uint32(13)
 
 
 @_jit_inlined
-def _exp(x: Any) -> Any:
+def exponential(x: Any) -> Any:
     """e^x within 3e-7 (Cephes' polynomial), in a form that becomes vector code."""
     x = _LEAST if x < _LEAST else x
     x = _MOST if x > _MOST else x
@@ -167,7 +179,7 @@ def _hash(place: Any, key: Any) -> Any:
     return np.uint32(x ^ np.uint32(x >> _S16))
 
 
-@_jit
+@jit_fast
 def _drop(tile: Rows, n: int, first: int, key: Any, least: Any, scale: Any) -> None:
     """Set to zero what the hash of its place says, and scale the rest."""
     d = tile.shape[1]
@@ -178,17 +190,17 @@ def _drop(tile: Rows, n: int, first: int, key: Any, least: Any, scale: Any) -> N
             row[j] = row[j] * scale if kept else _ZERO
 
 
-@_jit
+@jit_fast
 def _elu(tile: Rows, n: int) -> None:
     d = tile.shape[1]
     for i in range(n):
         row = tile[i]
         for j in range(d):
             z = row[j]
-            row[j] = z if z > _ZERO else _exp(z) - _ONE
+            row[j] = z if z > _ZERO else exponential(z) - _ONE
 
 
-@_jit
+@jit_fast
 def _lines(x: Rows, v: int, r0: int, n: int, slope: Rows, start: Rows, tile: Rows) -> None:
     """Let tile be x slope + start: what a linear layer makes of the embedding of a number."""
     d = tile.shape[1]
@@ -198,7 +210,7 @@ def _lines(x: Rows, v: int, r0: int, n: int, slope: Rows, start: Rows, tile: Row
             row[j] = value * slope[j] + start[j]
 
 
-@_jit
+@jit_fast
 def _normalise(both: Rows, bias: Rows, z: Rows, n: int, scale: Rows) -> None:
     """Normalise z + sigmoid(left) right; left becomes its sigmoid, scale one over the deviation of each row."""
     d = z.shape[1]
@@ -207,7 +219,7 @@ def _normalise(both: Rows, bias: Rows, z: Rows, n: int, scale: Rows) -> None:
     for i in range(n):
         left, right, row = both[i, :d], both[i, d:], z[i]
         for j in range(d):
-            left[j] = _ONE / (_ONE + _exp(-(left[j] + left_bias[j])))
+            left[j] = _ONE / (_ONE + exponential(-(left[j] + left_bias[j])))
         for j in range(d):
             right[j] += right_bias[j]
         total = _ZERO
@@ -226,7 +238,7 @@ def _normalise(both: Rows, bias: Rows, z: Rows, n: int, scale: Rows) -> None:
             row[j] *= rate
 
 
-@_jit
+@jit_fast
 def _gate_back(both: Rows, z: Rows, t: Rows, n: int, scale: Rows) -> None:
     """From the slope by the normalised rows (t): z becomes the slope by the sum, both the slope by the product."""
     d = z.shape[1]
@@ -246,7 +258,7 @@ def _gate_back(both: Rows, z: Rows, t: Rows, n: int, scale: Rows) -> None:
             right[j] = by_right
 
 
-@_jit
+@jit_fast
 def _elu_back(hidden: Rows, slope: Rows, n: int, scale: Any, drops: bool) -> None:
     """Turn the slope by the dropped ELU values into that by what went into the ELU.
 
@@ -265,7 +277,7 @@ def _elu_back(hidden: Rows, slope: Rows, n: int, scale: Any, drops: bool) -> Non
 # -- one gated residual network a variable, and their weighted sum ----------------------------------------------------
 
 
-@_jit
+@jit_fast
 def _mix_hidden(x: Rows, v: int, r0: int, n: int, line: Rows, key: Any, least: Any, scale: Any, tile: Rows) -> None:
     _lines(x, v, r0, n, line[0], line[1], tile)
     _elu(tile, n)
@@ -273,7 +285,7 @@ def _mix_hidden(x: Rows, v: int, r0: int, n: int, line: Rows, key: Any, least: A
         _drop(tile, n, r0, key, least, scale)
 
 
-@_jit
+@jit_fast
 def mix_forward(
     x: Rows, weights: Rows, lines: Rows, embeds: Rows, merged: Rows, bias: Rows, gain: Rows,
     keys: Any, least: Any, scale: Any, begin: int, end: int, out: Rows,
@@ -297,7 +309,7 @@ def mix_forward(
         out[r0 : r0 + n] = _ZERO
         for v in range(x.shape[1]):
             _mix_hidden(x, v, r0, n, lines[v], keys[v], least, scale, hidden)
-            _product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
+            product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
             _lines(x, v, r0, n, embeds[v, 0], embeds[v, 1], z)
             _normalise(both, bias[v], z, n, rate)
             own = gain[v]
@@ -307,7 +319,7 @@ def mix_forward(
                     told[j] += weight * row[j] * own[j]
 
 
-@_jit
+@jit_fast
 def mix_backward(
     x: Rows, weights: Rows, lines: Rows, embeds: Rows, merged: Rows, turned: Rows, bias: Rows, gain: Rows,
     keys: Any, least: Any, scale: Any, v: int, given: Rows,
@@ -324,7 +336,7 @@ def mix_backward(
     for r0 in range(0, r, TILE):
         n = min(TILE, r - r0)
         _mix_hidden(x, v, r0, n, lines[v], keys[v], least, scale, hidden)
-        _product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
+        product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
         _lines(x, v, r0, n, embeds[v, 0], embeds[v, 1], z)
         _normalise(both, bias[v], z, n, rate)
         for i in range(TILE):
@@ -347,15 +359,15 @@ def mix_backward(
         _add_rows(both, n, by_bias)
         if to_x.size:
             _along(z, n, embeds[v, 0], r0, to_x[v])
-        _product(hidden.ctypes.data, 1, d, both.ctypes.data, 2 * d, to_merged[v].ctypes.data, d, 2 * d, TILE, True)
-        _product(both.ctypes.data, 2 * d, 1, turned[v].ctypes.data, d, z.ctypes.data, TILE, d, 2 * d, False)
+        product(hidden.ctypes.data, 1, d, both.ctypes.data, 2 * d, to_merged[v].ctypes.data, d, 2 * d, TILE, True)
+        product(both.ctypes.data, 2 * d, 1, turned[v].ctypes.data, d, z.ctypes.data, TILE, d, 2 * d, False)
         _elu_back(hidden, z, n, scale, least > 0)
         _pair_sums(left, z, to_lines[v])
         if to_x.size:
             _along(z, n, lines[v, 0], r0, to_x[v])
 
 
-@_jit
+@jit_fast
 def _add_rows(tile: Rows, n: int, sums: Rows) -> None:
     for i in range(n):
         row = tile[i]
@@ -363,7 +375,7 @@ def _add_rows(tile: Rows, n: int, sums: Rows) -> None:
             sums[j] += row[j]
 
 
-@_jit
+@jit_fast
 def _along(tile: Rows, n: int, direction: Rows, r0: int, sums: Rows) -> None:
     for i in range(n):
         row, total = tile[i], _ZERO
@@ -375,7 +387,7 @@ def _along(tile: Rows, n: int, direction: Rows, r0: int, sums: Rows) -> None:
 # -- one gated block of rows ------------------------------------------------------------------------------------------
 
 
-@_jit
+@jit_fast
 def _gated_tile(
     x: Rows, skip: Rows, merged: Rows, bias: Rows, key: Any, least: Any, scale: Any, elu: bool, r0: int, n: int,
     hidden: Rows, both: Rows, z: Rows, rate: Rows,
@@ -387,11 +399,11 @@ def _gated_tile(
         _elu(hidden, n)
     if least > 0:
         _drop(hidden, n, r0, key, least, scale)
-    _product(hidden.ctypes.data, d, 1, merged.ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
+    product(hidden.ctypes.data, d, 1, merged.ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
     _normalise(both, bias, z, n, rate)
 
 
-@_jit
+@jit_fast
 def gated_forward(
     x: Rows, skip: Rows, merged: Rows, bias: Rows, gain: Rows, shift: Rows,
     key: Any, least: Any, scale: Any, elu: bool, begin: int, end: int, out: Rows,
@@ -409,7 +421,7 @@ def gated_forward(
                 told[j] = gain[j] * row[j] + shift[j]
 
 
-@_jit
+@jit_fast
 def gated_backward(
     x: Rows, skip: Rows, merged: Rows, turned: Rows, bias: Rows, gain: Rows,
     key: Any, least: Any, scale: Any, elu: bool, begin: int, end: int, given: Rows,
@@ -434,8 +446,8 @@ def gated_backward(
         both[n:] = _ZERO
         to_skip[r0 : r0 + n] = z[:n]
         _add_rows(both, n, to_bias)
-        _product(hidden.ctypes.data, 1, d, both.ctypes.data, 2 * d, to_merged.ctypes.data, d, 2 * d, TILE, True)
-        _product(both.ctypes.data, 2 * d, 1, turned.ctypes.data, d, z.ctypes.data, TILE, d, 2 * d, False)
+        product(hidden.ctypes.data, 1, d, both.ctypes.data, 2 * d, to_merged.ctypes.data, d, 2 * d, TILE, True)
+        product(both.ctypes.data, 2 * d, 1, turned.ctypes.data, d, z.ctypes.data, TILE, d, 2 * d, False)
         if elu:
             _elu_back(hidden, z, n, scale, least > 0)
         elif least > 0:

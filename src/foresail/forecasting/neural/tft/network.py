@@ -18,12 +18,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from foresail.core.errors import ConfigError
 from foresail.forecasting.neural.blocks import GatedResidual, GatedSkip
+from foresail.forecasting.neural.fused_recurrent import fused_lstm, lstm_usable
 from foresail.forecasting.neural.tft.selection import RealSelection
 
 __all__ = ["Segments", "StaticContext", "TemporalFusionTransformer", "TftOutput", "TftSettings"]
+
+_LEAST_WIDTH = 48  # of the compiled recurrent part; PyTorch's is as fast below
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class TemporalFusionTransformer(nn.Module):
         windows = _windows(past, shape.context_length, segments.stride)
         ahead = _windows(future, shape.horizon, segments.stride)
         seen = segments.present.unfold(1, shape.context_length, segments.stride)
-        quantiles, attention = self.temporal(windows, ahead, seen, static)
+        quantiles, attention = self.temporal(windows, ahead, seen, static, (past, segments.stride))
         return TftOutput(quantiles, past_weights, future_weights, static.weights, attention)
 
     # -- the parts, for training and serving alike --------------------------------------------------------------------
@@ -174,7 +178,14 @@ class TemporalFusionTransformer(nn.Module):
         """Return (S, steps, d) selected future steps and their weights."""
         return _by_rows(self.future, known, context)
 
-    def temporal(self, windows: Tensor, ahead: Tensor, seen: Tensor, static: StaticContext) -> tuple[Tensor, Tensor]:
+    def temporal(
+        self,
+        windows: Tensor,
+        ahead: Tensor,
+        seen: Tensor,
+        static: StaticContext,
+        whole: tuple[Tensor, int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Return quantiles (S, K, H, targets, levels) and attention (S, K, H, C + H).
 
         Parameters
@@ -182,14 +193,13 @@ class TemporalFusionTransformer(nn.Module):
         windows : (S, K, C, d) selected past
         ahead : (S, K, H, d) selected future
         seen : (S, K, C) 1.0 where there is a bar
+        whole : the selected steps (S, P, d) that the windows are slices of, and the stride; needed where K > 1 only
         """
         s, k, c, d = windows.shape
         h = ahead.shape[2]
         flat = windows.reshape(s * k, c, d)
         steps = torch.cat([flat, ahead.reshape(s * k, h, d)], dim=1)
-        hidden = static.hidden.repeat_interleave(k, 0).expand(self.settings.layers, -1, -1).contiguous()
-        cell = static.cell.repeat_interleave(k, 0).expand(self.settings.layers, -1, -1).contiguous()
-        encoded, state = self.encoder(flat, (hidden, cell))
+        encoded, state = self._encode(flat, static, whole if k > 1 else (flat, 1), k)
         decoded, _ = self.decoder(steps[:, c:], state)
         recurrent = self.after_recurrent(torch.cat([encoded, decoded], dim=1), steps)
         enriched = self.enrichment(recurrent, static.enrichment.repeat_interleave(k, 0).unsqueeze(1))
@@ -198,6 +208,22 @@ class TemporalFusionTransformer(nn.Module):
         final = self.after_positionwise(self.positionwise(attended), recurrent[:, c:])
         told = self.head(final).reshape(s, k, h, self.settings.targets, self.settings.levels)
         return told, attention.reshape(s, k, h, c + h)
+
+    def _encode(
+        self, flat: Tensor, static: StaticContext, whole: tuple[Tensor, int] | None, k: int
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return (S K, C, d) encoded windows and the state behind them, (layers, S K, d) each."""
+        net, c = self.encoder, flat.shape[1]
+        if whole is not None and self.settings.layers == 1 and flat.shape[-1] >= _LEAST_WIDTH:
+            by_input, by_state, *biases = net.all_weights[0]
+            gates = functional.linear(whole[0], by_input, biases[0] + biases[1])
+            if lstm_usable(k, gates):
+                told = fused_lstm(gates, by_state, (static.hidden, static.cell), (k, c, whole[1]))
+                return told[:, :c], (told[:, c - 1].unsqueeze(0).contiguous(), told[:, c].unsqueeze(0).contiguous())
+        hidden = static.hidden.repeat_interleave(k, 0).expand(self.settings.layers, -1, -1).contiguous()
+        cell = static.cell.repeat_interleave(k, 0).expand(self.settings.layers, -1, -1).contiguous()
+        encoded, state = net(flat, (hidden, cell))
+        return encoded, state
 
     def _attend(self, enriched: Tensor, seen: Tensor, h: int) -> tuple[Tensor, Tensor]:
         """Return what the H future positions gather, (B, H, d), and with which weights, (B, H, C + H)."""
