@@ -32,8 +32,10 @@ def encode_entry(entry: Entry) -> bytes:
     DataError
         If a number in it is NaN or infinite.
     """
-    _check_finite(entry)
-    return _NAMES[type(entry)] + b" " + _ENCODER.encode(entry)
+    content = _ENCODER.encode(entry)
+    if b"NaN" in content or b"Infinity" in content:  # as every number that is not finite is written
+        _check_finite(entry)
+    return _NAMES[type(entry)] + b" " + content
 
 
 def decode_entry(line: bytes) -> Entry:
@@ -56,7 +58,9 @@ def decode_entry(line: bytes) -> Entry:
         entry = cast("Entry", decoder.decode(content))
     except msgspec.DecodeError as error:
         raise DataError(f"expected a {name.decode()}, received {content[:120]!r} ({error})") from error
-    _check_finite(entry)
+    spelled = content.lower()  # a number may be spelled in any case when it is read
+    if b"nan" in spelled or b"inf" in spelled or b"\\" in spelled:
+        _check_finite(entry)
     return entry
 
 
