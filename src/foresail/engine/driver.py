@@ -107,6 +107,7 @@ def history_parts(
         gate=parts.gate if limits is None else trading_gate(parts, limits),
         allow_short=parts.limits.shorting,
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
+        round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,
     )
     rules = VenueRules(

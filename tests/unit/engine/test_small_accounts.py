@@ -8,13 +8,16 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
 from foresail.domain.limits import TradingLimits
-from foresail.domain.signals import Horizon, Signal, SignalKind
+from foresail.domain.orders import Order, OrderKind
+from foresail.domain.signals import Horizon, Side, Signal, SignalKind
 from foresail.engine.parts import build_parts
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.trading.core import TradingCore
-from foresail.engine.trading.parts import TradingParts
+from foresail.engine.trading.parts import DeskCall, TradingParts
+from foresail.engine.trading.protection import warn_of_cost
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.ledger.entries import AlertRaised
 from foresail.ledger.journal import Journal
@@ -70,3 +73,22 @@ def test_limits_of_the_small_profile_reach_the_account() -> None:
     assert limits == replace(limits, profile="small-account")
     assert (limits.breakers.daily_loss_r, limits.breakers.risk_per_trade) == (2.0, 0.005)
     assert not limits.book.averaging_down
+
+
+@pytest.mark.parametrize(
+    ("profile", "stop", "told"),
+    [("small-account", "9.99", 1), ("small-account", "9.00", 0), ("multi-asset", "9.99", 0)],
+)
+def test_a_small_account_is_told_where_cost_eats_the_risk(profile: str, stop: str, told: int) -> None:
+    name = InstrumentId("stock.US.AAA")
+    order = Order(OrderId("a" * 32), name, Side.BUY, D(5), OrderKind.MARKET, 7, stop_price=D(stop))
+    journal = Journal()
+    parts = TradingParts(
+        "test", "t", "USD", {}, None, (), None, limits=trading_limits(profile),  # type: ignore[arg-type]
+        round_trip=lambda _name, _price, _at: 0.001,
+    )  # fmt: skip
+    core = TradingCore(parts, journal)
+    call = DeskCall(7, 0, Account("t", "USD", D(500), D(500), (), 7), {name: 10.0}, {}, {})
+    effects = [*warn_of_cost(core, [order], call), *warn_of_cost(core, [order], call)]
+    assert len(effects) == told  # and once only within 15 minutes
+    assert [one.kind for one in journal if isinstance(one, AlertRaised)] == [f"SMALL-06 {name}"] * told

@@ -32,7 +32,7 @@ from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
 from foresail.engine.trading.polling import Poller
-from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes
+from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes, warn_of_cost
 from foresail.engine.trading.reductions import Reductions
 from foresail.engine.trading.release import at_once, release
 from foresail.engine.trading.reports import ReportReader
@@ -412,6 +412,7 @@ class TradingCore:
             effects += self.take_back(at, name)
         effects += take_back_orders(self, at, decision.cancel_orders)
         effects += send_changes(self, decision.changes, call)
+        effects += warn_of_cost(self, allowed, call)
         for share in decision.shares:
             self.write(SharesPlanned, at, **asdict(share))
         return [*effects, *decision.levels, *self.intend(at, at_once(self, at, allowed))]

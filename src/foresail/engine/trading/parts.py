@@ -230,6 +230,7 @@ class TradingParts:
     is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
     resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
     poll_ns : all open orders are asked about so long after the last time, ns
+    round_trip : (instrument, price, ns) -> expected cost of a round trip, fraction of value; None = not known
     strategies : ids of the strategies whose virtual books are kept; empty = one desk, no such books
     slicer : plans the slices of large orders; None = every order leaves at once
     """
@@ -246,6 +247,7 @@ class TradingParts:
     watch: Callable[[Desk, int, Decision, tuple[ReviewedOrder, ...]], None] | None = None
     resend_ns: int = _FIVE_MINUTES_NS
     poll_ns: int = _MINUTE_NS
+    round_trip: Callable[[InstrumentId, float, int], float] | None = None
     strategies: tuple[str, ...] = ()
     slicer: Slicer | None = None
     facts: Mapping[str, float] = field(default_factory=dict)

@@ -7,6 +7,7 @@ smaller until it ends.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,16 +16,20 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.effects import Notify
 from foresail.domain.limits import TradingLimits
+from foresail.domain.orders import Order
 from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.reductions import conditions_now, position_values
 from foresail.ledger.entries import AlertRaised, BreakerTripped, ReductionBegun, ReductionEnded
-from foresail.risk.alerts import AlertInputs, alerts_due, profile_alert, unsaid
+from foresail.risk.alerts import AlertInputs, alerts_due, cost_share_alert, profile_alert, unsaid
 from foresail.risk.breakers import due
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["propose_profile", "protect", "reduce_sizes"]
+__all__ = ["propose_profile", "protect", "reduce_sizes", "warn_of_cost"]
+
+_SMALL = "small-account"
 
 
 def protect(core: TradingCore, at: int) -> list[CoreEffect]:
@@ -47,6 +52,21 @@ def propose_profile(core: TradingCore, at: int, capital: Decimal) -> None:
     """Journal the proposal of another profile where an account is too small for its own (RISK-01, SMALL-01)."""
     if core.parts.limits is not None:
         _alert(core, at, profile_alert(core.parts.limits, capital))
+
+
+def warn_of_cost(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> list[CoreEffect]:
+    """Tell a small account where a round trip costs too large a share of what an order risks at its stop (SMALL-06)."""
+    limits, cost_of = core.parts.limits, core.parts.round_trip
+    if limits is None or cost_of is None or core.risk is None or limits.profile != _SMALL:
+        return []
+    alerts: list[Alert] = []
+    for order in orders:
+        price = call.prices.get(order.instrument, math.nan)
+        if order.stop_price is not None and not order.reduce_only and price > 0.0:
+            cost = cost_of(order.instrument, price, call.at) * price
+            risk = abs(price - float(order.stop_price))
+            alerts += cost_share_alert(order.instrument, cost=cost, risk=risk, limits=limits)
+    return _alert(core, call.at, unsaid(alerts, core.risk, call.at))
 
 
 def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
