@@ -1,12 +1,14 @@
 """How much training a given validation loss costs: shared windows, plain ones, pytorch-forecasting.
 
-    python -m benchmarks.until_loss --data FILE --out FOLDER [--only NAME ...] [--seconds 30] [--picture FILE.svg]
+    python -m benchmarks.until_loss --data FILE --out FOLDER [--only NAME ...] [--seconds 30] [--picture FILE]
+        [--table]
 
 Daily bars of the most liquid names of a file; the quantiles of the next five daily returns; 24 inputs from prices and
 8 of the calendar, standardised on the training years. All networks have width 32, learn with AdamW at one rate from
 batches of 256 forecast origins and are judged by the same loss on the same validation windows. Counted is processor
 time of training alone, on one thread; it ends after ``--seconds`` of it. Each entrant's curve is kept in the folder,
-so that a run goes on where it was stopped; without ``--only`` missing curves are made, then the table is printed.
+so that a run goes on where it was stopped; without ``--only`` missing curves are made, then the table is printed;
+``--table`` prints that of the curves that are there.
 """
 
 from __future__ import annotations
@@ -230,6 +232,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--seconds", type=float, default=30.0, help="of processor, for our entrants; the peer has 5 x")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--table", action="store_true", help="of the curves that are there; nothing is trained")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -237,20 +240,21 @@ def main() -> None:
     jobs: dict[str, Any] = {name: partial(ours, market, k, s, given.seconds) for name, (k, s) in ENTRANTS.items()}
     jobs[PLAIN] = partial(ours, market, 1, 1, 3 * given.seconds)
     jobs[PEER] = partial(peer, market, 5 * given.seconds)
-    for name in given.only or jobs:
+    for name in () if given.table else given.only or jobs:
         path = given.out / f"{name.replace(' ', '_')}.json"
         if not path.is_file():
             print(name, flush=True)
             path.write_text(json.dumps(jobs[name]()), encoding="utf-8")
-    if given.only:
+    if given.only and not given.table:
         return
-    curves = {name: json.loads((given.out / f"{name.replace(' ', '_')}.json").read_text()) for name in jobs}
+    paths = {name: given.out / f"{name.replace(' ', '_')}.json" for name in jobs}
+    curves = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     best = {name: min(p[2] for p in c) for name, c in curves.items()}
     level = max(best.values())
     print(f"loss {level:.5f}, the best of the worst; processor seconds until it is reached")
     times = {name: reached(c, level) for name, c in curves.items()}
     for name, c in curves.items():
-        rate, gain = c[-1][1] / c[-1][0], times[PEER] / times[name]
+        rate, gain = c[-1][1] / c[-1][0], times.get(PEER, np.nan) / times[name]
         print(f"{name:<22} best {best[name]:.5f}  {times[name]:8.1f} s  {gain:6.1f} x  {rate:7.0f} origins/s")
     if given.picture:
         given.picture.write_text(picture(curves), encoding="utf-8")
