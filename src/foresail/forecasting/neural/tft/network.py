@@ -27,7 +27,7 @@ from foresail.forecasting.neural.tft.selection import RealSelection
 
 __all__ = ["Segments", "StaticContext", "TemporalFusionTransformer", "TftOutput", "TftSettings"]
 
-_LEAST_WIDTH = 48  # of the compiled recurrent part; PyTorch's is as fast below
+_LEAST_WIDTH = 48  # of the compiled recurrent part; PyTorch's is as fast below, and for windows that share nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,13 @@ class TemporalFusionTransformer(nn.Module):
         windows : (S, K, C, d) selected past
         ahead : (S, K, H, d) selected future
         seen : (S, K, C) 1.0 where there is a bar
-        whole : the selected steps (S, P, d) that the windows are slices of, and the stride; needed where K > 1 only
+        whole : the selected steps (S, P, d) that the windows are slices of, and the stride; lets them share work
         """
         s, k, c, d = windows.shape
         h = ahead.shape[2]
         flat = windows.reshape(s * k, c, d)
         steps = torch.cat([flat, ahead.reshape(s * k, h, d)], dim=1)
-        encoded, state = self._encode(flat, static, whole if k > 1 else (flat, 1), k)
+        encoded, state = self._encode(flat, static, whole, k)
         decoded, _ = self.decoder(steps[:, c:], state)
         recurrent = self.after_recurrent(torch.cat([encoded, decoded], dim=1), steps)
         enriched = self.enrichment(recurrent, static.enrichment.repeat_interleave(k, 0).unsqueeze(1))
@@ -214,7 +214,7 @@ class TemporalFusionTransformer(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return (S K, C, d) encoded windows and the state behind them, (layers, S K, d) each."""
         net, c = self.encoder, flat.shape[1]
-        if whole is not None and self.settings.layers == 1 and flat.shape[-1] >= _LEAST_WIDTH:
+        if whole is not None and k > 1 and self.settings.layers == 1 and flat.shape[-1] >= _LEAST_WIDTH:
             by_input, by_state, *biases = net.all_weights[0]
             gates = functional.linear(whole[0], by_input, biases[0] + biases[1])
             if lstm_usable(k, gates):
