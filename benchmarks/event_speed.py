@@ -1,6 +1,6 @@
 """Speed of the event-driven path on one core: bars with a plain-Python strategy, orders through gate, journal, ledger.
 
-    python -m benchmarks.event_speed [--json] [--bars 300000] [--orders 10000] [--repeats 3]
+    python -m benchmarks.event_speed [--json] [--bars 300000] [--orders 10000] [--batch 30] [--repeats 3]
 
 Bars, each with one decision of a strategy in plain Python that reads the last close:
 
@@ -9,9 +9,9 @@ Bars, each with one decision of a strategy in plain Python that reads the last c
 - ``rare with limits``: ``rare``, with the risk state and the breakers of an account that trades.
 - ``paper``: ``rare with limits`` as an account on disk: audited, every decision journalled with what it saw.
 
-Orders: ten market orders a bar through the whole gate, the intents of a bar durable before they are sent, accepted and
-filled by the simulated venue, folded into books, order book and risk state. ``orders``: bought, and sold a bar later;
-``openings``: only ever bought, so that every rule looks at every order.
+Orders: a batch of market orders a bar through the whole gate, the intents of a bar durable in one commit before they
+are sent, accepted and filled by the simulated venue, folded into books, order book and risk state. ``orders``: bought,
+and sold a bar later; ``openings``: only ever bought, so that every rule looks at every order.
 
 Bars and orders a second are of processor time; the wall clock stands beside. Exit 1 if a target is missed.
 """
@@ -58,7 +58,6 @@ BARS_TARGET = 100_000
 ORDERS_TARGET = 5_000
 _CYCLE = 1_000  # bars from one entry to the next
 _HELD = 100  # bars until the exit
-_ORDERS_A_BAR = 10
 _FIRST, _MINUTE_NS = 1_577_836_800 * 10**9, 60 * 10**9
 _SESSION = Session("paper", "bench", "bench", "bench")
 
@@ -95,7 +94,7 @@ class Rare:
 
 @dataclass
 class Many:
-    """One order a bar for each of ten names: a unit bought, and one bar later sold, or only ever bought.
+    """One order a bar for each name: a unit bought, and one bar later sold, or only ever bought.
 
     Attributes
     ----------
@@ -221,9 +220,9 @@ def measure_bars(bars: int, repeats: int) -> dict[str, Any]:
     return out
 
 
-def measure_orders(orders: int, repeats: int = 1) -> dict[str, Any]:
+def measure_orders(orders: int, batch: int, repeats: int = 1) -> dict[str, Any]:
     """Return orders a second through gate, journal on disk and ledger, with the venue that fills them: medians."""
-    inputs = inputs_of(minute_bars(_ORDERS_A_BAR, orders // _ORDERS_A_BAR + 1))
+    inputs = inputs_of(minute_bars(batch, orders // batch + 1))
     inputs = replace(inputs, settings=replace(inputs.settings, capital=Decimal(10_000_000)))
     out: dict[str, Any] = {}
     for kind, round_trips in (("orders", True), ("openings", False)):
@@ -244,12 +243,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--bars", type=int, default=300_000)
     parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--batch", type=int, default=30, help="orders of one decision")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    figures: dict[str, Any] = {"cores": os.cpu_count(), "bars": options.bars}
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "bars": options.bars, "batch": options.batch}
     measure_bars(2_000, 1)  # compile
     figures |= measure_bars(options.bars, options.repeats)
-    figures |= measure_orders(options.orders, options.repeats)
+    figures |= measure_orders(options.orders, options.batch, options.repeats)
     figures |= {"target_bars_per_s": BARS_TARGET, "target_orders_per_s": ORDERS_TARGET}
     print(json.dumps(figures, indent=1) if options.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
     return int(figures["rare_bars_per_s"] < BARS_TARGET or figures["orders_per_s"] < ORDERS_TARGET)
