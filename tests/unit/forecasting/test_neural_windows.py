@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
 
-from foresail.core.errors import DataError
-from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource
+from foresail.core.errors import DataError  # noqa: E402
+from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource  # noqa: E402
 
 N, T, V, W, H, C = 3, 40, 4, 2, 3, 6
 
