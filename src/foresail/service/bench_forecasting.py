@@ -318,16 +318,14 @@ def _served(request: BenchForecastingRequest, count: int) -> list[dict[str, Any]
         _row(f"{label}, {name}, processor", _median([t.worked for t in ts]) * 1e3, "ms") for name, ts in times.items()
     ]
     rows.append(_row(f"{label}, incremental - whole", apart[0], "", "<= 1e-5", met=apart[0] <= 1e-5))
-    target = ">= 40" if count > 1 else ""
-    if "pytorch-forecasting" in times:
-        value = _ratio(times["pytorch-forecasting"], times["incremental"])
-        rows.append(
-            _row(f"{label}, pytorch-forecasting / ours", value, "x", target, met=value >= 40.0 if target else None)
-        )
-    else:
-        note = _HOW.format("pytorch-forecasting")
-        rows.append(_row(f"{label}, pytorch-forecasting / ours", None, "x", target, note=note))
-    return rows
+    return [*rows, _against_peer(f"{label}, pytorch-forecasting / ours", times, ">= 40" if count > 1 else "")]
+
+
+def _against_peer(name: str, times: dict[str, list[_Time]], target: str) -> dict[str, Any]:
+    if "pytorch-forecasting" not in times:
+        return _row(name, None, "x", target, note=_HOW.format("pytorch-forecasting"))
+    value = _ratio(times["pytorch-forecasting"], times["incremental"])
+    return _row(name, value, "x", target, met=value >= 40.0 if target else None)
 
 
 def _peer_prediction(request: BenchForecastingRequest, shape: Shape, width: int, count: int) -> Callable[[], object]:

@@ -16,7 +16,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Shape", "forecasting_frame", "forecasting_model", "installed", "neural_step", "quiet"]
+__all__ = [
+    "Shape",
+    "forecasting_frame",
+    "forecasting_model",
+    "forecasting_set",
+    "installed",
+    "neural_step",
+    "quiet",
+]
 
 
 @dataclass(frozen=True, slots=True)
