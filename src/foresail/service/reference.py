@@ -39,8 +39,8 @@ capital = "250000 USD"
 train = "756 sessions"
 ```
 
-Under `[forecaster]` stand the settings of the forecaster itself, such as `width = 32` and `epochs = 20` of a network; one
-that it does not know is refused with those it has.
+Under `[forecaster]` stand the settings of the forecaster itself, such as `width = 32` and `epochs = 20` of a network;
+one that it does not know is refused with those it has.
 
 Durations are whole bars: "252 sessions" and "252 bars" mean the same. Where a set is too short for the defaults,
 training and refits are shortened, and the report shows the values used.
