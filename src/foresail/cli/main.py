@@ -12,6 +12,7 @@ from foresail import __version__
 from foresail.cli.bench import bench_app
 from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_usage
 from foresail.cli.features import features_app
+from foresail.cli.forecasts import forecasts_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
 from foresail.cli.ledger import ledger_app, rebuild_command
@@ -37,6 +38,7 @@ app.command("judge")(judge_command)
 app.add_typer(paper_app, name="paper")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
+app.add_typer(forecasts_app, name="forecasts")
 app.command("train")(train_command)
 app.command("predict")(predict_command)
 app.command("rebuild")(rebuild_command)

@@ -1,0 +1,94 @@
+"""Forecasts kept on disk: ``forecasts/<class>_<frame>/<day>.jsonl``, appended whole, each once.
+
+A line is a row of ``forecasting.records.RECORD_COLUMNS``; the day is that of ``as_of``, UTC, so that a repetition can
+only stand in one file. For each model, instrument, ``as_of`` and horizon there is at most one forecast, the first, and
+at most one notice that nothing is forecast because inputs are stale. Later corrections of a bar change neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from foresail.core.errors import UserError
+from foresail.evaluation.registry_file import RecordFile
+
+__all__ = ["ForecastRecords"]
+
+_Key = tuple[str, str, str, int, bool]
+
+
+@dataclass(slots=True)
+class _Day:
+    """What a file holds; only what is new in it is read again."""
+
+    file: RecordFile
+    keys: set[_Key] = field(default_factory=set)
+
+    def refresh(self) -> None:
+        fresh = self.file.read()
+        if fresh is not None:
+            known = set() if fresh.from_start else self.keys
+            self.keys = known | {_key(record) for _, record in fresh.records}
+
+
+class ForecastRecords:
+    """The forecasts of a workspace.
+
+    Parameters
+    ----------
+    folder : made by the first write
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._days: dict[Path, _Day] = {}
+
+    def append(self, place: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write the rows that are not there yet, and flush them to the disk.
+
+        Parameters
+        ----------
+        place : class and frame, for example "stock_1d"
+
+        Returns
+        -------
+        How many were written.
+
+        Raises
+        ------
+        DataError
+            If a file holds something else than records.
+        UserError
+            If a file cannot be written; what a kill or a full disk tore is cut by the next write.
+        """
+        by_day: dict[Path, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            by_day.setdefault(self._folder / place / f"{row['as_of'][:10]}.jsonl", []).append(row)
+        kept = {path: day for path, day in self._days.items() if path in by_day or path.parent.name != place}
+        self._days = kept  # days that are over need not stay in memory
+        return sum(self._append(path, by_day[path]) for path in sorted(by_day))
+
+    def _append(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> int:
+        day = self._days.setdefault(path, _Day(RecordFile(path)))
+        day.refresh()
+        if all(_key(row) in day.keys for row in rows):
+            return 0
+        try:
+            with day.file.locked():
+                day.file.cut_torn()
+                day.refresh()
+                fresh = {_key(row): row for row in rows if _key(row) not in day.keys}
+                day.file.append(list(fresh.values()))
+        except OSError as e:
+            raise UserError(
+                f"{path}: forecasts cannot be written: {e.strerror or e}",
+                hint="check that the folder is writable and the disk is not full, then start again",
+            ) from e
+        return len(fresh)
+
+
+def _key(row: Mapping[str, Any]) -> _Key:
+    return row["model_version"], row["instrument"], row["as_of"], int(row["horizon"]), bool(row["stale"])
