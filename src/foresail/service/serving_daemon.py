@@ -72,6 +72,7 @@ class _Daemon:
         self.folder = workspace / "forecasts"
         self._records = ForecastRecords(self.folder)
         self._models: dict[str, LoadedModel] = {}  # class_frame -> the model that answers
+        self._places: set[str] = set()  # class_frame of the sets that could be read
         self._finest = 0  # frame, ns
         self._is_stopping = False
         self.status: dict[str, Any] = {
@@ -99,6 +100,9 @@ class _Daemon:
             self.status["next"] = None if due is None else format_ns(due)
             self.tell()
             note(_told(self.status))
+            if self.status["rounds"] == 1:
+                for name in self._idle_models():
+                    note(f"--model {name}: none of the sets that could be read is of its class and frame")
             if due is None:
                 return
             while not self._is_stopping and began <= to_ns(self._clock.now()) < due:
@@ -115,6 +119,10 @@ class _Daemon:
             write_atomic(self.folder / "status.json", canonical_bytes(self.status))
         except OSError as e:
             raise UserError(f"{self.folder}: the status cannot be written: {e.strerror or e}") from e
+
+    def _idle_models(self) -> list[str]:
+        """Return what was named and has nothing to forecast."""
+        return [name for name in self._request.models if not any(_is_of(name, place) for place in self._places)]
 
     def _due(self) -> int:
         """Return when the next round begins, ns UTC: at whole multiples of the interval, those missed left out."""
@@ -143,12 +151,14 @@ class _Daemon:
             bars, market = loaded.data.bars, loaded.data.bar_set.asset_class.value
             step = frame_ns(bars.frame)
             self._finest = min(self._finest or step, step)
-            entry = self._entry(f"{market}_{bars.frame}")
+            place = f"{market}_{bars.frame}"
+            self._places.add(place)
+            entry = self._entry(place)
             told["model"] = entry.name
             rows = forecast_market(self._loaded(entry), loaded, PredictRequest(), now=now)
         except ForesailError as e:
             return told | {"refused": e.text, "hint": e.hint}
-        written = self._records.append(f"{market}_{bars.frame}", rows)
+        written = self._records.append(place, rows)
         reasons = Counter(row["reason"] for row in rows if row["stale"])
         return told | {
             "stage": entry.stage,
@@ -161,7 +171,7 @@ class _Daemon:
 
     def _entry(self, place: str) -> ModelEntry:
         """Return which model is to answer for a class and frame at this moment."""
-        named = [name for name in self._request.models if name == place or name.startswith(f"{place}_")]
+        named = [name for name in self._request.models if _is_of(name, place)]
         if len(named) > 1:
             raise ConfigError(f"--model: {' and '.join(named)} are both of {place}", hint="name one of them")
         if named:
@@ -180,6 +190,11 @@ class _Daemon:
         if held is None or held.entry != entry:
             held = self._models[place] = load_model(entry)
         return held
+
+
+def _is_of(name: str, place: str) -> bool:
+    """Return whether a model, or a family of models, is of a class and frame."""
+    return name == place or name.startswith(f"{place}_")
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class _Day:
 
 
 class ForecastRecords:
-    """The forecasts of a workspace.
+    """The forecasts of a workspace, for the one process that holds the lock of their folder.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ class ForecastRecords:
         if all(_key(row) in day.keys for row in rows):
             return 0
         try:
-            with day.file.locked():
-                day.file.cut_torn()
-                day.refresh()
-                fresh = {_key(row): row for row in rows if _key(row) not in day.keys}
-                day.file.append(list(fresh.values()))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            day.file.cut_torn()
+            day.refresh()
+            fresh = {_key(row): row for row in rows if _key(row) not in day.keys}
+            day.file.append(list(fresh.values()))
         except OSError as e:
             raise UserError(
                 f"{path}: forecasts cannot be written: {e.strerror or e}",

@@ -228,6 +228,12 @@ def test_each_class_and_frame_has_its_model_and_its_folder(workspace):
     assert {row["frame"] for row in records(workspace, "stock_1h")} == {"1h"}
     named = ServeRequest(data=("mine",), models=("stock_1d_ridge_v2",))
     assert serve(at_bar(LIVE), request=named)["last"]["sets"][0]["stage"] == "candidate"
+    heard: list[str] = []
+    idle = ServeRequest(data=("mine",), models=("stock_1h_ridge",), once=True)
+    start_serving(idle, note=heard.append, clock=at_bar(LIVE))
+    assert heard[1].startswith("--model stock_1h_ridge: none of the sets")
+    twice = ServeRequest(data=("mine",), models=("stock_1d_ridge", "stock_1d_ridge_v2"))
+    assert "are both of stock_1d" in serve(at_bar(LIVE), request=twice)["last"]["sets"][0]["refused"]
 
 
 def test_candidates_answer_only_where_that_was_asked_for(workspace):
