@@ -2,8 +2,8 @@
 
 An instrument is part of it from its first bar on: the list of who will be listed later is news from the future too.
 
-The panels of the whole run are not attributes of the view: they live inside one function that answers questions about
-the past, and everything it hands out is a copy. A strategy that digs them out of that function's internals breaks no
+The panels of the whole run are not attributes of the view: one private function holds them, the view's own questions
+to it are about the past, and every answer is a copy. A strategy that puts its own question to that function breaks no
 lock, since it runs in the same process; it is found by the perturbed-future canary, because its decisions change.
 """
 
@@ -195,7 +195,7 @@ class AsOfView:
 
 
 def _asker(run: WholeRun, position: int) -> Callable[..., Any]:
-    """Return the one function that knows the run: it answers questions at one position and hands nothing else out."""
+    """Return the one function that knows the run: it puts a question of this module to it, at one position."""
 
     def ask(question: Callable[..., Any], *about: Any) -> Any:
         return question(run, position, *about)
