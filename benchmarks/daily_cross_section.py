@@ -1,6 +1,6 @@
 """Daily cross-section of the most liquid US names: linear, boosted trees, LSTM, GRU and TFT on the same inputs.
 
-Run ``python benchmarks/daily_cross_section.py --data FILE --out FOLDER``. One purged split in time, 60 % training (its
+Run ``python -m benchmarks.daily_cross_section --data FILE --out FOLDER``. One purged split in time, 60 % training (its
 newest sixth stops early), 20 % validation (half of it calibrates), 20 % test. Names are the most liquid ones of the
 training part by median dollar volume. Every forecaster reads the same features; networks see 60 bars of them, with a
 stride of 5, at most 10 epochs, width 32. Each (forecaster, seed) is kept, so an interrupted run goes on.

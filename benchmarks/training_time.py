@@ -1,6 +1,6 @@
 """How long the CPU defaults of the TFT train, and what is lost against training on and on.
 
-Run ``python benchmarks/training_time.py --data FILE --out FOLDER``. 50 instruments x 10 years of daily bars: the most
+Run ``python -m benchmarks.training_time --data FILE --out FOLDER``. 50 instruments x 10 years of daily bars: the most
 liquid names of the file, as in ``daily_cross_section``. First the defaults (width 32, stride 5, at most 20 epochs,
 early stopping), then 50 epochs without early stopping. Target: within 1 % of the best validation loss of the latter,
 in at most five minutes on two cores.
@@ -9,7 +9,6 @@ in at most five minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 import time
@@ -17,21 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import daily_cross_section as common
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.neural.settings import NetworkSettings
 from foresail.forecasting.neural.tft.forecaster import TftForecaster
 from foresail.service.features import FeatureRequest, chosen_names, load_market
 from foresail.service.training_data import Ready, available_features, forecast_inputs, plan_parts
-
-_SPEC = importlib.util.spec_from_file_location(
-    "daily_cross_section", Path(__file__).with_name("daily_cross_section.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-common = importlib.util.module_from_spec(_SPEC)
-sys.modules["daily_cross_section"] = common
-_SPEC.loader.exec_module(common)
 
 LIMIT_S, LIMIT_LOSS = 300.0, 0.01
 LONG = 50  # epochs of the reference
