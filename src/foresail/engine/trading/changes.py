@@ -17,6 +17,7 @@ from foresail.domain.effects import CancelSend, ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
+from foresail.engine.trading.reviewing import review
 from foresail.ledger.entries import CancelIntended, ReplaceIntended, SliceStopped
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 
@@ -32,7 +33,7 @@ def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCal
     """Journal the changes that may leave, and return them."""
     if not wanted:
         return ()
-    passed = next_changes(wanted, core.orders, core.parts.instruments, lambda orders: core.review(orders, call))
+    passed = next_changes(wanted, core.orders, core.parts.instruments, lambda orders: review(core, orders, call))
     for one in passed:
         core.write(
             ReplaceIntended, call.at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,

@@ -10,44 +10,38 @@ A decision happens at most once for each (strategy, nominal instant), before and
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from decimal import Decimal
 from itertools import repeat
 from typing import Any
 
 import msgspec
 
-from foresail.core.canonical import hash_bytes, hash_value
+from foresail.core.canonical import hash_value
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
 from foresail.domain.effects import CancelSend, Effect, Send
 from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, VenueReport
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
-from foresail.engine.trading.changes import send_changes, take_back_orders
+from foresail.engine.trading.concluding import conclude
+from foresail.engine.trading.holding import charge_to, take_fact
 from foresail.engine.trading.latches import Latches, reduces
 from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import obey
-from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall, ReviewedOrder, TradingParts
+from foresail.engine.trading.parts import Attach, Desk, DeskCall, TradingParts
 from foresail.engine.trading.polling import Poller
-from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes, warn_of_cost
+from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes
 from foresail.engine.trading.reductions import Reductions
-from foresail.engine.trading.release import at_once, release
+from foresail.engine.trading.release import release
 from foresail.engine.trading.reports import ReportReader
-from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
     CancelIntended,
-    Decided,
     Deposited,
-    DividendPaid,
     Entry,
-    FactKnown,
     FillBooked,
-    HoldingCharged,
-    HoldingKind,
     HoldingTimed,
     LimitsLoaded,
     Marked,
@@ -56,7 +50,6 @@ from foresail.ledger.entries import (
     ReductionEnded,
     Remembered,
     SessionStarted,
-    SharesPlanned,
     SliceStarted,
     SliceStopped,
     SplitApplied,
@@ -77,7 +70,6 @@ _SLICING = (OrderIntended, SliceStarted, SliceStopped)
 _REDUCING = (ReductionBegun, ReductionEnded)
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 _FOREVER = 2**63 - 1
-_DIVIDEND_DIGITS = 8  # of a dividend per unit
 
 
 class TradingCore:
@@ -103,7 +95,7 @@ class TradingCore:
         self._poller = Poller(parts.poll_ns)
         self._handlers: dict[type[Event], Callable[[Any], tuple[CoreEffect, ...]]] = {
             BarsClosed: self._on_bars,
-            Fact: self._on_fact,
+            Fact: lambda event: take_fact(self, event),
             Timer: self._on_timer,
             VenueReport: self._on_report,
             Operator: lambda event: tuple(obey(self, event)),
@@ -246,7 +238,7 @@ class TradingCore:
 
     def _on_report(self, event: VenueReport) -> tuple[CoreEffect, ...]:
         if event.fill is not None and self.reader.is_new(event.fill):
-            self._charge_to(event.fill.filled_at)
+            charge_to(self, event.fill.filled_at)
         effects = self.reader.read(event)
         return effects if event.fill is None else (*effects, *protect(self, event.event_time))
 
@@ -254,7 +246,7 @@ class TradingCore:
         """Charge for holding, take in the prices, mark what is held."""
         if event.position <= self.stream_position():
             return ()
-        self._charge_to(event.event_time)
+        charge_to(self, event.event_time)
         market = self.parts.market
         market.advance(event.position)
         prices = []
@@ -270,48 +262,6 @@ class TradingCore:
         if self.notes.charged_until != event.event_time:  # a decision on an earlier bar came later than this one closed
             self.write(HoldingTimed, event.event_time, until=event.event_time)
         return tuple(protect(self, event.event_time))
-
-    def _on_fact(self, event: Fact) -> tuple[CoreEffect, ...]:
-        """Book a split or dividend on what is held; keep the value of any other fact."""
-        name = event.instrument
-        if name is None or event.kind not in ("split", "dividend"):
-            kind = event.kind if name is None else f"{event.kind}:{name}"
-            value = event.value if math.isfinite(event.value) else None
-            if self.notes.facts.get(kind) != value:
-                self.write(FactKnown, event.available_at, kind=kind, value=value)
-        elif event.kind == "split":
-            self.parts.market.split(name, event.value)
-            price, ratio = self.parts.market.price(name), Decimal(repr(event.value))
-            if price is not None:
-                lot = self.parts.instruments[name].lot
-                self.write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
-        elif self.books.quantity(name) != 0:
-            per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
-            self.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
-        return ()
-
-    def _charge_to(self, until: int) -> None:
-        """Charge what positions cost (COST-10): first to the start of the bar in progress, then inside it."""
-        since = self.notes.charged_until
-        if since is None or until <= since:
-            return
-        opened = self.parts.market.start(self.parts.market.position + 1)
-        if opened is not None and since < opened < until:
-            self._charge(since, opened)
-            since = opened
-        self._charge(since, until)
-
-    def _charge(self, since: int, until: int) -> None:
-        for position in self.books.positions():
-            name, price = position.instrument, self.parts.market.price(position.instrument)
-            if price is None:
-                continue
-            one = self.parts.instruments[name]
-            value = abs(position.quantity) * price * one.multiplier
-            amount = self.parts.holding_cost(position, value, since, until)
-            if amount:
-                kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
-                self.write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
 
     def quiet_until(self) -> int:
         """Return up to which instant (ns UTC) marks change nothing while nothing is held; -1 = they do now.
@@ -373,7 +323,7 @@ class TradingCore:
         call = self.call(event.available_at, event.sequence)
         if call is None:
             return []
-        return self.conclude(desk, call, desk.decide(self._memories[desk.id], call))
+        return conclude(self, desk, call, desk.decide(self._memories[desk.id], call))
 
     def call(self, at: int, position: int) -> DeskCall | None:
         """Return what a desk and the gate are shown at a position, None where the account is worth nothing."""
@@ -392,74 +342,10 @@ class TradingCore:
         """Return what a strategy remembers, to hand to its desk; whoever asks a desk must ``conclude``."""
         return self._memories[strategy]
 
-    def conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> list[CoreEffect]:
-        """Review and journal a decision; return what is to be done outside."""
-        at = call.at
-        self.notes.decided[desk.id] = at
-        if decision == NO_DECISION and not self.parts.is_audited:
-            return []
-        reviewed = self.review(decision.orders, call)
-        allowed = [_allowed(one) for one in reviewed if one.allowed > 0]
-        seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
-        self.write(
-            Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
-        )
-        self._remember(desk, at)
-        if self.parts.watch is not None:
-            self.parts.watch(desk, at, decision, reviewed)
-        effects: list[CoreEffect] = []
-        for name in decision.cancels:
-            effects += self.take_back(at, name)
-        effects += take_back_orders(self, at, decision.cancel_orders)
-        effects += send_changes(self, decision.changes, call)
-        effects += warn_of_cost(self, allowed, call)
-        for share in decision.shares:
-            self.write(SharesPlanned, at, **asdict(share))
-        return [*effects, *decision.levels, *self.intend(at, at_once(self, at, allowed))]
-
-    def _remember(self, desk: Desk, at: int) -> None:
-        """Journal what a strategy remembers where that changed, so that a restart knows it."""
-        if not self.parts.is_audited:
-            return
-        text = memory_text(self._memories[desk.id])
-        if text != self.notes.remembered.get(desk.id):
-            self.write(Remembered, at, strategy=desk.id, memory=text)
-
     def _mark(self, name: InstrumentId, known: Mapping[InstrumentId, float]) -> Decimal | None:
         """Return a known price on the tick grid, None where there is none."""
         grid = getattr(self.parts.market, "on_grid", None)
         return self.parts.market.price(name) if grid is None else grid(name, known.get(name, float("nan")))
-
-    def review(self, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
-        """Let the gate cut or refuse; limits are compared in the account's currency, levels of orders included."""
-        if not orders:
-            return ()
-        records, prices, asked = self.parts.instruments, dict(call.prices), list(orders)
-        if call.rates:
-            factor = {name: call.rates.get(records[name].currency, Decimal(1)) for name in prices}
-            prices = {name: price * float(factor[name]) for name, price in prices.items()}
-            asked = [in_account_currency(one, factor.get(one.instrument, Decimal(1))) for one in orders]
-        market = self.parts.market
-        view = CoreRiskView(
-            call.account,
-            call.at,
-            prices,
-            records,
-            self.orders,
-            market,
-            state=self.risk,
-            facts_known=self.notes.facts,
-            rates=call.rates,
-        )
-        reviewed = self.parts.gate.review(asked, view)
-        out = []
-        for order, (passed, rulings) in zip(orders, reviewed, strict=True):
-            stopped = self.latches.ruling(order, self.books.quantity(order.instrument))
-            if stopped is not None and stopped.quantity < passed.quantity:
-                out.append(ReviewedOrder(order, stopped.quantity, (*rulings, stopped)))
-            else:
-                out.append(ReviewedOrder(order, passed.quantity, rulings))
-        return tuple(out)
 
     def intend(self, at: int, orders: Sequence[Order]) -> list[CoreEffect]:
         for order in orders:
@@ -487,14 +373,3 @@ class TradingCore:
                 self.write(CancelIntended, at, order_id=state.order.id)
                 effects.append(CancelSend(state.order.id, state.order.instrument))
         return effects
-
-
-def _allowed(one: ReviewedOrder) -> Order:
-    """Return an order with the units that the gate left."""
-    return one.order if one.allowed is one.order.quantity else replace(one.order, quantity=one.allowed)
-
-
-def _fingerprint(seen: Mapping[str, Any], decision: Decision) -> str:
-    """Return the hash of what a decision saw and wants; its bytes have the fields in their order, numbers as text."""
-    wants = (decision.cancels, decision.levels, decision.changes)
-    return hash_bytes(_ENCODER.encode((seen["account"], seen["wanted"], seen["allowed"], wants)))[:16]

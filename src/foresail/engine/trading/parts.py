@@ -7,7 +7,7 @@ each desk at its instant, has the gate review the orders, and journals what pass
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -57,6 +57,11 @@ class ReviewedOrder:
     order: Order
     allowed: Decimal
     rulings: tuple[Ruling, ...]
+
+    @property
+    def passed(self) -> Order:
+        """The order with the units that the gate left."""
+        return self.order if self.allowed is self.order.quantity else replace(self.order, quantity=self.allowed)
 
 
 @dataclass(frozen=True, slots=True)

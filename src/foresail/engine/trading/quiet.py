@@ -18,6 +18,7 @@ from typing import Any
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account, Position
 from foresail.domain.events import Rank, Timer
+from foresail.engine.trading.concluding import conclude
 from foresail.engine.trading.core import CoreEffect
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
@@ -222,7 +223,7 @@ class QuietBars:
 
     def _conclude(self, desk: Desk, call: DeskCall, decision: Decision) -> None:
         """Journal what a desk wants, let the desks after it decide in a step of their own, and do all of it."""
-        effects = self._core.conclude(desk, call, decision)
+        effects = conclude(self._core, desk, call, decision)
         self._shell.settle([*effects, *self._core.step(self._timer(call.position))])
 
     def _timer(self, position: int) -> Timer:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foresail.domain.orders import Order
+from foresail.engine.trading.reviewing import review
 from foresail.ledger.entries import SliceStarted, SliceStopped
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def release(core: TradingCore, at: int) -> list[CoreEffect]:
     effects: list[CoreEffect] = []
     call = core.call(at, core.parts.market.position) if due else None
     if call is not None:
-        reviewed = core.review(due, call)
-        passed = [replace(one.order, quantity=one.allowed) for one in reviewed if one.allowed > 0]
+        reviewed = review(core, due, call)
+        passed = [one.passed for one in reviewed if one.allowed > 0]
         effects += core.intend(at, passed)
     for state in list(core.slices.open()):
         if slicer.is_over(state, at):

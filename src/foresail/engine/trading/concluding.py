@@ -1,0 +1,66 @@
+"""What becomes of a decision: the gate reviews its orders, the journal takes all of it, only then something leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from foresail.core.canonical import hash_bytes
+from foresail.engine.trading.changes import send_changes, take_back_orders
+from foresail.engine.trading.notes import memory_text
+from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
+from foresail.engine.trading.protection import warn_of_cost
+from foresail.engine.trading.release import at_once
+from foresail.engine.trading.reviewing import review
+from foresail.ledger.entries import Decided, Remembered, SharesPlanned
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
+
+__all__ = ["conclude"]
+
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+
+
+def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) -> list[CoreEffect]:
+    """Review and journal a decision; return what is to be done outside."""
+    at = call.at
+    core.notes.decided[desk.id] = at
+    if decision == NO_DECISION and not core.parts.is_audited:
+        return []
+    reviewed = review(core, decision.orders, call)
+    allowed = [one.passed for one in reviewed if one.allowed > 0]
+    seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
+    core.write(
+        Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
+    )
+    _remember(core, desk, at)
+    if core.parts.watch is not None:
+        core.parts.watch(desk, at, decision, reviewed)
+    effects: list[CoreEffect] = []
+    for name in decision.cancels:
+        effects += core.take_back(at, name)
+    effects += take_back_orders(core, at, decision.cancel_orders)
+    effects += send_changes(core, decision.changes, call)
+    effects += warn_of_cost(core, allowed, call)
+    for share in decision.shares:
+        core.write(SharesPlanned, at, **asdict(share))
+    return [*effects, *decision.levels, *core.intend(at, at_once(core, at, allowed))]
+
+
+def _remember(core: TradingCore, desk: Desk, at: int) -> None:
+    """Journal what a strategy remembers where that changed, so that a restart knows it."""
+    if not core.parts.is_audited:
+        return
+    text = memory_text(core.memory_of(desk.id))
+    if text != core.notes.remembered.get(desk.id):
+        core.write(Remembered, at, strategy=desk.id, memory=text)
+
+
+def _fingerprint(seen: Mapping[str, Any], decision: Decision) -> str:
+    """Return the hash of what a decision saw and wants; its bytes have the fields in their order, numbers as text."""
+    wants = (decision.cancels, decision.levels, decision.changes)
+    return hash_bytes(_ENCODER.encode((seen["account"], seen["wanted"], seen["allowed"], wants)))[:16]

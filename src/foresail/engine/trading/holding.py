@@ -1,0 +1,66 @@
+"""What facts and time do to what a core holds: splits and dividends, and the cost of holding (COST-10).
+
+A fact about nothing that is held is kept for those who ask. Costs are charged before a bar or a fill changes anything,
+so that each stretch of time is charged on what was held in it.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from foresail.domain.events import Fact
+from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
+
+__all__ = ["charge_to", "take_fact"]
+
+_DIVIDEND_DIGITS = 8  # of a dividend per unit
+
+
+def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
+    """Book a split or dividend on what is held; keep the value of any other fact."""
+    name = event.instrument
+    if name is None or event.kind not in ("split", "dividend"):
+        kind = event.kind if name is None else f"{event.kind}:{name}"
+        value = event.value if math.isfinite(event.value) else None
+        if core.notes.facts.get(kind) != value:
+            core.write(FactKnown, event.available_at, kind=kind, value=value)
+    elif event.kind == "split":
+        core.parts.market.split(name, event.value)
+        price, ratio = core.parts.market.price(name), Decimal(repr(event.value))
+        if price is not None:
+            lot = core.parts.instruments[name].lot
+            core.write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
+    elif core.books.quantity(name) != 0:
+        per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
+        core.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
+    return ()
+
+
+def charge_to(core: TradingCore, until: int) -> None:
+    """Charge what positions cost (COST-10): first to the start of the bar in progress, then inside it."""
+    since = core.notes.charged_until
+    if since is None or until <= since:
+        return
+    opened = core.parts.market.start(core.parts.market.position + 1)
+    if opened is not None and since < opened < until:
+        _charge(core, since, opened)
+        since = opened
+    _charge(core, since, until)
+
+
+def _charge(core: TradingCore, since: int, until: int) -> None:
+    for position in core.books.positions():
+        name, price = position.instrument, core.parts.market.price(position.instrument)
+        if price is None:
+            continue
+        one = core.parts.instruments[name]
+        value = abs(position.quantity) * price * one.multiplier
+        amount = core.parts.holding_cost(position, value, since, until)
+        if amount:
+            kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
+            core.write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
