@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from foresail.core.arrays import FloatArray
@@ -18,7 +19,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.protocols import RiskView
-from foresail.risk.exposure import asset_class_of
+from foresail.risk.exposure import asset_class_of, number
 
 __all__ = ["Projected"]
 
@@ -40,6 +41,12 @@ def _position(name: InstrumentId, quantity: Decimal, price: Decimal, opened_at: 
     _set_price(made, price)
     _set_opened(made, opened_at)
     return made
+
+
+@lru_cache(maxsize=65_536)
+def _exact(price: float) -> Decimal:
+    """Return a price as it is written, 0 where there is none."""
+    return Decimal(repr(price)) if math.isfinite(price) else _ZERO
 
 
 class Projected:
@@ -122,9 +129,16 @@ class Projected:
             for position in positions:
                 name = position.instrument
                 price = known.get(name)
-                values[name] = float(position.quantity) * (self.price(name) if price is None else price)
+                values[name] = number(position.quantity) * (self.price(name) if price is None else price)
             self._values = values
         return self._values
+
+    def position_units(self, instrument: InstrumentId) -> float:
+        """Return the signed units of a position in its worst case, 0 where there is none."""
+        if self._is_stale:
+            self._restate()
+        position = self._positions.get(instrument)
+        return 0.0 if position is None else number(position.quantity)
 
     def class_value(self, own: AssetClass) -> float:
         """Return the sum of absolute values of an asset class in the worst case, account currency."""
@@ -238,7 +252,7 @@ class Projected:
             if self._values is not None:
                 self._values.pop(name, None)
                 if units != 0:
-                    self._values[name] = float(units) * self.price(name)
+                    self._values[name] = number(units) * self.price(name)
         cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
         self._account = Account(base.id, base.currency, cash, base.equity, tuple(positions.values()), base.at)
         self._paid, self._is_stale = _ZERO, False
@@ -263,8 +277,7 @@ class Projected:
     def _money(self, instrument: InstrumentId) -> Decimal:
         money = self._monies.get(instrument)
         if money is None:
-            price = self.price(instrument)
-            money = self._monies[instrument] = Decimal(repr(price)) if math.isfinite(price) else _ZERO
+            money = self._monies[instrument] = _exact(self.price(instrument))
         return money
 
     def _parent_units(self, parent: OrderId, order: Order) -> Decimal:

@@ -8,7 +8,7 @@ from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
 from foresail.protocols import RiskView
-from foresail.risk.exposure import allow, shrink_to_value
+from foresail.risk.exposure import allow, number, shrink_to_value
 
 __all__ = ["CashFloor"]
 
@@ -24,7 +24,7 @@ class CashFloor:
         """Return the units that cash above the floor can pay for."""
         if order.side is Side.SELL:
             return allow(self.name, order)
-        spent = float(view.account.equity) - float(view.account.cash)
+        spent = number(view.account.equity) - float(view.account.cash)
         return shrink_to_value(
             self.name, order, view, spent, limit=1.0 - self.limits.cash_floor, what="what cash pays for"
         )

@@ -10,7 +10,7 @@ from foresail.core.arrays import FloatArray
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
-from foresail.risk.exposure import allow, held_units, refuse, scale
+from foresail.risk.exposure import allow, held_units, number, refuse, scale
 from foresail.risk.projected import Projected
 
 __all__ = ["Correlation", "correlations"]
@@ -50,8 +50,8 @@ class Correlation:
         most = self.limits.correlation
         if most is None:
             return allow(self.name, order)
-        equity = float(view.account.equity)
-        own = (float(order.quantity) + abs(held_units(view, order.instrument))) * view.price(order.instrument)
+        equity = number(view.account.equity)
+        own = (number(order.quantity) + abs(held_units(view, order.instrument))) * view.price(order.instrument)
         room = self.limits.correlation_share * equity - own
         values = view.values()
         held = [
@@ -70,7 +70,7 @@ class Correlation:
         found = correlations(window[0], window[1:])
         sign = 1.0 if order.side is Side.BUY else -1.0
         for position, value in zip(held, found, strict=True):
-            together = own + abs(float(position.quantity)) * view.price(position.instrument)
+            together = own + abs(number(position.quantity)) * view.price(position.instrument)
             signed = value * sign * (1.0 if position.quantity > 0 else -1.0)
             if signed > most:
                 text = f"correlation {signed:.2f} with {position.instrument}, together {together / equity:.1%}"

@@ -12,7 +12,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, asset_class_of, entry_and_stop, refuse, whole_units
+from foresail.risk.exposure import allow, asset_class_of, entry_and_stop, number, refuse, whole_units
 from foresail.risk.projected import Projected
 
 __all__ = ["CurrencyRisk", "currencies_of"]
@@ -47,15 +47,15 @@ class CurrencyRisk:
         left = math.inf
         for currency in sorted(currencies_of(order.instrument)):
             used = math.fsum(
-                abs(float(p.quantity)) * view.price(p.instrument) * self.stop_distance
+                abs(number(p.quantity)) * view.price(p.instrument) * self.stop_distance
                 for p in view.account.positions
                 if asset_class_of(p.instrument) is AssetClass.FOREX and currency in currencies_of(p.instrument)
             )
-            left = min(left, most * (1.0 + 1e-9) * float(view.account.equity) - used)
+            left = min(left, most * (1.0 + 1e-9) * number(view.account.equity) - used)
             if math.isnan(used):
                 left = math.nan
                 break
-        if float(order.quantity) * loss <= left:
+        if number(order.quantity) * loss <= left:
             return allow(self.name, order)
         text = f"losses at the stop of positions that share a currency are limited to {most:.0%} of equity"
         if not (left > 0.0 and loss > 0.0):

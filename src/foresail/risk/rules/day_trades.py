@@ -9,7 +9,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import AccountLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.days import day_span
-from foresail.risk.exposure import allow, asset_class_of, class_value, refuse, shrink_to_money
+from foresail.risk.exposure import allow, asset_class_of, class_value, number, refuse, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["DayTrades", "day_trade_rule"]
@@ -49,7 +49,7 @@ class DayTrades:
         """Return nothing, or less, where the rule of the day says so."""
         if not self.limits.is_margin or asset_class_of(order.instrument) is not AssetClass.STOCK:
             return allow(self.name, order)
-        rule, equity = day_trade_rule(self.limits, view.now), float(view.account.equity)
+        rule, equity = day_trade_rule(self.limits, view.now), number(view.account.equity)
         if rule == "none":
             return allow(self.name, order)
         if rule == "intraday_margin":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, asset_class_of, class_value, shrink_to_money
+from foresail.risk.exposure import allow, asset_class_of, class_value, number, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["CLASS_MAXIMUM", "LeverageCap", "margin_ratio", "margin_state", "safe_leverage"]
@@ -77,9 +77,9 @@ class LeverageCap:
         if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
             most = min(most, 1.0)  # EXIT-08
         used = class_value(view, own)
-        room = most * (1.0 + 1e-9) * float(view.account.equity) - used
+        room = most * (1.0 + 1e-9) * number(view.account.equity) - used
         if not math.isfinite(room):
             room = math.nan
-        if float(order.quantity) * view.price(order.instrument) <= room:
+        if number(order.quantity) * view.price(order.instrument) <= room:
             return allow(self.name, order)
         return shrink_to_money(self.name, order, view, room, text=f"leverage of {own.value} is limited to {most:g}")

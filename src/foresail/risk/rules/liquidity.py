@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from foresail.domain.limits import MarketLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, refuse, whole_units
+from foresail.risk.exposure import allow, number, refuse, whole_units
 from foresail.risk.projected import Projected
 
 __all__ = ["Liquidity"]
@@ -30,7 +30,7 @@ class Liquidity:
         volume = view.average_volume(order.instrument)
         if least is not None and volume < least:
             return refuse(self.name, f"{volume:,.0f} units are traded a day, {least:,.0f} are asked for")
-        if share is not None and float(order.quantity) > share * volume:
+        if share is not None and number(order.quantity) > share * volume:
             text = f"at most {share:.1%} of the average daily volume"
             return Ruling(self.name, whole_units(share * volume), f"{text}: order cut")
         return allow(self.name, order)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, asset_class_of, shrink_to_money
+from foresail.risk.exposure import allow, asset_class_of, number, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["MarginUse", "margin_used"]
@@ -26,7 +26,7 @@ def margin_used(view: Projected, limits: BookLimits) -> float:
         own = asset_class_of(position.instrument)
         is_levered = own is AssetClass.FOREX or position.quantity < 0 or position.instrument.endswith(".perp")
         if is_levered:
-            value = abs(float(position.quantity)) * view.price(position.instrument)
+            value = abs(number(position.quantity)) * view.price(position.instrument)
             total += value * limits.margin_rate[_CLASSES.index(own)]
     return total + max(0.0, -float(view.account.cash))
 
@@ -46,6 +46,6 @@ class MarginUse:
         if most is None or not needs:
             return allow(self.name, order)
         rate = self.limits.margin_rate[_CLASSES.index(own)]
-        room = (most * float(view.account.equity) - margin_used(view, self.limits)) / rate
+        room = (most * number(view.account.equity) - margin_used(view, self.limits)) / rate
         room = room if math.isfinite(room) else math.nan
         return shrink_to_money(self.name, order, view, room, text=f"at most {most:.0%} of equity may stand as margin")

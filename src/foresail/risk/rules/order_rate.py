@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from foresail.domain.limits import FlowLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, refuse, shrink_to_money
+from foresail.risk.exposure import allow, number, refuse, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["OrderRate", "SubmittedValue"]
@@ -49,5 +49,5 @@ class SubmittedValue:
             if not one.is_exit
         ]
         sent += [float(units) * view.price(passed.instrument) for passed, units in view.passed]
-        room = most * float(view.account.equity) - math.fsum(sent)
+        room = most * number(view.account.equity) - math.fsum(sent)
         return shrink_to_money(self.name, order, view, room, text=f"{most:g} x equity may be ordered within 60 s")

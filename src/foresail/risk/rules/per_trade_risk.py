@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.protocols import RiskView
-from foresail.risk.exposure import allow, entry_and_stop, refuse, whole_units
+from foresail.risk.exposure import allow, entry_and_stop, number, refuse, whole_units
 
 __all__ = ["PerTradeRisk"]
 
@@ -21,14 +21,14 @@ class PerTradeRisk:
 
     def review(self, order: Order, view: RiskView) -> Ruling:
         """Return the units whose loss at the stop stays within the limit."""
-        price, equity = view.price(order.instrument), float(view.account.equity)
+        price, equity = view.price(order.instrument), number(view.account.equity)
         entry, stop = entry_and_stop(order, price)
         assumed = stop is None
         loss = price * self.limits.stop_distance if stop is None else abs(entry - stop)
         if not loss > 0.0:
             return refuse(self.name, "the stop stands at the entry: no loss can be measured")
         most = self.limits.risk_per_trade * equity * (1.0 + 1e-9) / loss
-        if float(order.quantity) <= most:
+        if number(order.quantity) <= most:
             return allow(self.name, order)
         note = " (no stop given: class stop assumed)" if assumed else ""
         text = f"a loss of at most {self.limits.risk_per_trade:.2%} of equity at the stop{note}: order cut"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import MarketLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
-from foresail.risk.exposure import allow, refuse, shrink_to_money
+from foresail.risk.exposure import allow, number, refuse, shrink_to_money
 from foresail.risk.projected import Projected
 
 __all__ = ["PortfolioBeta"]
@@ -36,8 +36,8 @@ class PortfolioBeta:
         if sign * own <= 0.0:
             return allow(self.name, order)
         used = math.fsum(
-            float(p.quantity) * view.price(p.instrument) * view.fact(f"beta:{p.instrument}")
+            number(p.quantity) * view.price(p.instrument) * view.fact(f"beta:{p.instrument}")
             for p in view.account.positions
         )
-        room = (most * float(view.account.equity) - used) / abs(own)
+        room = (most * number(view.account.equity) - used) / abs(own)
         return shrink_to_money(self.name, order, view, room, text=f"portfolio beta is limited to {most:g}")

@@ -10,8 +10,8 @@ import numpy as np
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
-from foresail.measures.value_at_risk import value_at_risk
-from foresail.risk.exposure import allow, refuse, whole_units
+from foresail.measures.value_at_risk import sorted_value_at_risk, value_at_risk
+from foresail.risk.exposure import allow, number, refuse, whole_units
 from foresail.risk.projected import Projected
 
 __all__ = ["ValueAtRisk"]
@@ -42,16 +42,19 @@ class ValueAtRisk:
                 return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
             return allow(self.name, order)
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
-        equity, values = float(view.account.equity), view.values()
-        weights = np.array([values[name] for name in held]) / equity
+        equity, values = number(view.account.equity), view.values()
+        weights = np.array([values[name] for name in held])
+        weights /= equity
+        full = (
+            number(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
+        )
         base = weights @ window[1:] if held else np.zeros(window.shape[1])
-        full = float(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
-        after = base + full * window[0]
-        if math.isnan(after.sum()):  # a return is missing
+        after = np.sort(base + full * window[0])
+        if math.isnan(after[-1]):  # not a number sorts last: a return is missing
             window = np.where(np.isnan(window), 0.0, window)
             base = weights @ window[1:] if held else base
-            after = base + full * window[0]
-        loss = value_at_risk(after)
+            after = np.sort(base + full * window[0])
+        loss = sorted_value_at_risk(after)
         if loss <= most or loss <= value_at_risk(base):
             return allow(self.name, order)
         low, high = 0.0, 1.0
@@ -59,4 +62,4 @@ class ValueAtRisk:
             middle = 0.5 * (low + high)
             low, high = (middle, high) if value_at_risk(base + middle * full * window[0]) <= most else (low, middle)
         text = f"the loss of one day in twenty would be {loss:.1%} of equity, {most:.0%} are allowed"
-        return Ruling(self.name, whole_units(low * float(order.quantity)), f"{text}: order cut")
+        return Ruling(self.name, whole_units(low * number(order.quantity)), f"{text}: order cut")
