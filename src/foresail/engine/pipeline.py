@@ -44,11 +44,14 @@ class Prepared:
 
     Attributes
     ----------
+    features : in the form that models see, free of units (NORM-05)
+    shown : the same features as they are defined, which strategies and screens read
     absent : feature name -> why the data do not allow it
     reference : name -> (T,) value known at each row
     """
 
     features: Panel
+    shown: Panel
     targets: Targets
     scale: FloatArray
     absent: dict[str, str]
@@ -135,7 +138,7 @@ def feature_inputs(
 
     Parameters
     ----------
-    names : features or aliases, in the order of the columns
+    names : features, aliases and sets, in the order of the columns
     """
     return _resolved(data, names, _join_reference(data, tuple(names)))
 
@@ -144,9 +147,12 @@ def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     """Return features, labels and their scale for a market."""
     reference = _join_reference(data, settings.features)
     context, specs, absent = _resolved(data, settings.features, reference)
-    features = batch.compute(data.bars, [s.name for s in specs], context)
+    names = [s.name for s in specs]
+    features = batch.compute(data.bars, names, context, form="model")
+    same = all(s.model_expression is s.expression for s in specs)
     return Prepared(
         features=features,
+        shown=features if same else batch.compute(data.bars, names, context),
         targets=_chosen(targets.compute_targets(data.bars, settings.horizons), settings.targets),
         scale=targets.label_scale(data.bars),
         absent=absent,
@@ -189,7 +195,7 @@ def run_pipeline(
     inputs = BacktestInputs(
         data=data,
         settings=settings,
-        features=ready.features,
+        features=ready.shown,
         reference=ready.reference,
         walk=walk,
         bars_per_year=bars_per_year(data.bars.calendar, data.bars.frame),

@@ -46,7 +46,7 @@ class PipelineSettings:
     decision_horizon : the one that is traded; decisions are taken every so many bars
     targets : of close, high, low; empty means all that the data have
     forecaster_options : (name, value) of the forecaster's own settings; empty means its defaults
-    features : names; empty means all of the catalogue that the data allow
+    features : sets and names; empty means the default set, as far as the data allow
     calibration : how intervals are corrected by outcomes: "online", "adaptive" or "none"
     strategy : "rank_expected_return" or the id of a plug-in
     capital : money at the first decision, in ``currency``

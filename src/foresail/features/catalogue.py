@@ -36,7 +36,7 @@ from foresail.features.declared import (
     volatility,
     volume,
 )
-from foresail.features.declared.sets import SETS, feature_set, members_for
+from foresail.features.declared.sets import feature_set, members_of
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
 from foresail.features.givens import absence
 from foresail.features.session_flags import INTRADAY
@@ -102,14 +102,8 @@ def find(name: str) -> FeatureSpec:
 
 
 def expand(names: Sequence[str] | str | None) -> tuple[FeatureSpec, ...]:
-    """Return the features of names, aliases or the name of a set, in schema order for a set, without repeats."""
-    if names is None:
-        names = "spine"
-    if isinstance(names, str):
-        if names not in SETS:
-            raise UnknownNameError("feature set", names, SETS)
-        names = SETS[names]
-    return tuple(dict.fromkeys(find(name) for name in names))
+    """Return the features of a set, or of names, aliases and sets side by side, in order and without repeats."""
+    return tuple(dict.fromkeys(find(name) for name in members_of("spine" if names is None else names, None)))
 
 
 def validate_columns(columns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -133,8 +127,8 @@ def resolve(
 
     Parameters
     ----------
-    names : names, aliases, or the name of a set, whose members take the variants of the panel's class (FEAT-21);
-        None = the default set
+    names : names, aliases and sets; the members of sets take the variants of the panel's class (FEAT-21); None = the
+        default set
     reference_names, given_names : what the context will hold, lower case
 
     Returns
@@ -145,9 +139,7 @@ def resolve(
     absent: dict[str, str] = {}
     known = {f"reference:{name.lower()}" for name in reference_names} | {f"given:{name}" for name in given_names}
     fields = {field for field in BAR_FIELDS if panel.has(field)}
-    asset_class = _asset_class(panel)
-    wanted = members_for(names, asset_class) if isinstance(names, str) else names
-    for spec in expand(wanted):
+    for spec in expand(None if names is None else members_of(names, _asset_class(panel))):
         reason = _reason(spec, panel, fields, known)
         if reason is None:
             available.append(spec)
@@ -191,7 +183,7 @@ def expand_set(
 
     Parameters
     ----------
-    names : the name of a set, or names and aliases
+    names : the name of a set, or names, aliases and sets
     reference_names, given_names : what the context will hold, lower case
 
     Raises
@@ -200,7 +192,7 @@ def expand_set(
         If there is no such set or feature.
     """
     named = isinstance(names, str)
-    columns = expand(members_for(str(names), _asset_class(panel)) if named else names)
+    columns = expand(members_of(names, _asset_class(panel)))
     _, reasons = resolve(names, panel, reference_names, given_names)
     mask = np.array([spec.name in reasons for spec in columns], dtype=np.bool_)
     return SetColumns(feature_set(str(names)).id if named else "chosen", columns, mask, MappingProxyType(reasons))

@@ -30,7 +30,7 @@ WORKSPACE_FILE = "foresail.toml"
 RUN_KEYS: dict[str, tuple[str, str]] = {
     "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
     "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
-    "features": ("names", "feature names; leave out for all that the data allow"),
+    "features": ("names", 'sets and features, for example ["scan100"]; leave out for the default set'),
     "forecaster": ("name", "how returns are forecast; the known ones are listed below"),
     "calibration": ("name", "how intervals are corrected by outcomes: online, adaptive or none"),
     "profile": ("name", "risk profile (RISK-01)"),
@@ -188,6 +188,8 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
     DelistingRule(settings.delisting_return)
     if settings.forecaster_options:
         _check_options(settings)
+    if settings.features:
+        _check_features(settings.features)
     if settings.top_k < 0 or settings.seed < 0:
         raise ConfigError("top_k and seed must not be negative")
     if settings.walk_forward.minimum_train_bars > settings.walk_forward.train_bars:
@@ -199,6 +201,22 @@ def _check_options(settings: PipelineSettings) -> None:
     """Refuse what the forecaster does not know, before anything is computed."""
     spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
     build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))
+
+
+def _check_features(names: tuple[str, ...]) -> None:
+    """Refuse what is neither a set nor a feature of the bars' own frame, before anything is read."""
+    from foresail.features.catalogue import CATALOGUE, find
+    from foresail.features.declared.sets import SETS
+
+    for name in names:
+        if "@" in name:
+            raise ConfigError(f"{name}: models read features of the bars' own frame", hint="leave the @frame out")
+        if name in SETS:
+            continue
+        try:
+            find(name)
+        except UnknownNameError as e:
+            raise UnknownNameError("feature or set", name, [*SETS, *CATALOGUE]) from e
 
 
 def template() -> str:

@@ -38,7 +38,7 @@ def test_facts_and_limits_reach_the_features_of_a_run():
     assert np.isnan(roe[0, :14]).all()
     assert (roe[0, 14:] == 0.2).all()
     assert np.isnan(roe[1]).all()
-    level = ready.features.field("vix_level")[0]
+    level = ready.shown.field("vix_level")[0]
     last = 1 + VIX_LIMIT_NS // DAY
     np.testing.assert_array_equal(level[: last + 1], [15.0] + [16.0] * last)
     assert np.isnan(level[last + 1 :]).all()

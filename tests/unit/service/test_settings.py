@@ -67,3 +67,14 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, 'version = 1\n[run]\nseed = 3\ncapital = "5000 EUR"\n')
     settings = read_settings(BASE, path, Overrides(seed=9))
     assert (settings.seed, settings.currency) == (9, "EUR")
+
+
+def test_features_are_sets_and_names_of_the_own_frame(tmp_path: Path) -> None:
+    def read(text: str) -> tuple[str, ...]:
+        return read_settings(BASE, written(tmp_path, f"version = 1\n[run]\nfeatures = {text}\n"), Overrides()).features
+
+    assert read('["scan100", "rsi_5"]') == ("scan100", "rsi_5")
+    with pytest.raises(UnknownNameError, match="feature or set 'scan10'"):
+        read('["scan10"]')
+    with pytest.raises(ConfigError, match="own frame"):
+        read('["rsi_14@1w"]')

@@ -8,14 +8,23 @@ member: it is computed as absent, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 
-__all__ = ["DEFAULT_SETS", "FEATURE_SETS", "SETS", "FeatureSet", "default_sets", "feature_set", "members_for"]
+__all__ = [
+    "DEFAULT_SETS",
+    "FEATURE_SETS",
+    "SETS",
+    "FeatureSet",
+    "default_sets",
+    "feature_set",
+    "members_for",
+    "members_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +303,27 @@ def members_for(name: str, asset_class: AssetClass | None) -> tuple[str, ...]:
     members = feature_set(name).members
     own = {} if asset_class is None else _VARIANTS.get(asset_class, {})
     return tuple(own.get(member, member) for member in members)
+
+
+def members_of(names: Sequence[str] | str, asset_class: AssetClass | None) -> tuple[str, ...]:
+    """Return the features of sets and names side by side, in order and without repeats.
+
+    Parameters
+    ----------
+    names : the name of a set, or sets and features; a set gives its members with the variants of the class (FEAT-21),
+        a feature that is named stays as it is
+
+    Raises
+    ------
+    UnknownNameError
+        If ``names`` is one text and there is no such set.
+    """
+    if isinstance(names, str):
+        return members_for(names, asset_class)
+    found: list[str] = []
+    for name in names:
+        found += members_for(name, asset_class) if name in FEATURE_SETS else (name,)
+    return tuple(dict.fromkeys(found))
 
 
 def default_sets(use: str) -> tuple[str, ...]:
