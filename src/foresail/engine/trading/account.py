@@ -111,9 +111,10 @@ class _Replay:
             verb = entry.command.split(":")[0].split()[0]
             self._is_latching = verb in _FOLDED_COMMANDS
             return self._is_latching
-        return isinstance(entry, SessionStarted) or (
-            isinstance(entry, TradingHalted | TradingResumed) and self._is_latching
-        )
+        if isinstance(entry, TradingHalted | TradingResumed) and self._is_latching:
+            self._is_latching = False  # a halt after it is the core's own: running the stream again leads to it
+            return True
+        return isinstance(entry, SessionStarted)
 
 
 class AccountRun:

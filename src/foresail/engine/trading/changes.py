@@ -17,7 +17,7 @@ from foresail.domain.effects import CancelSend, ReplaceSend
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
-from foresail.engine.trading.reviewing import review
+from foresail.engine.trading.reviewing import review_or_halt
 from foresail.ledger.entries import CancelIntended, ReplaceIntended, SliceStopped
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 
@@ -29,17 +29,24 @@ if TYPE_CHECKING:
 _Review = Callable[[Sequence[Order]], Sequence[ReviewedOrder]]
 
 
-def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> tuple[ReplaceSend, ...]:
+def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> list[CoreEffect]:
     """Journal the changes that may leave, and return them."""
     if not wanted:
-        return ()
-    passed = next_changes(wanted, core.orders, core.parts.instruments, lambda orders: review(core, orders, call))
+        return []
+    effects: list[CoreEffect] = []
+
+    def asked(orders: Sequence[Order]) -> Sequence[ReviewedOrder]:
+        reviewed, halting = review_or_halt(core, orders, call)
+        effects.extend(halting)
+        return reviewed
+
+    passed = next_changes(wanted, core.orders, core.parts.instruments, asked)
     for one in passed:
         core.write(
             ReplaceIntended, call.at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
             trigger_price=one.trigger_price, revision=one.revision,
         )  # fmt: skip
-    return passed
+    return [*effects, *passed]
 
 
 def take_back_orders(core: TradingCore, at: int, names: Sequence[OrderId]) -> list[CoreEffect]:

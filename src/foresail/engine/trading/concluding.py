@@ -14,7 +14,7 @@ from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
-from foresail.engine.trading.reviewing import review
+from foresail.engine.trading.reviewing import review_or_halt
 from foresail.ledger.entries import Decided, Remembered, SharesPlanned
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     core.notes.decided[desk.id] = at
     if decision == NO_DECISION and not core.parts.is_audited:
         return []
-    reviewed = review(core, decision.orders, call)
+    reviewed, effects = review_or_halt(core, decision.orders, call)
     allowed = [one.passed for one in reviewed if one.allowed > 0]
     seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
     core.write(
@@ -40,7 +40,6 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     _remember(core, desk, at)
     if core.parts.watch is not None:
         core.parts.watch(desk, at, decision, reviewed)
-    effects: list[CoreEffect] = []
     for name in decision.cancels:
         effects += core.take_back(at, name)
     effects += take_back_orders(core, at, decision.cancel_orders)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
-from foresail.domain.effects import Notify
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order
+from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.reductions import conditions_now, position_values
-from foresail.ledger.entries import AlertRaised, BreakerTripped, ReductionBegun, ReductionEnded
+from foresail.ledger.entries import BreakerTripped, ReductionBegun, ReductionEnded
 from foresail.risk.alerts import AlertInputs, alerts_due, cost_share_alert, profile_alert, unsaid
 from foresail.risk.breakers import due
 
@@ -40,7 +40,7 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     action = due(core.risk, limits, at)
     for trip in action.trips:
         core.write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
-    effects = _alert(core, at, action.alerts)
+    effects = tell(core, at, action.alerts)
     if action.cancels_entries:
         effects += core.take_back(at, None, entries_only=True)
     if action.close_fraction > 0:
@@ -51,7 +51,7 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
 def propose_profile(core: TradingCore, at: int, capital: Decimal) -> None:
     """Journal the proposal of another profile where an account is too small for its own (RISK-01, SMALL-01)."""
     if core.parts.limits is not None:
-        _alert(core, at, profile_alert(core.parts.limits, capital))
+        tell(core, at, profile_alert(core.parts.limits, capital))
 
 
 def warn_of_cost(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> list[CoreEffect]:
@@ -66,7 +66,7 @@ def warn_of_cost(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> 
             cost = cost_of(order.instrument, price, call.at) * price
             risk = abs(price - float(order.stop_price))
             alerts += cost_share_alert(order.instrument, cost=cost, risk=risk, limits=limits)
-    return _alert(core, call.at, unsaid(alerts, core.risk, call.at))
+    return tell(core, call.at, unsaid(alerts, core.risk, call.at))
 
 
 def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
@@ -90,7 +90,7 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
                 left[name] = left.get(name, 1.0) * factor
         core.write(ReductionBegun, at, rule=rule, factors=factors, text=text)
         if factors:
-            effects += _alert(core, at, [Alert(rule, Severity.WARNING, text)])
+            effects += tell(core, at, [Alert(rule, Severity.WARNING, text)])
     for name, factor in sorted(left.items()):
         effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
     return [*effects, *_tell(core, at, limits)]
@@ -103,10 +103,4 @@ def _tell(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]
         return []
     equity = float(core.books.equity(rates=core.parts.market.rates()))
     inputs = AlertInputs(equity=equity, values=position_values(core, positions), facts=core.notes.facts)
-    return _alert(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
-
-
-def _alert(core: TradingCore, at: int, alerts: Sequence[Alert]) -> list[CoreEffect]:
-    for alert in alerts:
-        core.write(AlertRaised, at, kind=alert.kind, severity=alert.severity.value, text=alert.text)
-    return [Notify(alert.kind, alert.severity.value, alert.text) for alert in alerts]
+    return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))

@@ -1,4 +1,7 @@
-"""The way of orders through the gate and the latches of a core; it journals nothing."""
+"""The way of orders through the gate and the latches of a core.
+
+A rule that fails halts the account: what cannot be checked opens nothing until a person has looked (``rearm``).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
+from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
+from foresail.ledger.entries import TradingHalted
+from foresail.risk.gate import FAULT_RULE, halt_reason
 
 if TYPE_CHECKING:
-    from foresail.engine.trading.core import TradingCore
+    from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["review"]
+__all__ = ["review", "review_or_halt"]
 
 
 def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
@@ -38,11 +45,30 @@ def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[
         rates=call.rates,
     )
     reviewed = core.parts.gate.review(asked, view)
-    out = []
-    for order, (passed, rulings) in zip(orders, reviewed, strict=True):
-        stopped = core.latches.ruling(order, core.books.quantity(order.instrument))
-        if stopped is not None and stopped.quantity < passed.quantity:
-            out.append(ReviewedOrder(order, stopped.quantity, (*rulings, stopped)))
-        else:
-            out.append(ReviewedOrder(order, passed.quantity, rulings))
-    return tuple(out)
+    return tuple(
+        _latched(core, ReviewedOrder(order, passed.quantity, rulings))
+        for order, (passed, rulings) in zip(orders, reviewed, strict=True)
+    )
+
+
+def review_or_halt(
+    core: TradingCore, orders: Sequence[Order], call: DeskCall
+) -> tuple[tuple[ReviewedOrder, ...], list[CoreEffect]]:
+    """Review, and halt the account where a rule failed: orders that wait are taken back, nothing of this opens."""
+    reviewed = review(core, orders, call)
+    why = halt_reason([ruling for one in reviewed for ruling in one.rulings])
+    if not why or "" in core.latches.halted:
+        return reviewed, []
+    core.write(TradingHalted, call.at, scope="", rule=FAULT_RULE, text=why)
+    effects = core.take_back(call.at, None, entries_only=True)
+    text = f"nothing is opened until somebody rearms: {why}"
+    effects += tell(core, call.at, [Alert(FAULT_RULE, Severity.CRITICAL, text)])
+    return tuple(_latched(core, one) for one in reviewed), effects
+
+
+def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:
+    """Return an order as far as what is halted lets it pass."""
+    stopped = core.latches.ruling(one.order, core.books.quantity(one.order.instrument))
+    if stopped is None or stopped.quantity >= one.allowed:
+        return one
+    return ReviewedOrder(one.order, stopped.quantity, (*one.rulings, stopped))
