@@ -36,25 +36,45 @@ if TYPE_CHECKING:
         verify,
     )
     from foresail.service.models_calls import ForecastResult, TrainedModel, models, predict, train
+    from foresail.service.trading_calls import (
+        BacktestResult,
+        LedgerView,
+        TradingReport,
+        backtest,
+        kill,
+        paper,
+        parity,
+        read_ledger,
+        rebuild,
+    )
 
 __all__ = [
+    "BacktestResult",
     "FeatureResult",
     "ForecastJudgeSettings",
     "ForecastResult",
     "JudgeSettings",
     "Judgement",
+    "LedgerView",
     "RunResult",
     "TableOptions",
+    "TradingReport",
     "TrainedModel",
     "Verification",
     "__version__",
+    "backtest",
     "compute_features",
     "demo",
     "judge",
     "judge_forecasts",
     "judge_returns",
+    "kill",
     "models",
+    "paper",
+    "parity",
     "predict",
+    "read_ledger",
+    "rebuild",
     "run",
     "train",
     "verify",
@@ -67,6 +87,20 @@ _HOMES = {
     "JudgeSettings": "foresail.evaluation.judge",
     "TableOptions": "foresail.evaluation.forecast_table",
     **dict.fromkeys(("ForecastResult", "TrainedModel", "models", "predict", "train"), "foresail.service.models_calls"),
+    **dict.fromkeys(
+        (
+            "BacktestResult",
+            "LedgerView",
+            "TradingReport",
+            "backtest",
+            "kill",
+            "paper",
+            "parity",
+            "read_ledger",
+            "rebuild",
+        ),
+        "foresail.service.trading_calls",
+    ),
 }
 
 

@@ -25,6 +25,8 @@ MANY_PARAMETERS: dict[tuple[str, str], str] = {
     ("service/calls.py", "compute_features"): "the options of the command features compute, keywords only",
     ("service/models_calls.py", "train"): "the options of the command of that name, keywords only",
     ("service/models_calls.py", "predict"): "the options of the command of that name, keywords only",
+    ("service/trading_calls.py", "backtest"): "the options of the command of that name, keywords only",
+    ("service/trading_calls.py", "paper"): "the options of the command paper start, keywords only",
     ("features/declared/spec.py", "declare"): "the columns of one row of the catalogue",
 }
 

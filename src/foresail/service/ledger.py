@@ -22,7 +22,7 @@ from foresail.service.ledger_tables import TABLES, LedgerTables, project
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
-__all__ = ["LedgerRequest", "rebuild_tables", "show_ledger", "verify_ledger"]
+__all__ = ["LedgerRequest", "rebuild_tables", "show_ledger", "tables_of", "verify_ledger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,12 @@ class LedgerRequest:
 
     account: str | None = None
     journal: Path | None = None
+
+
+def tables_of(request: LedgerRequest) -> LedgerTables:
+    """Return every table of a journal, made anew from its entries."""
+    _, entries = _open(request)
+    return project(entries)
 
 
 def show_ledger(request: LedgerRequest, *, last: int = 20, kind: str | None = None) -> Outcome:

@@ -1,0 +1,299 @@
+"""Trading as calls from Python: ``foresail.backtest``, ``paper``, ``read_ledger``, ``rebuild``, ``kill``, ``parity``.
+
+Each asks the use case of the command of the same name (``read_ledger`` that of ``ledger show``: ``foresail.ledger`` is
+a package already) and hands back figures, tables and the text of the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.protocols import Progress
+from foresail.service.backtest import run_strategy_backtest
+from foresail.service.kill import kill_account
+from foresail.service.ledger import LedgerRequest, rebuild_tables, show_ledger, tables_of
+from foresail.service.ledger_tables import TABLES
+from foresail.service.outcome import Outcome
+from foresail.service.paper import PaperRequest, paper_status, start_paper, stop_paper
+from foresail.service.parity import parity_report
+from foresail.service.stream import StreamRequest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BacktestResult",
+    "LedgerView",
+    "TradingReport",
+    "backtest",
+    "kill",
+    "paper",
+    "parity",
+    "read_ledger",
+    "rebuild",
+]
+
+_TIMES = ("at", "timestamp", "decided_at", "opened_at", "closed_at")  # columns that hold ns UTC
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TradingReport:
+    """What a command on an account came to; ``print`` shows its screen.
+
+    Attributes
+    ----------
+    figures : everything that the command prints with ``--json``
+    is_good : the command ends with exit code 0
+    text : the screen
+    """
+
+    figures: Mapping[str, Any]
+    is_good: bool
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(is_good={self.is_good}, {len(self.figures)} figures)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LedgerView(TradingReport):
+    """A journal.
+
+    Attributes
+    ----------
+    request : which one
+    """
+
+    request: LedgerRequest
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return entries, orders, executions, equity, trades or positions, made anew from the journal.
+
+        Money and quantities are exact text, times UTC dates.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
+        return _table(self.request, name)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BacktestResult(TradingReport):
+    """A backtest of a strategy.
+
+    Attributes
+    ----------
+    out : folder with ``backtest.json`` and ``journal/``
+    fingerprint : of what went in and of everything that was journalled
+    """
+
+    out: Path
+    fingerprint: str
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table of its journal, as ``LedgerView.table``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such table.
+        """
+        return _table(LedgerRequest(journal=self.out / "journal"), name)
+
+
+def backtest(
+    bars: str | Path,
+    strategy: str | Path,
+    *,
+    out: str | Path | None = None,
+    until: str | None = None,
+    capital: str | None = None,
+    profile: str | None = None,
+    names: int | None = None,
+    timezone: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> BacktestResult:
+    """Run a strategy over history with costs and risk limits, and keep its journal: ``foresail backtest``.
+
+    Parameters
+    ----------
+    bars : file, folder with ``foresail-set.toml``, or the name of an imported set
+    strategy : file, searched for leaks first
+    out : folder to write; None = ``runs/backtest-<set>-<hash>``
+    until : "2015-12-31": nothing available after the end of that day, UTC
+    capital : for example "100000 USD"
+    profile : of the risk limits
+    names : only the first so many instruments, by id
+    timezone : of times that carry none
+    force : replace an existing folder
+    progress : called with stage, steps done, steps in all
+
+    Raises
+    ------
+    ForesailError
+        If the request, the data or the strategy cannot be used.
+    """
+    request = StreamRequest(
+        str(bars), Path(strategy), until=until, timezone=timezone, capital=capital, profile=profile, names=names
+    )
+    target = None if out is None else Path(out)
+    outcome = run_strategy_backtest(request, out=target, force=force, progress=progress or _silent)
+    told = outcome.document
+    return BacktestResult(*_report(outcome), out=Path(told["run"]), fingerprint=told["fingerprint"])
+
+
+def paper(
+    command: str = "status",
+    *,
+    account: str = "paper",
+    bars: str | Path | None = None,
+    strategy: str | Path | None = None,
+    speed: str = "max",
+    until: str | None = None,
+    capital: str | None = None,
+    profile: str | None = None,
+    names: int | None = None,
+    timezone: str | None = None,
+    snapshot_every: int = 1000,
+    progress: Progress | None = None,
+) -> TradingReport:
+    """Trade on paper, or say how an account stands: ``foresail paper start | status | stop``.
+
+    Parameters
+    ----------
+    command : "start" runs the account in this process until its bars end or a signal comes; "status"; "stop"
+    account : name in this workspace
+    bars, strategy : of a new account, both; of one that exists, neither
+    speed : "max", or times the bars' own time, for example "60x"
+    until, capital, profile, names, timezone : as in ``backtest``
+    snapshot_every : events between snapshots
+    progress : as in ``backtest``
+
+    Raises
+    ------
+    ForesailError
+        If there is no such command or account, or the account trades something else.
+    """
+    commands = {"status": paper_status, "stop": stop_paper}
+    if command in commands:
+        return TradingReport(*_report(commands[command](account)))
+    if command != "start":
+        raise UnknownNameError("paper command", command, ("start", *commands))
+    if (bars is None) != (strategy is None):
+        raise ConfigError("expected bars and strategy together, or neither for an account that exists")
+    stream = None
+    if bars is not None and strategy is not None:
+        stream = StreamRequest(
+            str(bars), Path(strategy), until=until, timezone=timezone, capital=capital, profile=profile, names=names
+        )
+    request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every)
+    return TradingReport(*_report(start_paper(request, progress=progress or _silent)))
+
+
+def read_ledger(
+    account: str | None = None, *, journal: str | Path | None = None, last: int = 20, kind: str | None = None
+) -> LedgerView:
+    """Tell what a journal holds: ``foresail ledger show``.
+
+    Parameters
+    ----------
+    account : name in this workspace
+    journal : a journal folder or file, instead of an account
+    last : so many of the newest entries
+    kind : only entries of this kind, for example "FillBooked"
+
+    Raises
+    ------
+    ForesailError
+        If there is no such journal, or it is damaged.
+    """
+    request = _ledger(account, journal)
+    return LedgerView(*_report(show_ledger(request, last=last, kind=kind)), request=request)
+
+
+def rebuild(
+    account: str | None = None, *, journal: str | Path | None = None, out: str | Path | None = None
+) -> TradingReport:
+    """Write orders, executions, equity, trades and positions again from a journal: ``foresail rebuild``.
+
+    Parameters
+    ----------
+    account, journal : as in ``read_ledger``
+    out : folder; None = ``tables/`` of the account
+
+    Raises
+    ------
+    ForesailError
+        If there is no such journal, it is damaged, or the folder is not one of tables.
+    """
+    outcome = rebuild_tables(_ledger(account, journal), out=None if out is None else Path(out))
+    return TradingReport(*_report(outcome))
+
+
+def kill(account: str, operator: str, *, close: bool = False, rearm: bool = False) -> TradingReport:
+    """Stop an account from opening anything and cancel its orders, journalled first: ``foresail kill``.
+
+    Parameters
+    ----------
+    account : name in this workspace
+    operator : who says so; it is journalled
+    close : also close every position
+    rearm : lift the latch instead
+
+    Raises
+    ------
+    ForesailError
+        If there is no such account, nobody is named, or its process does not take the command.
+    """
+    return TradingReport(*_report(kill_account(account, operator, closes=close, rearms=rearm)))
+
+
+def parity(account: str, *, progress: Progress | None = None) -> TradingReport:
+    """Replay an account's period through history and name the cause of every difference: ``foresail parity``.
+
+    Parameters
+    ----------
+    account : name in this workspace
+    progress : as in ``backtest``
+
+    Raises
+    ------
+    ForesailError
+        If there is no such account, or its bars cannot be used.
+    """
+    return TradingReport(*_report(parity_report(account, progress=progress or _silent)))
+
+
+def _report(outcome: Outcome) -> tuple[Mapping[str, Any], bool, str]:
+    return outcome.document, outcome.exit_code == 0, "\n".join(outcome.lines)
+
+
+def _ledger(account: str | None, journal: str | Path | None) -> LedgerRequest:
+    return LedgerRequest(account, None if journal is None else Path(journal))
+
+
+def _table(request: LedgerRequest, name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    if name not in TABLES:
+        raise UnknownNameError("table of a journal", name, TABLES)
+    frame = pd.DataFrame(tables_of(request).rows[name])
+    for column in _TIMES:
+        if column in frame.columns:
+            frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True)
+    return frame
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Say nothing: a library is quiet unless asked."""
+    del stage, done, total
