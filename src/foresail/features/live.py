@@ -14,9 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from foresail.core.arrays import BoolArray, FloatArray
-from foresail.core.errors import IntegrityError
+from foresail.core.errors import IntegrityError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.features.batch import FORMS
 from foresail.features.catalogue import expand
 from foresail.features.context import ContextRow, FeatureContext
 from foresail.features.declared.spec import SCHEMA_VERSION
@@ -43,6 +44,7 @@ class LiveDriver:
     context : sector codes and reference names; its series are not used
     fields : the columns of every update, by default those of a panel that the store reads
     threads : share the work of a bar; values do not depend on it
+    form : "display" or "model", as for ``batch.compute``
     """
 
     def __init__(
@@ -53,21 +55,30 @@ class LiveDriver:
         fields: Sequence[str] = BAR_FIELDS,
         *,
         threads: int = 1,
+        form: str = "display",
     ) -> None:
+        if form not in FORMS:
+            raise UnknownNameError("form of features", form, FORMS)
         specs = expand(names)
         self.names = tuple(spec.name for spec in specs)
         self.instruments = tuple(instruments)
-        self._plan = make_plan([spec.expression for spec in specs])
+        is_model = form == "model"
+        self._plan = make_plan([spec.model_expression if is_model else spec.expression for spec in specs])
         self._context = context
         self._threads = threads
         self._positions = field_positions(tuple(fields))
         self._width = len(fields)
         self._memory = fresh_memory(self._plan, len(self.instruments))
         self._silent = silent_values(self.instruments, self.names, self._plan.columns)
-        program = hashlib.sha256("\0".join(self.names).encode()).digest()
+        program = hashlib.sha256("\0".join([*self.names, *(["form model"] if is_model else [])]).encode()).digest()
         self._identity = np.frombuffer(
             bytes.fromhex(source_hash()) + SCHEMA_VERSION.to_bytes(4, "little") + program, dtype=np.uint8
         ).copy()
+
+    @property
+    def calendar_names(self) -> tuple[str, ...]:
+        """Numbers of the calendar that a bar's context row must hold, see ``FeatureContext.calendar_names``."""
+        return tuple(series.name for series in self._plan.series if series.kind == "calendar")
 
     def update(self, bar_row: FloatArray, present: BoolArray, context_row: ContextRow) -> FloatArray:
         """Take one bar and return its features.

@@ -15,12 +15,21 @@ from foresail.core.errors import ConfigError
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets
 
-__all__ = ["compute_targets", "forward_adjusted", "label_scale"]
+__all__ = [
+    "SCALE_DECAY",
+    "SCALE_FLOOR",
+    "SCALE_WARM_UP",
+    "SCALE_WINDOW",
+    "compute_targets",
+    "forward_adjusted",
+    "label_scale",
+    "usable_price",
+]
 
-_DECAY = 0.94  # RiskMetrics daily decay
-_WINDOW = 60
-_WARM_UP = 20  # bars before a scale is given
-_FLOOR = 1e-5  # log return per bar: a tenth of a basis point, below any tradable move
+SCALE_DECAY = 0.94  # RiskMetrics daily decay
+SCALE_WINDOW = 60
+SCALE_WARM_UP = 20  # bars before a scale is given
+SCALE_FLOOR = 1e-5  # log return per bar: a tenth of a basis point, below any tradable move
 _SMALLEST = 1e-60
 _LARGEST = 1e60
 
@@ -38,8 +47,13 @@ def forward_adjusted(panel: Panel, field: str) -> FloatArray:
         taken = np.take_along_axis(given, np.maximum(last, 0), axis=1)
         factor = np.where(last >= 0, taken, 1.0)
     price = panel.field(field) * factor
-    usable = panel.present & (price > _SMALLEST) & (price < _LARGEST)
-    return np.where(usable, price, np.nan)
+    return np.where(panel.present & usable_price(price), price, np.nan)
+
+
+def usable_price(price: FloatArray) -> BoolArray:
+    """Return which adjusted prices a return can be taken of; a missing one cannot."""
+    usable: BoolArray = (price > _SMALLEST) & (price < _LARGEST)
+    return usable
 
 
 def compute_targets(panel: Panel, horizons: Sequence[int]) -> Targets:
@@ -115,12 +129,12 @@ def label_scale(panel: Panel) -> FloatArray:
     scale = np.full(close.shape, np.nan)
     for i in range(close.shape[0]):
         rows = np.flatnonzero(np.isfinite(close[i]))
-        if len(rows) <= _WARM_UP:
+        if len(rows) <= SCALE_WARM_UP:
             continue
         squares = np.log(close[i, rows[1:]] / close[i, rows[:-1]]) ** 2
-        variance = 0.5 * (_exponential_mean(squares) + _trailing_mean(squares, _WINDOW))
-        usable = rows[_WARM_UP:]
-        scale[i, usable] = np.sqrt(np.maximum(variance[_WARM_UP - 1 :], _FLOOR * _FLOOR))
+        variance = 0.5 * (_exponential_mean(squares) + _trailing_mean(squares, SCALE_WINDOW))
+        usable = rows[SCALE_WARM_UP:]
+        scale[i, usable] = np.sqrt(np.maximum(variance[SCALE_WARM_UP - 1 :], SCALE_FLOOR * SCALE_FLOOR))
     return scale
 
 
@@ -128,8 +142,8 @@ def _exponential_mean(x: FloatArray) -> FloatArray:
     """Return the recursive mean with decay 0.94, its weights normalised to one from the first value on."""
     from scipy.signal import lfilter
 
-    total: FloatArray = np.asarray(lfilter([1.0 - _DECAY], [1.0, -_DECAY], x), dtype=np.float64)
-    weight = 1.0 - _DECAY ** np.arange(1, len(x) + 1)
+    total: FloatArray = np.asarray(lfilter([1.0 - SCALE_DECAY], [1.0, -SCALE_DECAY], x), dtype=np.float64)
+    weight = 1.0 - SCALE_DECAY ** np.arange(1, len(x) + 1)
     return total / weight
 
 
