@@ -42,6 +42,7 @@ class FactSet:
     ----------
     fields : names of the columns, in the order of the values
     lag_ns : publication lag that somebody stated; None where the source dates its values
+    kind : "facts", or "series": prices and indices of no instrument that features read beside the bars
     """
 
     name: str
@@ -49,6 +50,7 @@ class FactSet:
     basis: FactBasis
     source: str = ""
     lag_ns: int | None = None
+    kind: str = "facts"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

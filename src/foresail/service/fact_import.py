@@ -10,6 +10,7 @@ from foresail.adapters.files.description import DESCRIPTION_FILE, read_toml
 from foresail.adapters.files.facts import is_fact_description, read_fact_files
 from foresail.core.canonical import plain
 from foresail.core.clock import Clock, format_ns, to_ns
+from foresail.domain.facts import FactTable
 from foresail.service.outcome import Outcome
 from foresail.store.embedded import EmbeddedStore
 
@@ -54,7 +55,7 @@ def import_facts(path: Path, store: EmbeddedStore, *, clock: Clock, name: str | 
         "available_to": format_ns(last),
     }
     lines = [
-        f"set of facts {fact_set.name}: {len(table.instruments)} instruments, {len(fact_set.fields)} fields, "
+        f"set of {fact_set.kind} {fact_set.name}: {_of(table)}, {len(fact_set.fields)} fields, "
         f"availability {fact_set.basis.value}",
         f"received {document['received']} vintages, new {fresh}, stored already {len(table) - fresh}, "
         f"set aside {len(bad)}",
@@ -63,3 +64,10 @@ def import_facts(path: Path, store: EmbeddedStore, *, clock: Clock, name: str | 
         f"stored in {store.folder}",
     ]
     return Outcome(document, lines)
+
+
+def _of(table: FactTable) -> str:
+    """Return of how many instruments facts are, or that they are of the whole market."""
+    if table.instruments == ("",):
+        return f"{len(table)} for the whole market"
+    return f"{len(table.instruments)} instruments"

@@ -185,7 +185,7 @@ def append_aliases(folder: Path, aliases: Iterable[Alias]) -> Directory:
 
 
 def _check_same(old: FactSet, new: FactSet) -> None:
-    for key in ("fields", "basis", "lag_ns"):
+    for key in ("kind", "fields", "basis", "lag_ns"):
         if getattr(old, key) != getattr(new, key):
             raise ConfigError(
                 f"set {old.name} is stored with {key} {getattr(old, key)}, the new facts have {getattr(new, key)}",

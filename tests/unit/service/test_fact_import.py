@@ -53,7 +53,7 @@ def test_facts_are_imported_once_and_read_as_known(workspace: Path) -> None:
 def test_facts_that_do_not_say_when_are_refused(workspace: Path) -> None:
     toml = workspace / "reports" / "foresail-set.toml"
     toml.write_text(TOML.replace('known_at = "published"\n', ""))
-    with pytest.raises(LookAheadError, match="expected one of known_at, publication_lag or snapshot"):
+    with pytest.raises(LookAheadError, match="expected one of known_at, publication_lag, at_close or snapshot"):
         import_set(toml, clock=SimulatedClock(at("2016-01-04")))
 
 

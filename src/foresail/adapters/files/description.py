@@ -22,6 +22,7 @@ from foresail.domain.instruments import AssetClass, PriceBasis
 from foresail.domain.universe import UniverseBasis
 
 __all__ = [
+    "DEFAULT_PLACE",
     "DESCRIPTION_FILE",
     "KEYS",
     "QUIRK_KEYS",
@@ -50,7 +51,7 @@ _UNIVERSES = tuple(basis.value for basis in UniverseBasis)
 _KINDS = ("spot", "etf", "perp")
 _EPOCHS = ("s", "ms", "us", "ns", "mixed")
 _DEFAULT_CALENDAR = {AssetClass.STOCK: "XNYS", AssetClass.CRYPTO: "24/7", AssetClass.FOREX: "24/5"}
-_DEFAULT_PLACE = {AssetClass.STOCK: "US", AssetClass.CRYPTO: "SPOT", AssetClass.FOREX: ""}
+DEFAULT_PLACE = {AssetClass.STOCK: "US", AssetClass.CRYPTO: "SPOT", AssetClass.FOREX: ""}
 _DEFAULT_TICK = {AssetClass.STOCK: "0.0001", AssetClass.CRYPTO: "0.000001", AssetClass.FOREX: "0.00001"}
 _DEFAULT_LOT = {AssetClass.STOCK: "1", AssetClass.CRYPTO: "0.001", AssetClass.FOREX: "1000"}
 
@@ -162,7 +163,7 @@ def parse_description(raw: Mapping[str, Any], *, folder: Path, where: str) -> Se
         known_at=raw.get("known_at"),
         grace_s=float(raw.get("grace_s", 1.0)),
         broker=str(raw.get("broker", "")),
-        place=str(raw.get("place", _DEFAULT_PLACE[asset_class])),
+        place=str(raw.get("place", DEFAULT_PLACE[asset_class])),
         kind=_choice(raw, "kind", _KINDS, where, default="spot"),
         symbol=raw.get("symbol"),
         symbols=tuple(str(symbol) for symbol in raw.get("symbols", ())),
