@@ -92,7 +92,7 @@ def _numbers_of(kind: type[Any]) -> Callable[[Any], list[Decimal]]:
 
 
 def _can_hold_number(type_text: str) -> bool:
-    return any(word in type_text for word in ("Decimal", "Fill", "Order")) and "OrderId" not in type_text
+    return any(word in type_text for word in ("Decimal", "Fill", "Order", "Ruling")) and "OrderId" not in type_text
 
 
 def _gather(value: Any, numbers: list[Decimal]) -> None:

@@ -3,9 +3,9 @@
 New kinds are added; a kind never changes its meaning and a name is never used again. ``codec`` has them as bytes.
 
 Kinds and fields that came after the first version; a journal that holds such a kind is not read by an older version:
-``FactKnown``, ``HoldingTimed``, ``Remembered``, ``ReductionBegun``, ``ReductionEnded``, ``SharesPlanned``,
-``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A field that an older journal
-lacks has its default.
+``FactKnown``, ``HoldingTimed``, ``LevelsSet``, ``Remembered``, ``ReductionBegun``, ``ReductionEnded``, ``Reviewed``,
+``SharesPlanned``, ``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A
+field that an older journal lacks has its default.
 """
 
 from __future__ import annotations
@@ -16,6 +16,26 @@ from enum import StrEnum
 
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.orders import Fill, Order
+from foresail.ledger.decisions import (
+    AlertRaised,
+    BreakerReset,
+    BreakerTripped,
+    Decided,
+    FactKnown,
+    LevelsSet,
+    LimitsLoaded,
+    OperatorActed,
+    ReductionBegun,
+    ReductionEnded,
+    Remembered,
+    Reviewed,
+    SessionStarted,
+    SignalSeen,
+    StreamAdvanced,
+    TradingHalted,
+    TradingResumed,
+)
+from foresail.ledger.entry import BaseEntry
 
 __all__ = [
     "AlertRaised",
@@ -35,6 +55,7 @@ __all__ = [
     "HoldingCharged",
     "HoldingKind",
     "HoldingTimed",
+    "LevelsSet",
     "LimitsLoaded",
     "ListingEnded",
     "Marked",
@@ -50,8 +71,10 @@ __all__ = [
     "ReductionEnded",
     "Remembered",
     "ReplaceIntended",
+    "Reviewed",
     "SessionStarted",
     "SharesPlanned",
+    "SignalSeen",
     "SliceStarted",
     "SliceStopped",
     "SplitApplied",
@@ -70,19 +93,11 @@ class HoldingKind(StrEnum):
     SWAP = "swap"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What every entry has: its instant (ns UTC) and its sequence number."""
-
-    at: int
-    sequence: int
-
-
 # -- money and positions ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Deposited(_Entry):
+class Deposited(BaseEntry):
     """Money paid in (negative: taken out). An empty currency is the account's."""
 
     amount: Decimal
@@ -90,7 +105,7 @@ class Deposited(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class Converted(_Entry):
+class Converted(BaseEntry):
     """Cash changed from one currency into another at a price that was dealt; both amounts are positive."""
 
     sold: Decimal
@@ -101,7 +116,7 @@ class Converted(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class FillBooked(_Entry):
+class FillBooked(BaseEntry):
     """An execution; ``currency`` is the instrument's quote currency, empty for the account's."""
 
     fill: Fill
@@ -110,7 +125,7 @@ class FillBooked(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class FillBusted(_Entry):
+class FillBusted(BaseEntry):
     """The venue took an execution back: it is reversed as if it had not happened."""
 
     order_id: OrderId
@@ -119,7 +134,7 @@ class FillBusted(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class FillCorrected(_Entry):
+class FillCorrected(BaseEntry):
     """The venue corrected an execution: the earlier one is reversed, ``fill`` stands in its place."""
 
     execution: str
@@ -127,7 +142,7 @@ class FillCorrected(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class DividendPaid(_Entry):
+class DividendPaid(BaseEntry):
     """Cash per unit held at the ex-date; a short position pays it."""
 
     instrument: InstrumentId
@@ -135,7 +150,7 @@ class DividendPaid(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class SplitApplied(_Entry):
+class SplitApplied(BaseEntry):
     """Units after one unit before; fractions of a lot are paid in cash at ``price`` (after the split)."""
 
     instrument: InstrumentId
@@ -145,7 +160,7 @@ class SplitApplied(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingCharged(_Entry):
+class HoldingCharged(BaseEntry):
     """Borrow fee, margin interest, funding or swap; a negative amount was received. No instrument: the account's."""
 
     amount: Decimal
@@ -155,14 +170,14 @@ class HoldingCharged(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingTimed(_Entry):
+class HoldingTimed(BaseEntry):
     """Holding is charged up to ``until``; written only where the instants of marks and fills do not say so."""
 
     until: int
 
 
 @dataclass(frozen=True, slots=True)
-class ListingEnded(_Entry):
+class ListingEnded(BaseEntry):
     """A listing ended; what is still held is paid out at ``price``."""
 
     instrument: InstrumentId
@@ -170,7 +185,7 @@ class ListingEnded(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class Marked(_Entry):
+class Marked(BaseEntry):
     """Prices at the end of a bar; later reads of equity without prices use them."""
 
     prices: tuple[tuple[InstrumentId, Decimal], ...]
@@ -180,14 +195,14 @@ class Marked(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderIntended(_Entry):
+class OrderIntended(BaseEntry):
     """An order that may be sent from now on; until its outcome is known it counts as if it were at the venue."""
 
     order: Order
 
 
 @dataclass(frozen=True, slots=True)
-class OrderAccepted(_Entry):
+class OrderAccepted(BaseEntry):
     """The venue has the order."""
 
     order_id: OrderId
@@ -195,7 +210,7 @@ class OrderAccepted(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRejected(_Entry):
+class OrderRejected(BaseEntry):
     """The venue, or the gate at the last moment, refused the order for good."""
 
     order_id: OrderId
@@ -203,7 +218,7 @@ class OrderRejected(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderUnknown(_Entry):
+class OrderUnknown(BaseEntry):
     """Nobody can say whether the venue has the order: its exposure stays reserved and its instrument is blocked."""
 
     order_id: OrderId
@@ -211,14 +226,14 @@ class OrderUnknown(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class CancelIntended(_Entry):
+class CancelIntended(BaseEntry):
     """The order is to be taken back; until the venue says so it can still fill."""
 
     order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
-class CancelRejected(_Entry):
+class CancelRejected(BaseEntry):
     """The venue did not take the order back; it stands as it stood.
 
     ``what`` was refused: ``cancel``, ``change``, or empty for whatever was asked for.
@@ -230,7 +245,7 @@ class CancelRejected(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceIntended(_Entry):
+class ReplaceIntended(BaseEntry):
     """Quantity (total) or prices of a working order are to be changed; None leaves a price as it is.
 
     ``revision`` counts the changes of an order from 1; 0 in older journals.
@@ -244,7 +259,7 @@ class ReplaceIntended(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderReplaced(_Entry):
+class OrderReplaced(BaseEntry):
     """The venue changed the order; its quantity (total) and prices are these now.
 
     ``revision`` is that of the change that was asked for; 0 where the venue did it by itself (split, group).
@@ -258,7 +273,7 @@ class OrderReplaced(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderCancelled(_Entry):
+class OrderCancelled(BaseEntry):
     """The order left the venue's book with ``left`` units unfilled."""
 
     order_id: OrderId
@@ -267,7 +282,7 @@ class OrderCancelled(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderExpired(_Entry):
+class OrderExpired(BaseEntry):
     """The order's life ended with ``left`` units unfilled."""
 
     order_id: OrderId
@@ -278,7 +293,7 @@ class OrderExpired(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class SliceStarted(_Entry):
+class SliceStarted(BaseEntry):
     """A parent order leaves in parts; each is an order of its own, intended at its instant (EXEC-03).
 
     Attributes
@@ -294,7 +309,7 @@ class SliceStarted(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class SliceStopped(_Entry):
+class SliceStopped(BaseEntry):
     """Nothing more of a parent leaves; what has left lives on by itself."""
 
     order_id: OrderId
@@ -302,7 +317,7 @@ class SliceStopped(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class SharesPlanned(_Entry):
+class SharesPlanned(BaseEntry):
     """What each strategy gets of the net orders in one instrument.
 
     Attributes
@@ -320,137 +335,6 @@ class SharesPlanned(_Entry):
     price: Decimal
     multiplier: Decimal = Decimal(1)
     currency: str = ""
-
-
-# -- decisions, limits and people ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStarted(_Entry):
-    """A process began to write: who, in which epoch, with which code and settings."""
-
-    epoch: int
-    environment: str
-    account: str
-    build: str
-    settings: str
-
-
-@dataclass(frozen=True, slots=True)
-class StreamAdvanced(_Entry):
-    """Everything of a source up to ``position`` has been applied; after a restart it goes on behind it."""
-
-    source: str
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decided(_Entry):
-    """A strategy decided at a nominal instant; ``fingerprint`` hashes what it saw and what it wants."""
-
-    strategy: str
-    decided_at: int
-    orders: int
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered(_Entry):
-    """What a strategy remembers after a decision, as JSON; written where it changed."""
-
-    strategy: str
-    memory: str
-
-
-@dataclass(frozen=True, slots=True)
-class FactKnown(_Entry):
-    """The newest value of a fact; None = not known any more."""
-
-    kind: str
-    value: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReductionBegun(_Entry):
-    """Sizes are this much smaller from here on (SIZE-10, RISK-11), until the condition ends.
-
-    Attributes
-    ----------
-    rule : requirement and what it is about, for example ``RISK-11 A B``
-    factors : (instrument, share that is left)
-    """
-
-    rule: str
-    factors: tuple[tuple[InstrumentId, float], ...]
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReductionEnded(_Entry):
-    """The condition of a reduction has ended."""
-
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsLoaded(_Entry):
-    """From here on these limits hold; ``digest`` is the hash of all of them."""
-
-    profile: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerTripped(_Entry):
-    """A breaker stopped new positions until an instant (0: until somebody resets it)."""
-
-    rule: str
-    until: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerReset(_Entry):
-    """A breaker let go: by time (operator empty) or by a person."""
-
-    rule: str
-    operator: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TradingHalted(_Entry):
-    """Nothing but reducing orders leaves; an empty scope is the whole account, otherwise an instrument."""
-
-    scope: str
-    rule: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class TradingResumed(_Entry):
-    """A person lifted a halt."""
-
-    scope: str
-    operator: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorActed(_Entry):
-    """A person's command, as given."""
-
-    command: str
-    operator: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRaised(_Entry):
-    """Somebody was to be told (ALERT-01 to 08)."""
-
-    kind: str
-    severity: str
-    text: str
 
 
 Entry = (
@@ -481,6 +365,8 @@ Entry = (
     | SessionStarted
     | StreamAdvanced
     | Decided
+    | Reviewed
+    | LevelsSet
     | Remembered
     | FactKnown
     | ReductionBegun

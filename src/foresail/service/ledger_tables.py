@@ -21,6 +21,7 @@ from foresail.ledger.entries import (
     FillCorrected,
     Marked,
     OrderIntended,
+    Reviewed,
     SessionStarted,
 )
 from foresail.ledger.orders import OrderBook, OrderState
@@ -30,7 +31,7 @@ __all__ = ["TABLES", "LedgerTables", "project"]
 
 _Row = dict[str, Any]
 
-TABLES = ("entries", "orders", "executions", "equity", "trades", "positions")
+TABLES = ("entries", "orders", "rulings", "executions", "equity", "trades", "positions")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def project(entries: Iterable[Entry]) -> LedgerTables:
     rows = {
         "entries": [_entry(e) for e in journal],
         "orders": [_order(s) for s in reader.states()],
+        "rulings": [row for e in journal if isinstance(e, Reviewed) for row in _rulings(e)],
         "executions": reader.executions,
         "equity": reader.equity,
         "trades": [_plain(dataclasses.asdict(one)) for one in trades(journal)],
@@ -159,6 +161,27 @@ class _Reader:
 def _entry(entry: Entry) -> _Row:
     kind, _, content = encode_entry(entry).decode().partition(" ")
     return {"sequence": entry.sequence, "at": entry.at, "kind": kind, "content": content}
+
+
+def _rulings(entry: Reviewed) -> list[_Row]:
+    """Return a row for every rule that cut an order, one where none did: who asked, on which signal, what was left."""
+    seen = entry.signals[0] if entry.signals else None
+    row: _Row = {
+        "sequence": entry.sequence,
+        "at": entry.at,
+        "order_id": entry.order_id,
+        "instrument": entry.instrument,
+        "strategy": entry.strategy,
+        "user": entry.user,
+        "signal_rule": "" if seen is None else seen.rule,
+        "model": ", ".join(dict.fromkeys(one.model for one in entry.signals if one.model)),
+        "features_hash": "" if seen is None else seen.features_hash,
+        "confidence": None if seen is None else seen.confidence,
+        "wanted": str(entry.wanted),
+        "allowed": str(entry.allowed),
+    }
+    told = [(one.rule, str(one.quantity), one.text) for one in entry.rulings] or [("", str(entry.allowed), "")]
+    return [{**row, "rule": rule, "left": left, "text": text} for rule, left, text in told]
 
 
 def _order(state: OrderState) -> _Row:

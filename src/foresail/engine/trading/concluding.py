@@ -14,7 +14,7 @@ from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
-from foresail.engine.trading.reviewing import review_or_halt
+from foresail.engine.trading.reviewing import record, review_or_halt
 from foresail.ledger.entries import Decided, Remembered, SharesPlanned
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     core.write(
         Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
     )
+    record(core, at, desk.id, reviewed, decision.signals)
     _remember(core, desk, at)
     if core.parts.watch is not None:
         core.parts.watch(desk, at, decision, reviewed)

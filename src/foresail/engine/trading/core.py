@@ -33,7 +33,7 @@ from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import Attach, Desk, DeskCall, TradingParts
 from foresail.engine.trading.polling import Poller
 from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes
-from foresail.engine.trading.reductions import Reductions
+from foresail.engine.trading.reductions import Reductions, facts_act
 from foresail.engine.trading.release import release
 from foresail.engine.trading.reports import ReportReader
 from foresail.ledger.books import Books
@@ -279,7 +279,9 @@ class TradingCore:
         """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
         if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
             return False
-        if self.strategies is not None or self.slices.is_busy or self.notes.facts or self.reductions.active:
+        if self.strategies is not None or self.slices.is_busy or self.reductions.active:
+            return False
+        if facts_act(self.notes.facts, self.parts.limits):
             return False
         return self.stream_position() + 1 == position and max(self.books.at, self.notes.charged_until or 0) <= at
 

@@ -17,7 +17,7 @@ from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
-from foresail.ledger.entries import BreakerReset, OperatorActed, TradingHalted, TradingResumed
+from foresail.ledger.entries import BreakerReset, OperatorActed, Reviewed, TradingHalted, TradingResumed
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
@@ -85,7 +85,13 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
     else:
         effects = core.take_back(at, InstrumentId(scope) if scope else None)
     if command.closes:
-        effects += core.intend(at, close_orders(core, at, "operator"))
+        orders = close_orders(core, at, "operator")
+        for one in orders:
+            core.write(
+                Reviewed, at, strategy="operator", order_id=one.id, instrument=one.instrument, wanted=one.quantity,
+                allowed=one.quantity, user=person,
+            )  # fmt: skip
+        effects += core.intend(at, orders)
     return effects
 
 

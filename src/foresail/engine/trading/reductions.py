@@ -26,7 +26,7 @@ from foresail.risk.rules.correlation import correlations
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
 
-__all__ = ["Reductions", "conditions_now", "family", "is_calm", "position_values"]
+__all__ = ["Reductions", "conditions_now", "facts_act", "family", "is_calm", "position_values"]
 
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
 _ALERTED = 0.15  # ALERT-02: share of equity
@@ -78,10 +78,18 @@ class Reductions:
         return told
 
 
+def facts_act(facts: Mapping[str, float], limits: TradingLimits | None) -> bool:
+    """Return whether what is known of the market asks for smaller positions, whatever is held (SIZE-10)."""
+    if limits is None or not facts:
+        return False
+    bounds = (("vix", limits.market.vix_cut_above), ("btc_volatility_30d", limits.market.crypto_volatility))
+    return any(most is not None and facts.get(name, math.nan) > most for name, most in bounds)
+
+
 def is_calm(core: TradingCore) -> bool:
     """Return whether no decision needs ``protection.reduce_sizes``: positions small, drawdown small, nothing in force.
 
-    For accounts without facts, whose positions are all marked; it may say no too often, never yes.
+    For accounts whose facts ask for nothing and whose positions are all marked; it may say no too often, never yes.
     """
     limits = core.parts.limits
     if limits is None or core.risk is None:

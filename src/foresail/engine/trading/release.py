@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from foresail.domain.orders import Order
-from foresail.engine.trading.reviewing import review_or_halt
+from foresail.engine.trading.reviewing import record, review_or_halt
 from foresail.ledger.entries import SliceStarted, SliceStopped
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def release(core: TradingCore, at: int) -> list[CoreEffect]:
     call = core.call(at, core.parts.market.position) if due else None
     if call is not None:
         reviewed, effects = review_or_halt(core, due, call)
+        record(core, at, "slices", reviewed)
         passed = [one.passed for one in reviewed if one.allowed > 0]
         effects += core.intend(at, passed)
     for state in list(core.slices.open()):

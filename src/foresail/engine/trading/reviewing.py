@@ -5,22 +5,25 @@ A rule that fails halts the account: what cannot be checked opens nothing until 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
+from foresail.domain.signals import Signal
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
-from foresail.ledger.entries import TradingHalted
+from foresail.ledger.entries import Reviewed, SignalSeen, TradingHalted
 from foresail.risk.gate import FAULT_RULE, halt_reason
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["review", "review_or_halt"]
+__all__ = ["record", "review", "review_or_halt"]
 
 
 def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
@@ -64,6 +67,28 @@ def review_or_halt(
     text = f"nothing is opened until somebody rearms: {why}"
     effects += tell(core, call.at, [Alert(FAULT_RULE, Severity.CRITICAL, text)])
     return tuple(_latched(core, one) for one in reviewed), effects
+
+
+def record(
+    core: TradingCore, at: int, strategy: str, reviewed: Sequence[ReviewedOrder], signals: Sequence[Signal] = ()
+) -> None:
+    """Journal what the gate said of each order, and the signals behind it (COMP-01).
+
+    A backtest that is not audited leaves out the orders of which there is nothing to tell.
+    """
+    seen: dict[InstrumentId, tuple[SignalSeen, ...]] = {}
+    for one in signals:
+        confidence = one.confidence if math.isfinite(one.confidence) else None
+        told = SignalSeen(one.strategy, one.rule, one.model, one.features_hash, confidence, one.expires_at)
+        seen[one.instrument] = (*seen.get(one.instrument, ()), told)
+    for found in reviewed:
+        order = found.order
+        behind = seen.get(order.instrument, ())
+        if core.parts.is_audited or found.rulings or behind:
+            core.write(
+                Reviewed, at, strategy=strategy, order_id=order.id, instrument=order.instrument, wanted=order.quantity,
+                allowed=found.allowed, rulings=found.rulings, signals=behind,
+            )  # fmt: skip
 
 
 def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:
