@@ -24,6 +24,7 @@ from foresail.features.context import FeatureContext, calendar_flags
 from foresail.features.declared.spec import FeatureSpec
 from foresail.features.given_context import GivenSources, fill_givens, offered_givens
 from foresail.features.givens import REFERENCES
+from foresail.features.published import published_numbers
 from foresail.measures.asof import asof_series
 from foresail.protocols import Strategy
 
@@ -112,10 +113,11 @@ def _join_reference(data: MarketData, named: tuple[str, ...]) -> dict[str, Float
     """
     at = data.bars.available_at
     limits = {name: row.limit_ns for name, row in REFERENCES.items()} if named else {}
-    return {
+    joined = {
         name: asof_series(times, values, at, stale_after_ns=limits.get(name))
         for name, (times, values) in sorted(data.reference.items())
     }
+    return joined | published_numbers(data.reference, at, limits)
 
 
 def _resolved(

@@ -38,8 +38,8 @@ from foresail.features.declared import (
 )
 from foresail.features.declared.sets import feature_set, members_of
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
-from foresail.features.givens import absence
-from foresail.features.session_flags import INTRADAY
+from foresail.features.givens import absence, telling
+from foresail.features.session_flags import INTRADAY, OF_A_DAY
 
 __all__ = [
     "CATALOGUE",
@@ -202,7 +202,7 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     """Return why a panel cannot give a feature, None if it can."""
     lacking = [i for i in spec.inputs if ":" not in i and i not in fields]
     series = [i for i in spec.inputs if i.startswith(("reference:", "given:"))]
-    lacking_series = [s for s in series if s not in outside]
+    lacking_series = telling([s for s in series if s not in outside])
     if lacking:
         return f"needs {', '.join(lacking)}, which this set does not have"
     if lacking_series:
@@ -225,6 +225,8 @@ def _reason_of_frame(spec: FeatureSpec, frame: str, calendar: Sequence[str]) -> 
         return None
     if spec.name.startswith("hour_"):
         return f"the hour says nothing on bars of {frame}"
+    if frame.endswith("w") and any(name in OF_A_DAY for name in calendar):
+        return f"needs bars of a day or shorter, and these are of {frame}"
     within = any(name in INTRADAY for name in calendar)
     return f"needs bars within the day, and these are of {frame}" if within else None
 

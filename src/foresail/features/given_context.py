@@ -22,14 +22,14 @@ from foresail.domain.instruments import AssetClass, PriceBasis
 from foresail.domain.panel import Panel
 from foresail.domain.sectors import Sector, baseline_of
 from foresail.domain.tiers import DEFAULT_TIERS
-from foresail.features.givens import GIVENS, GivenSeries
+from foresail.features.givens import GIVENS, SECTOR_FUND, GivenSeries
+from foresail.features.published import lagged_by_days
 from foresail.measures.asof import AsOf, asof_join
 
 __all__ = ["GivenSources", "fill_givens", "offered_givens", "sector_ranks"]
 
-_SECTOR = "sector_"
 _PER_SHARE = ("price_multiple", "yield")
-_ROTATION = 20  # bars (FEAT-278)
+_ROTATION = 20  # days (FEAT-278)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,8 @@ class GivenSources:
 
     Attributes
     ----------
-    reference : name -> (T,) joined as-of; the close of a sector's fund is ``sector_<name of the sector>``
+    reference : name -> (T,) joined as-of; the close of a sector's fund is ``sector_<name of the sector>``, the day of
+        its publication ``day_of_sector_<name>``
     """
 
     panel: Panel
@@ -48,7 +49,14 @@ class GivenSources:
 
     def funds(self) -> dict[str, FloatArray]:
         """Return sector -> (T,) close of its fund, sectors ascending."""
-        found = {k.removeprefix(_SECTOR): v for k, v in (self.reference or {}).items() if k.startswith(_SECTOR)}
+        return self._by_sector(SECTOR_FUND)
+
+    def fund_days(self) -> dict[str, FloatArray]:
+        """Return sector -> (T,) day on which the close of its fund was published, sectors ascending."""
+        return self._by_sector(f"day_of_{SECTOR_FUND}")
+
+    def _by_sector(self, prefix: str) -> dict[str, FloatArray]:
+        found = {k.removeprefix(prefix): v for k, v in (self.reference or {}).items() if k.startswith(prefix)}
         return {sector: found[sector] for sector in sorted(found)}
 
     def sectors(self) -> list[str]:
@@ -83,7 +91,8 @@ def _offers(row: GivenSeries, sources: GivenSources) -> bool:
     if row.form == "panel":
         return _offers_panel(row, sources)
     if row.form == "funds":
-        return len(sources.funds()) > (row.name == "sector_rank")
+        known = sources.funds() if row.name == "sector_close" else sources.fund_days()
+        return len(known) > (row.name == "sector_rank")
     no_price = row.form in _PER_SHARE and sources.bar_set.price_basis is not PriceBasis.RAW
     if row.form == "book" or no_price:  # features.books.join joins books: nothing is carried over a broken one
         return False
@@ -187,19 +196,20 @@ def _splits_since(available_at: TimeArray, panel: Panel) -> FloatArray:
     return np.asarray(product / then, dtype=np.float64)
 
 
-def sector_ranks(closes: FloatArray, lag: int = _ROTATION) -> FloatArray:
-    """Return the rank of each sector's return over ``lag`` bars among the sectors that have one, 0 to 1.
+def sector_ranks(closes: FloatArray, days: FloatArray, lag: int = _ROTATION) -> FloatArray:
+    """Return the rank of each sector's return over ``lag`` days among the sectors that have one, 0 to 1.
 
     Parameters
     ----------
     closes : (S, T); NaN where unknown
+    days : (S, T) day on which each close was published
 
     Returns
     -------
     (S, T); ties share their mean rank; NaN where fewer than two sectors have a return
     """
-    moves = np.full(closes.shape, np.nan)
-    moves[:, lag:] = closes[:, lag:] / closes[:, :-lag] - 1.0 if closes.shape[1] > lag else np.nan
+    earlier = [lagged_by_days(close, day, lag) for close, day in zip(closes, days, strict=True)]
+    moves = closes / np.array(earlier).reshape(closes.shape) - 1.0
     below = np.sum(moves[:, None, :] > moves[None, :, :], axis=1)
     equal = np.sum(moves[:, None, :] == moves[None, :, :], axis=1) - 1
     others = np.sum(np.isfinite(moves), axis=0) - 1.0
@@ -208,9 +218,13 @@ def sector_ranks(closes: FloatArray, lag: int = _ROTATION) -> FloatArray:
 
 
 def _from_funds(name: str, sources: GivenSources) -> FloatArray:
-    funds = sources.funds()
-    closes = np.array(list(funds.values()))
-    values = closes if name == "sector_close" else sector_ranks(closes)
+    funds, days = sources.funds(), sources.fund_days()
+    if name == "sector_close":
+        values = np.array(list(funds.values()))
+    elif name == "day_of_sector":
+        values = np.array([days[sector] for sector in funds])
+    else:
+        values = sector_ranks(np.array(list(funds.values())), np.array([days[sector] for sector in funds]))
     places = {sector: i for i, sector in enumerate(funds)}
     absent = np.full(sources.panel.shape[1], np.nan)
     return np.array([values[places[s]] if s in places else absent for s in sources.sectors()])

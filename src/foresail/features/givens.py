@@ -7,7 +7,7 @@ carried no longer than its limit (FEAT-37); nothing is ever filled backwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,17 +17,21 @@ from foresail.domain.instruments import AssetClass
 __all__ = [
     "GIVENS",
     "REFERENCES",
+    "SECTOR_FUND",
     "VIX_LIMIT_NS",
     "GivenSeries",
     "ReferenceSeries",
     "absence",
+    "telling",
 ]
 
+SECTOR_FUND = "sector_"  # the close of a sector's fund is the reference series of this name and that of the sector
 _HOUR = NS_PER_DAY // 24
 # One session of a daily series: over a weekend with a holiday four days pass between two closes.
 VIX_LIMIT_NS = 4 * NS_PER_DAY + 12 * _HOUR
 _BOOK_LIMIT_NS = NS_PER_DAY // 288  # five minutes, the longest book bar that FEAT-355 names
 _QUARTER, _MONTH, _SESSION = 120, 45, 5  # days
+_FUND_ROWS = frozenset({"sector_close", "sector_rank"})
 _MODEL = "its producer, a model, has not handed it over"
 _S, _C, _F = (AssetClass.STOCK,), (AssetClass.CRYPTO,), (AssetClass.FOREX,)
 _ALL = _S + _C + _F
@@ -141,6 +145,7 @@ def _stock() -> Iterable[GivenSeries]:
     )
     fund = _Kind("price", "instrument", _S, "SRC-41", _SESSION, "no fund of the sector is among the series")
     yield _derived("sector_close", "sector_close", "funds", fund)
+    yield _derived("day_of_sector", "day_of_sector", "funds", fund)
     ranked = _Kind("fraction", "instrument", _S, "SRC-41", _SESSION, "it compares funds of at least two sectors")
     yield _derived("sector_rank", "sector_rank", "funds", ranked)
 
@@ -309,7 +314,7 @@ def _table() -> Mapping[str, GivenSeries]:
 GIVENS: Mapping[str, GivenSeries] = _table()
 REFERENCES: Mapping[str, ReferenceSeries] = MappingProxyType(
     {
-        name: ReferenceSeries(name, text, source, VIX_LIMIT_NS if name == "vix" else None)
+        name: ReferenceSeries(name, text, source, VIX_LIMIT_NS if name in {"vix", "day_of_vix"} else None)
         for name, text, source in (
             ("vix", "implied volatility index of the S&P 500", "SRC-41"),
             ("sp500", "the S&P 500, or a fund on it (SPY)", "SRC-41"),
@@ -326,9 +331,21 @@ REFERENCES: Mapping[str, ReferenceSeries] = MappingProxyType(
             ("usd_cad", "CAD for one USD", "DATA-23"),
             ("usd_jpy", "JPY for one USD", "DATA-23"),
             ("usd_chf", "CHF for one USD", "DATA-23"),
+            # Made from the series itself (``published``): which publication a row sees.
+            ("day_of_vix", "day since 1970 on which the VIX was last published", "SRC-41"),
+            ("day_of_sp500", "day since 1970 on which the S&P 500 was last published", "SRC-41"),
+            ("time_of_sp500", "instant at which the S&P 500 was last published, days since 1970", "SRC-41"),
         )
     }
 )
+
+
+def telling(lacking: Sequence[str]) -> list[str]:
+    """Return, of inputs that a set lacks, those worth naming: not the day of a series that is itself lacking."""
+    bare = [name.partition(":")[2] for name in lacking]
+    made = {f"{kind}{name}" for kind in ("day_of_", "time_of_") for name in bare}
+    made |= {"day_of_sector"} if _FUND_ROWS.intersection(bare) else set()
+    return [name for name, short in zip(lacking, bare, strict=True) if short not in made]
 
 
 def absence(name: str) -> str:

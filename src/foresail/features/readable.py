@@ -16,6 +16,7 @@ from foresail.features.expressions import BAR, Cross, Expression, Node, Ref, Ser
 __all__ = ["formula_lines", "formula_text"]
 
 _LONGEST = 90  # letters of a formula before a part of it gets a line of its own
+_NUMBERS = ("day_of_", "time_of_")  # reference series that are no prices
 _SYMBOLS = {"multiply": "*", "divide": "/"}
 
 
@@ -126,6 +127,8 @@ class _Writer:
         if series.kind != "reference":
             return f"{series.kind}({'' if series.source is None else self.ref(series.source)})"
         source = "close" if series.source is None else self.ref(series.source)
+        if series.name.startswith(_NUMBERS) and source == "close":
+            return series.name
         return f"{series.name}.{source}" if source in BAR_FIELDS else f"on {series.name}: {source}"
 
 

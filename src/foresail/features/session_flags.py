@@ -20,7 +20,7 @@ from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import UnknownNameError
 from foresail.domain.calendars import ALWAYS_OPEN, FOREX_WEEK, sessions
 
-__all__ = ["INTRADAY", "NUMBERS", "calendar_numbers", "future_numbers"]
+__all__ = ["INTRADAY", "NUMBERS", "OF_A_DAY", "calendar_numbers", "future_numbers"]
 
 _HOUR = 3_600_000_000_000
 _MINUTE = 60_000_000_000
@@ -30,6 +30,7 @@ _ZONES = {ALWAYS_OPEN: "UTC", FOREX_WEEK: "UTC"}
 _NEW_YORK, _LONDON, _TOKYO = "America/New_York", "Europe/London", "Asia/Tokyo"
 _US = ("XNYS", "XNAS")
 _ASIAN_HEAD = 2 * _HOUR  # the Asian window opens at 22:00 UTC and belongs to the next day
+_LONGEST_DAY = 25 * _HOUR  # where the clocks go back
 _FORTNIGHT = timedelta(days=14)
 
 
@@ -197,6 +198,11 @@ def _session_number(bars: _Bars) -> IntArray:
     return bars.session(bars.calendar)[0]
 
 
+def _day_number(bars: _Bars) -> FloatArray:
+    """Return the number of the day that a bar belongs to; absent for bars longer than one."""
+    return np.where(bars.end - bars.start <= _LONGEST_DAY, _session_number(bars), np.nan)
+
+
 def _five_minute_mark(bars: _Bars) -> IntArray:
     """Return the number of the five-minute mark of the session at which a bar ends, from 0; -1 off the marks."""
     _, opens, _ = bars.session(bars.calendar)
@@ -248,7 +254,7 @@ def _band_width(bars: _Bars) -> FloatArray:
 
 def _whole_hour(bars: _Bars, hours: IntArray) -> FloatArray:
     """Return hours since 1970, absent for bars longer than a day (25 hours where the clocks go back)."""
-    return np.where(bars.end - bars.start <= 25 * _HOUR, hours, np.nan)
+    return np.where(bars.end - bars.start <= _LONGEST_DAY, hours, np.nan)
 
 
 NUMBERS: Mapping[str, _Number] = MappingProxyType(
@@ -291,6 +297,7 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
         "is_weekend": _weekend,
         "us_market_closed": lambda b: ~b.is_open("XNYS"),
         "session_number": _session_number,
+        "day_number": _day_number,
         "five_minute_mark": _five_minute_mark,
         "asian_window": _asian_window,
         "london_window": _london_window,
@@ -303,7 +310,9 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
     }
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
-          "is_weekend", "weekend_window", "is_half_day", "root_days_per_year", "first_hour", "last_hour"}  # fmt: skip
+          "is_weekend", "weekend_window", "is_half_day", "root_days_per_year", "first_hour", "last_hour",
+          "day_number"}  # fmt: skip
+OF_A_DAY = frozenset({"day_number"})  # say nothing on bars longer than a day
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 
 

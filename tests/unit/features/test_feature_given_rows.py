@@ -170,15 +170,19 @@ def test_a_pip_is_a_hundredth_of_a_yen_and_a_ten_thousandth_elsewhere():
 def test_sectors_are_ranked_by_their_return():
     t = 23
     closes = np.array([np.full(t, 10.0), 10.0 * 1.01 ** np.arange(t), 10.0 * 0.99 ** np.arange(t)])
-    ranks = sector_ranks(closes)
+    days = np.tile(np.arange(t, dtype=float), (3, 1))
+    ranks = sector_ranks(closes, days)
     assert np.isnan(ranks[:, :20]).all()
     np.testing.assert_array_equal(ranks[:, 21], [0.5, 1.0, 0.0])
-    assert np.isnan(sector_ranks(closes[:1])).all()
+    assert np.isnan(sector_ranks(closes[:1], days[:1])).all()
     funds = {"sector_technology": closes[1], "sector_energy": closes[2], "vix": closes[0]}
+    funds |= {f"day_of_{name}": days[0] for name in funds}
     sources = sources_of(t=t, reference=funds)
     np.testing.assert_array_equal(one("sector_rank", sources)[:, 22], [1.0, 0.0])
     np.testing.assert_array_equal(one("sector_close", sources), closes[1:])
-    assert "sector_rank" not in offered_givens(sources_of(t=t, reference={"sector_energy": closes[2]}))
+    alone = {"sector_energy": closes[2], "day_of_sector_energy": days[0]}
+    assert "sector_rank" not in offered_givens(sources_of(t=t, reference=alone))
+    assert "day_of_sector" in offered_givens(sources_of(t=t, reference=alone))
 
 
 def test_two_sets_with_the_same_field_are_refused():

@@ -84,6 +84,7 @@ def test_a_leader_that_is_followed_a_bar_later_has_correlation_one():
 def test_gauges_and_strength_by_hand():
     ref = {k: np.array([100.0, 110.0]) for k in ("sp500", "btc", "gold", "vix")}
     ref |= {"aud_usd": np.array([1.0, 0.98]), "usd_jpy": np.array([100.0, 80.0]), "usd_chf": np.array([1.0, 1.25])}
+    ref |= dict.fromkeys(("day_of_vix", "time_of_sp500"), np.array([1.0, 2.0]))
     out = values_of(["risk_on_score", "risk_off_score", "vix_change", "vix_level", "spy_return"], walk(5, 1, 2), ref)
     assert out["risk_on_score"][0, 1] == pytest.approx((0.1 + 0.1 - 0.02) / 3)
     assert out["risk_off_score"][0, 1] == pytest.approx((0.1 + 0.25 - 0.2) / 3)
@@ -91,7 +92,7 @@ def test_gauges_and_strength_by_hand():
     assert out["spy_return"][0, 1] == pytest.approx(0.1)
     close, index, fund = walk(6, 1, 40), walk(7, 1, 40)[0], walk(8, 1, 40)
     names = ["relative_strength_spy", "relative_strength_spy_ratio", "relative_strength_sector", "sector_performance"]
-    out = values_of(names, close, {"sp500": index}, {"sector_close": fund})
+    out = values_of(names, close, {"sp500": index}, {"sector_close": fund, "day_of_sector": np.arange(40.0)})
     own, market, sector = close[0, 39] / close[0, 19] - 1, index[39] / index[19] - 1, fund[0, 39] / fund[0, 19] - 1
     assert out[names[0]][0, 39] == pytest.approx(own - market, rel=1e-9)
     assert out[names[1]][0, 39] == pytest.approx(own / market, rel=1e-9)

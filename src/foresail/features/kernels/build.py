@@ -61,6 +61,7 @@ _MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "sessions",
         ("hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"),
     ),
+    ("windows", ("windows_before", "windows_deviation", "windows_mean")),
     ("moments", ("autocorrelation", "rolling_moments")),
     ("statistics", ("adf_price", "adf_spread", "hurst", "kalman_trend", "spread_score")),
     (
@@ -100,6 +101,7 @@ _BAR_STEPS = frozenset(
         *("rolling_skew", "rolling_drawdown", "rolling_beta", "rolling_correlation", "share_below"),
         *("day_sum", "mean_deviation", "slope", "autocorrelation", "rolling_moments"),
         *("hour_mean", "mark_mean", "window_edge", "window_extreme", "window_std", "window_sum"),
+        *("windows_before", "windows_deviation", "windows_mean"),
         *("adf_price", "adf_spread", "hurst", "kalman_trend", "spread_score"),
         *(
             "candle",
@@ -126,6 +128,7 @@ _SOURCES = (
     "recursive.py",
     "indicators.py",
     "sessions.py",
+    "windows.py",
     "moments.py",
     "statistics.py",
     "levels.py",
