@@ -6,6 +6,7 @@ Gross and twice-cost equity are the same journal with costs multiplied by 0 and 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.actions import DelistingRule
-from foresail.domain.events import BarsClosed, OrderEvent
+from foresail.domain.events import BarsClosed, Fact, OrderEvent
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
@@ -22,6 +23,7 @@ from foresail.domain.signals import Signal
 from foresail.engine.driver import BacktestInputs, Driver
 from foresail.engine.history import history_pieces
 from foresail.engine.parts import Parts, build_parts
+from foresail.engine.risk_facts import risk_facts
 from foresail.engine.trading.parts import ReviewedOrder
 from foresail.ledger.books import Books, Totals
 from foresail.ledger.entries import Entry, Marked
@@ -94,7 +96,7 @@ def run_backtest(
     ----------
     strategy : a plug-in; None takes the default strategy, which trades the forecasts
     first : time position of the first event; None takes that of the first forecast
-    limits : of breakers; None = none trips
+    limits : of breakers; None = none trips. Those of a profile are told what they read of the market (``risk_facts``)
     """
     bars = inputs.data.bars
     parts = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=inputs.walk.explain)
@@ -104,7 +106,8 @@ def run_backtest(
     driver = Driver(inputs, parts, limits)
     if first < bars.shape[1]:
         driver.deposit(int(bars.start[first]))
-        pass_history(driver, bars, first, parts.strategy.spec.every, progress)
+        facts = risk_facts(inputs.data, limits, first)
+        pass_history(driver, bars, first, parts.strategy.spec.every, progress, facts=facts)
     return Backtest(
         first=first,
         net=driver.net,
@@ -131,8 +134,16 @@ def run_backtest(
     )
 
 
-def pass_history(driver: Driver, bars: Panel, first: int, every: int, progress: Progress | None = None) -> None:
-    """Feed a driver all bars from a position on, with a decision at every so many."""
+def pass_history(
+    driver: Driver,
+    bars: Panel,
+    first: int,
+    every: int,
+    progress: Progress | None = None,
+    *,
+    facts: Sequence[Fact] = (),
+) -> None:
+    """Feed a driver all bars from a position on, with a decision at every so many, and the facts of the run."""
     told = first
 
     def news(reached: int) -> None:
@@ -141,7 +152,7 @@ def pass_history(driver: Driver, bars: Panel, first: int, every: int, progress: 
             told = reached
             progress("backtest", reached - first, bars.shape[1] - first)
 
-    for piece in history_pieces(bars, first, every):
+    for piece in history_pieces(bars, first, every, facts):
         if isinstance(piece, range):
             for reached in driver.pass_bars(piece, every):
                 news(reached)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ __all__ = ["bar_events", "history_events", "history_pieces"]
 _ACTIONS = (("split", 1.0), ("dividend", 0.0))
 
 
-def history_events(bars: Panel, first: int, every: int) -> tuple[Event, ...]:
+def history_events(bars: Panel, first: int, every: int, facts: Sequence[Fact] = ()) -> tuple[Event, ...]:
     """Return the events of a backtest from position ``first`` on, sorted.
 
     Parameters
@@ -23,8 +23,9 @@ def history_events(bars: Panel, first: int, every: int) -> tuple[Event, ...]:
     bars : (N, T, F)
     first : time position of the first bar; corporate actions count from the bar after it
     every : a decision is due at every position that is a multiple of it
+    facts : further facts of the run, none before the first bar (``risk_facts``)
     """
-    events: list[Event] = [*_actions(bars, first)]
+    events: list[Event] = [*_actions(bars, first), *facts]
     for now in range(first, bars.shape[1]):
         events += bar_events(bars, now, every)
     return tuple(sorted(events, key=event_key))
@@ -39,23 +40,23 @@ def bar_events(bars: Panel, now: int, every: int) -> tuple[Event, ...]:
     return closed, Timer(int(bars.available_at[now]), end, Rank.DECISION, sequence=now, name="decision")
 
 
-def history_pieces(bars: Panel, first: int, every: int) -> Iterator[Event | range]:
+def history_pieces(bars: Panel, first: int, every: int, facts: Sequence[Fact] = ()) -> Iterator[Event | range]:
     """Yield what ``history_events`` returns, in the same order, with stretches of plain bars as ranges of positions.
 
     A stretch holds bars each followed by its own decision, with nothing between them: ``bar_events`` has its events.
     """
     last = bars.shape[1]
     if not bool(np.all(bars.available_at[first : last - 1] < bars.end[first + 1 :])):
-        yield from history_events(bars, first, every)
+        yield from history_events(bars, first, every, facts)
         return
-    facts = _actions(bars, first)
-    places = np.searchsorted(bars.end, [fact.available_at for fact in facts], side="left")
+    told = [*_actions(bars, first), *facts]
+    places = np.searchsorted(bars.end, [fact.available_at for fact in told], side="left").clip(first, last - 1)
     touched = sorted({int(one) for place in places for one in (place - 1, place) if first <= one < last})
     plain = first
     for begin, end in _runs(touched):
         if begin > plain:
             yield range(plain, begin)
-        here = [fact for fact, place in zip(facts, places, strict=True) if begin <= place < end]
+        here = [fact for fact, place in zip(told, places, strict=True) if begin <= place < end]
         events = [event for now in range(begin, end) for event in bar_events(bars, now, every)]
         yield from sorted([*here, *events], key=event_key)
         plain = end

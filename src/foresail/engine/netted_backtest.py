@@ -18,6 +18,7 @@ from foresail.domain.orders import Fill
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
+from foresail.engine.risk_facts import risk_facts
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.shell import Shell
@@ -75,7 +76,8 @@ def run_netted_backtest(
     shell = Shell(core, link, heard=lambda report: fills.append(report.fill) if report.fill is not None else None)
     net = np.full(data.bars.shape[1], float(settings.capital))
     core.begin(int(data.bars.start[first]), settings.capital)
-    for event in history_events(data.bars, first, parts.desks[0].every):
+    facts = risk_facts(data, limits, first)
+    for event in history_events(data.bars, first, parts.desks[0].every, facts):
         shell.apply(event)
         if isinstance(event, BarsClosed):
             net[event.position] = float(core.books.equity(rates=parts.market.rates()))

@@ -68,7 +68,7 @@ class AccountFolder:
             assert asked is not None  # noqa: S101 existing() has raised
             return replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars)), True
         content = _read(kept)["request"]
-        held = StreamRequest(**{**content, "strategy": Path(content["strategy"])})
+        held = StreamRequest(**{"facts": False, **content, "strategy": Path(content["strategy"])})
         if asked is None:
             return held, False
         wanted = replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars))

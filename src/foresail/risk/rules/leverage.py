@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
@@ -17,6 +19,8 @@ _CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 _BASE = {AssetClass.STOCK: 2.0, AssetClass.CRYPTO: 1.5, AssetClass.FOREX: 5.0}
 CLASS_MAXIMUM = {AssetClass.STOCK: 2.0, AssetClass.CRYPTO: 3.0, AssetClass.FOREX: 20.0}  # RISK-05
 _HIGH, _LOW = 0.30, 0.15  # annual portfolio volatility
+_WINDOW, _LEAST = 60, 20  # daily returns behind the volatility of what is held
+_YEAR, _CRYPTO_YEAR = 252.0, 365.0  # trading days
 _DAY_NS = 86_400 * 10**9
 _HOUR_NS = 3_600 * 10**9
 _ASIA = (0, 8)  # UTC hours of the Asian forex session
@@ -54,12 +58,25 @@ def margin_state(ratio: float) -> str:
     return "free" if ratio >= 2.0 else "hold"
 
 
+def _volatility(view: Projected, own: AssetClass) -> float:
+    """Return the annual volatility of what is held, at its weights now; NaN below 20 days or where nothing is."""
+    values = view.values()
+    held = [name for name, value in values.items() if math.isfinite(value) and value != 0.0]
+    returns = view.daily_returns(held) if held else None
+    if returns is None or returns.shape[1] < _LEAST:
+        return math.nan
+    window = np.nan_to_num(np.asarray(returns, dtype=np.float64)[:, -_WINDOW:])
+    moves = np.array([values[name] for name in held]) / number(view.account.equity) @ window
+    year = _CRYPTO_YEAR if own is AssetClass.CRYPTO else _YEAR
+    return float(np.std(moves, ddof=1)) * math.sqrt(year)
+
+
 @dataclass(frozen=True, slots=True)
 class LeverageCap:
     """Limits the value of a class to leverage times equity; the Asian session halves forex, weekends unlever crypto.
 
-    The fact ``portfolio_volatility`` (annual) brings in RISK-20; where it is not known the user's setting and the class
-    maximum hold.
+    RISK-20 goes by the fact ``portfolio_volatility`` (annual), without it by the last 60 daily returns of what is held;
+    where neither is known the user's setting and the class maximum hold.
     """
 
     limits: BookLimits
@@ -69,9 +86,12 @@ class LeverageCap:
         """Return the units that the leverage of the class leaves."""
         own = asset_class_of(order.instrument)
         most = min(self.limits.leverage[_CLASSES.index(own)], CLASS_MAXIMUM[own])
-        volatility = view.fact("portfolio_volatility")
-        if not math.isnan(volatility):
-            most = min(most, safe_leverage(own, volatility=volatility))
+        if most > safe_leverage(own, volatility=math.nan):  # no volatility leaves less than that
+            volatility = view.fact("portfolio_volatility")
+            if math.isnan(volatility):
+                volatility = _volatility(view, own)
+            if not math.isnan(volatility):
+                most = min(most, safe_leverage(own, volatility=volatility))
         if own is AssetClass.FOREX and _ASIA[0] <= view.now // _HOUR_NS % 24 < _ASIA[1]:
             most *= 0.5  # SIZE-10
         if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
