@@ -54,6 +54,16 @@ def train_command(
     ] = None,
     sector: Annotated[str | None, typer.Option("--sector", help="Fine-tune --base on this sector.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="The model that is fine-tuned.")] = None,
+    neutral_band: Annotated[
+        float | None,
+        typer.Option("--neutral-band", min=0.0, help="Neutral within so many standard deviations; 0.5 if none."),
+    ] = None,
+    fixed_threshold: Annotated[
+        float | None, typer.Option("--fixed-threshold", min=0.0, help="Neutral within this move instead: 0.01 = 1 %.")
+    ] = None,
+    round_trip_cost: Annotated[
+        float | None, typer.Option("--round-trip-cost", min=0.0, help="Neutral is never narrower; that of the class.")
+    ] = None,
     refit: Annotated[
         bool, typer.Option("--refit", help="After scoring, fit once more on all bars and register that.")
     ] = False,
@@ -79,6 +89,9 @@ def train_command(
             names=names,
             sector=sector,
             base=base,
+            neutral_band=neutral_band,
+            fixed_threshold=fixed_threshold,
+            round_trip_cost=round_trip_cost,
             refit=refit,
             config=config,
         )

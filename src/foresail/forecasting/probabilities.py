@@ -10,13 +10,23 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
-from foresail.core.errors import DataError
+from foresail.core.errors import DataError, ModelError, UnknownNameError
+from foresail.forecasting.artefacts import array_of
 
-__all__ = ["IsotonicScaling", "PlattScaling", "TemperatureScaling"]
+__all__ = [
+    "IsotonicScaling",
+    "PlattScaling",
+    "Scaling",
+    "TemperatureScaling",
+    "fit_scaling",
+    "scaling_content",
+    "scaling_of",
+]
 
 _SMALLEST = 1e-12  # a probability of 0 would make one surprise infinitely costly
 _COLDEST, _HOTTEST = 0.01, 100.0
@@ -144,6 +154,64 @@ class PlattScaling:
         """Return (n, C) calibrated probabilities."""
         z = _log_odds(probabilities) * self.slope + self.intercept
         return _shares(1.0 / (1.0 + np.exp(-np.clip(z, -500, 500))), probabilities)
+
+
+Scaling = TemperatureScaling | IsotonicScaling | PlattScaling
+_METHODS: dict[str, Any] = {"temperature": TemperatureScaling, "isotonic": IsotonicScaling, "platt": PlattScaling}
+
+
+def fit_scaling(method: str, probabilities: FloatArray, classes: IntArray) -> Scaling:
+    """Return a scaling by its name: temperature, isotonic or platt.
+
+    Parameters
+    ----------
+    probabilities : (n, C), rows sum to 1
+    classes : (n,) what came true
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    DataError
+        As ``TemperatureScaling.fit``.
+    """
+    if method not in _METHODS:
+        raise UnknownNameError("scaling of probabilities", method, _METHODS)
+    found: Scaling = _METHODS[method].fit(probabilities, classes)
+    return found
+
+
+def scaling_content(scaling: Scaling | None) -> dict[str, Any]:
+    """Return the JSON form; None is the scaling that leaves everything."""
+    if scaling is None:
+        return {"method": "none"}
+    if isinstance(scaling, TemperatureScaling):
+        return {"method": "temperature", "temperature": scaling.temperature}
+    if isinstance(scaling, IsotonicScaling):
+        pairs = zip(scaling.given, scaling.wanted, strict=True)
+        return {"method": "isotonic", "knots": [[given.tolist(), wanted.tolist()] for given, wanted in pairs]}
+    return {"method": "platt", "slope": scaling.slope.tolist(), "intercept": scaling.intercept.tolist()}
+
+
+def scaling_of(content: dict[str, Any]) -> Scaling | None:
+    """Return what ``scaling_content`` took apart.
+
+    Raises
+    ------
+    ModelError
+        If it is of no known method.
+    """
+    method = content["method"]
+    if method == "none":
+        return None
+    if method == "temperature":
+        return TemperatureScaling(float(content["temperature"]))
+    if method == "isotonic":
+        given, wanted = zip(*content["knots"], strict=True)
+        return IsotonicScaling(tuple(array_of(one) for one in given), tuple(array_of(one) for one in wanted))
+    if method == "platt":
+        return PlattScaling(array_of(content["slope"]), array_of(content["intercept"]))
+    raise ModelError(f"calibration of classes by {method!r} is not known", hint="use the version that trained it")
 
 
 def _log_odds(p: FloatArray) -> FloatArray:

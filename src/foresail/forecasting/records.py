@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from foresail.core.clock import format_ns
-from foresail.forecasting.confidence import BUCKETS, PredictionRecord, bucket_probabilities
+from foresail.forecasting.confidence import BUCKETS, bucket_probabilities
+from foresail.forecasting.prediction import PredictionRecord
 
 __all__ = ["CLASS_SIGNALS", "RECORD_COLUMNS", "forecast_row", "stale_row"]
 

@@ -98,7 +98,53 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
         f"{trials} trial{'s' if trials > 1 else ''} made on overlapping data so far, this one included.",
         f"Forecasts were written before outcomes were joined: SHA-256 {record['metrics']['predictions_sha256'][:16]}.",
     )
-    return (Tiles(tiles), Table("", columns, rows, names=2), *_confusions(record), _balance(record), Notes(said))
+    return (
+        Tiles(tiles),
+        Table("", columns, rows, names=2),
+        *_honesty(card),
+        *_confusions(record),
+        _balance(record),
+        Notes(said),
+    )
+
+
+def _honesty(card: Mapping[str, Any]) -> list[Block]:
+    """Return whether probabilities mean what they say: the error before and after calibration, and the curve after."""
+    rows, curves = [], []
+    for one in card["calibration"]:
+        for key, name in (("classes", "most probable class"), ("confidence", "confidence")):
+            told = one.get(key)
+            if told is None:
+                continue
+            before, after = (_number(told[k]) for k in ("error_before", "error"))
+            rows.append((bars(one["horizon"]), name, told["method"], percent(before), percent(after)))
+            curves += [
+                (
+                    bars(one["horizon"]),
+                    name,
+                    percent(_number(bin_["said"])),
+                    percent(_number(bin_["seen"]["value"])),
+                    f"{percent(_number(bin_['seen']['low']))} to {percent(_number(bin_['seen']['high']))}",
+                    f"{bin_['rows']:,}",
+                )
+                for bin_ in told["curve"]
+            ]
+    if not rows:
+        return []
+    title = "Calibration error of probabilities on the test part; scaled on the calibration rows"
+    return [
+        Table(title, ("ahead", "of", "scaling", "error before", "error after"), tuple(rows), names=3),
+        Table(
+            "Reliability curves",
+            ("ahead", "of", "said", "came", "95 %", "forecasts"),
+            tuple(curves),
+            names=2,
+            folded=True,
+        ),
+    ]
+
+
+_CURVE = ("ahead", "of", "said", "came", "95 %", "forecasts")
 
 
 def _confusions(record: Mapping[str, Any]) -> list[Block]:

@@ -102,6 +102,9 @@ def train(
     names: int | None = None,
     sector: str | None = None,
     base: str | None = None,
+    neutral_band: float | None = None,
+    fixed_threshold: float | None = None,
+    round_trip_cost: float | None = None,
     refit: bool = False,
     config: str | Path | None = None,
     progress: Progress | None = None,
@@ -122,6 +125,7 @@ def train(
     timezone : of times that carry none
     names : only the first so many instruments, by id
     sector, base : fine-tune the model ``base`` on a sector
+    neutral_band, fixed_threshold, round_trip_cost : where the neutral class ends (FCST-07), see ``TrainRequest``
     refit : after scoring, fit once more on all bars and register that
     config : TOML file with [train] and [options]
     progress : called with stage, steps done, steps in all
@@ -145,6 +149,9 @@ def train(
         names=names,
         sector=sector,
         base=base,
+        neutral_band=neutral_band,
+        fixed_threshold=fixed_threshold,
+        round_trip_cost=round_trip_cost,
         refit=refit,
         config=None if config is None else Path(config),
     )

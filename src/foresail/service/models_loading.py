@@ -19,6 +19,7 @@ from foresail.domain.bars import BarSet
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.artefacts import array_of, spec_from
+from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.registry import forecaster_class
@@ -41,6 +42,7 @@ class LoadedModel:
     Attributes
     ----------
     record : ``model.json``
+    classes : calibration of class probabilities and confidence
     usable_from : ns UTC; before it the model has seen the outcomes
     """
 
@@ -48,6 +50,7 @@ class LoadedModel:
     record: dict[str, Any]
     forecaster: Forecaster
     shift: IntervalShift
+    classes: ClassCalibration
     usable_from: int
 
     @property
@@ -109,9 +112,11 @@ def load_model(entry: ModelEntry) -> LoadedModel:
     forecaster = forecaster_class(spec.name).load(entry.path / WEIGHTS)
     if forecaster.spec != spec:
         raise ModelError(f"{entry.name}: weights of {_told(forecaster.spec)}, the record says {_told(spec)}")
-    shift = IntervalShift.of(read_document(entry.path / "calibration.json"))
+    calibration = read_document(entry.path / "calibration.json")
+    shift = IntervalShift.of(calibration)
+    classes = ClassCalibration.of(calibration.get("classes"), len(spec.horizons))
     _check_probe(entry, forecaster, shift)
-    return LoadedModel(entry, record, forecaster, shift, int(record["usable_from_ns"]))
+    return LoadedModel(entry, record, forecaster, shift, classes, int(record["usable_from_ns"]))
 
 
 def _told(spec: ForecasterSpec) -> str:

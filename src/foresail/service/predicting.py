@@ -18,15 +18,11 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
 from foresail.core.errors import ConfigError, LookAheadError, UnknownNameError
 from foresail.core.ids import InstrumentId
-from foresail.domain.forecast import Forecast
+from foresail.domain.bars import BarSet
 from foresail.engine.settings import MarketData
 from foresail.engine.training_sets import ForecastInputs
-from foresail.features.catalogue import features_hash
 from foresail.forecasting.calibration import calibrate_block
-from foresail.forecasting.confidence import PredictionRecord, prediction_records
 from foresail.forecasting.curve import finish
-from foresail.forecasting.horizon_names import horizon_name
-from foresail.forecasting.records import forecast_row, stale_row
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Progress
 from foresail.service.loading import Loaded, load_bars, parse_until
@@ -35,11 +31,12 @@ from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_output import csv_lines, table_lines
 from foresail.service.predicting_reasons import leading_reasons
-from foresail.service.predicting_stale import ENOUGH, stale_reasons
+from foresail.service.predicting_rows import ForecastRows, standing_of
+from foresail.service.predicting_stale import ENOUGH
 from foresail.service.training_data import forecast_inputs
 from foresail.service.workspace import find_workspace
 
-__all__ = ["CALIBRATIONS", "PredictRequest", "forecast_market", "predict_with"]
+__all__ = ["CALIBRATIONS", "PredictRequest", "check_moment", "forecast_market", "predict_with", "settled"]
 
 CALIBRATIONS = ("stored", "online", "none")
 _WINDOW = 250  # issue times whose outcomes keep intervals calibrated online, as in runs
@@ -119,27 +116,38 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
         If the model has learned from what comes after ``now``.
     """
     data = loaded.data
-    model.check_market(data.bar_set)
+    check_moment(model, data.bar_set, now)
+    chosen = _chosen(data, request.symbols)
+    inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
+    stored = request.calibration == "stored"
+    standing = standing_of(data.bars, inputs.features, inputs.scale)
+    shown = ForecastRows(model, data.bar_set, standing, now, calibrated=stored)
+    last, ready = data.bars.shape[1] - 1, shown.ready(chosen)
+    rows = shown.rows(chosen, ready, _values(model, inputs, ready, last, request.calibration))
+    if request.explain:
+        why = leading_reasons(model, inputs, ready, last)
+        for row in rows:
+            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
+    return rows
+
+
+def check_moment(model: LoadedModel, bar_set: BarSet, now: int) -> None:
+    """Refuse bars that a model is not made for, and a time before which it has seen the outcomes.
+
+    Raises
+    ------
+    ModelError
+        If class or frame do not fit the model.
+    LookAheadError
+        If the model has learned from what comes after ``now``.
+    """
+    model.check_market(bar_set)
     if now < model.usable_from:
         raise LookAheadError(
             f"{model.entry.name} has learned from bars up to {format_ns(model.usable_from)}, it cannot forecast as of "
             f"{format_ns(now)}",
             hint="train a model with --until that day, or choose a later --at",
         )
-    chosen = _chosen(data, request.symbols)
-    inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
-    reasons = stale_reasons(data, inputs, now)
-    last = data.bars.shape[1] - 1
-    ready = np.array([i for i in chosen if not reasons[i]], dtype=np.int64)
-    values = _values(model, inputs, ready, last, request.calibration)
-    records = _records(model, data, inputs, (ready, values), now)
-    symbols = {one.id: one.symbol for one in data.bar_set.instruments}
-    rows = _rows(chosen, reasons, records, _Shown(model, data, symbols, inputs, now))
-    if request.explain:
-        why = leading_reasons(model, inputs, ready, last)
-        for row in rows:
-            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
-    return rows
 
 
 def _targets(model: LoadedModel, data: MarketData) -> tuple[str, ...]:
@@ -179,9 +187,20 @@ def _values(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: i
         return _online(model, inputs, ready, last)
     rows = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
     raw = model.forecaster.predict(inputs.features, rows, inputs.scale)
-    if calibration == "stored":
-        raw = model.shift.apply(raw, scale_unit(inputs.scale, rows, spec.horizons))
-    return finish(raw, spec.targets)
+    return settled(model, raw, inputs.scale[ready, last]) if calibration == "stored" else finish(raw, spec.targets)
+
+
+def settled(model: LoadedModel, raw: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return quantiles moved by what the calibration rows of the training asked for, sorted and made consistent.
+
+    Parameters
+    ----------
+    raw : (R, K, H, Q) what the forecaster says
+    scale : (R,) volatility of the one-bar log return
+    """
+    every = np.column_stack([np.arange(len(raw)), np.zeros(len(raw))]).astype(np.int64)
+    unit = scale_unit(scale[:, None], every, model.spec.horizons)
+    return finish(model.shift.apply(raw, unit), model.spec.targets)
 
 
 def _online(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int) -> FloatArray:
@@ -202,84 +221,6 @@ def _online(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: i
         labels = replace(labels, names=model.spec.targets, values=whole)
     newest: FloatArray = calibrate_block(block, labels, inputs.scale, positions, _WINDOW)[ready, -1]
     return newest
-
-
-def _records(
-    model: LoadedModel, data: MarketData, inputs: ForecastInputs, told: tuple[IntArray, FloatArray], now: int
-) -> dict[tuple[InstrumentId, int], PredictionRecord]:
-    """Return (instrument, horizon) -> prediction."""
-    ready, values = told
-    last = data.bars.shape[1] - 1
-    names = tuple(data.bars.instruments[i] for i in ready)
-    forecast = Forecast(values, now, names, model.spec.targets, model.spec.horizons, model.spec.levels, model.version)
-    records = prediction_records(
-        forecast,
-        data.bar_set.asset_class,
-        data.bars.frame,
-        prices=data.bars.field("close")[ready, last],
-        scale=inputs.scale[ready, last],
-        as_of=[(int(data.bars.end[last]), False)] * len(names),
-    )
-    hashes = {
-        data.bars.instruments[i]: features_hash(model.spec.features, inputs.features.values[i, last]) for i in ready
-    }
-    return {(one.ticker, one.horizon): replace(one, features_hash=hashes[one.ticker]) for one in records}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    model: LoadedModel
-    data: MarketData
-    symbols: dict[InstrumentId, str]
-    inputs: ForecastInputs
-    now: int
-
-    def name(self, horizon: int) -> str:
-        return horizon_name(horizon, self.data.bar_set.asset_class, self.data.bars.frame)
-
-    def nothing(self, i: int, horizon: int) -> PredictionRecord:
-        """Return a record without a forecast, at the instrument's last known bar."""
-        bars, nan = self.data.bars, float("nan")
-        seen = np.flatnonzero(bars.present[i])
-        at = int(seen[-1]) if len(seen) else bars.shape[1] - 1
-        return PredictionRecord(
-            ticker=bars.instruments[i],
-            asset_class=self.data.bar_set.asset_class,
-            frame=bars.frame,
-            horizon=horizon,
-            prediction_time=self.now,
-            as_of=int(bars.end[at]),
-            stale=True,
-            current_price=float(bars.field("close")[i, at]),
-            predicted_return=nan,
-            confidence_score=nan,
-            quantiles=(),
-            class_probabilities=(nan, nan, nan),
-            predicted_high=nan,
-            predicted_low=nan,
-            model_version=self.model.version,
-            features_hash=features_hash(self.model.spec.features, self.inputs.features.values[i, at]),
-        )
-
-
-def _rows(
-    chosen: list[int],
-    reasons: list[str],
-    records: dict[tuple[InstrumentId, int], PredictionRecord],
-    shown: _Shown,
-) -> list[dict[str, Any]]:
-    rows = []
-    for i in chosen:
-        instrument = shown.data.bars.instruments[i]
-        ticker = shown.symbols.get(instrument, str(instrument))
-        for horizon in shown.model.spec.horizons:
-            name, record = shown.name(horizon), records.get((instrument, horizon))
-            if record is not None:
-                rows.append(forecast_row(record, ticker=ticker, name=name))
-                continue
-            reason = reasons[i] or "the model gave no finite forecast"
-            rows.append(stale_row(shown.nothing(i, horizon), ticker=ticker, name=name, reason=reason))
-    return rows
 
 
 def _outcome(model: LoadedModel, loaded: Loaded, rows: list[dict[str, Any]], *, as_csv: bool) -> Outcome:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from foresail.core.clock import NS_PER_DAY, format_ns
+from foresail.domain.bars import BarSet
 from foresail.domain.calendars import bars_per_session, frame_ns, is_daily
-from foresail.engine.settings import MarketData
-from foresail.engine.training_sets import ForecastInputs
+
+if TYPE_CHECKING:
+    from foresail.service.predicting_rows import Standing
 
 __all__ = ["ENOUGH", "stale_reasons"]
 
@@ -16,21 +20,21 @@ _AGE_LIMIT = 3  # bars that the calendar asks for and that are absent (JOB-26)
 _DAYS_BACK = 40  # calendar days in which bars are counted one by one for the age of the newest
 
 
-def stale_reasons(data: MarketData, inputs: ForecastInputs, now: int) -> list[str]:
+def stale_reasons(standing: Standing, bar_set: BarSet, now: int) -> list[str]:
     """Return for each instrument why nothing may be forecast, empty where it may (FCST-19)."""
-    bars, last = data.bars, data.bars.shape[1] - 1
-    age, absent = (now - int(bars.end[last])) // NS_PER_DAY, _absent_bars(data, now)
+    age, absent = (now - standing.end) // NS_PER_DAY, _absent_bars(standing, bar_set, now)
     if absent >= _AGE_LIMIT:
-        since = f"{absent} bars of {bars.frame} have closed since" if age <= _DAYS_BACK else f"that is {age} days ago"
-        return [f"the newest bar ended {format_ns(int(bars.end[last]))}; {since}"] * len(bars.instruments)
-    known = np.isfinite(inputs.features.values[:, last]).mean(axis=1)
+        since = (
+            f"{absent} bars of {standing.frame} have closed since" if age <= _DAYS_BACK else f"that is {age} days ago"
+        )
+        return [f"the newest bar ended {format_ns(standing.end)}; {since}"] * len(standing.instruments)
+    known = np.isfinite(standing.features).mean(axis=1)
     found = []
-    for i in range(len(bars.instruments)):
-        if not bars.present[i, last]:
-            when = np.flatnonzero(bars.present[i])
-            seen = format_ns(int(bars.end[when[-1]])) if len(when) else "never"
+    for i, own in enumerate(standing.seen_end.tolist()):
+        if not standing.present[i]:
+            seen = "never" if own < 0 else format_ns(own)
             found.append(f"no bar where the set has its last; its own last bar ended {seen}")
-        elif not np.isfinite(inputs.scale[i, last]):
+        elif not np.isfinite(standing.scale[i]):
             found.append("too few bars to tell its volatility")
         elif known[i] < ENOUGH:
             found.append(f"{known[i]:.0%} of the features are known, {ENOUGH:.0%} are needed")
@@ -39,15 +43,15 @@ def stale_reasons(data: MarketData, inputs: ForecastInputs, now: int) -> list[st
     return found
 
 
-def _absent_bars(data: MarketData, now: int) -> int:
+def _absent_bars(standing: Standing, bar_set: BarSet, now: int) -> int:
     """Return how many bars the calendar asks for after the newest one, within 40 days and until ``now``."""
-    bars, end = data.bars, int(data.bars.end[-1])
-    grace = round(data.bar_set.grace_s * 1e9)
+    end, frame = standing.end, standing.frame
+    grace = round(bar_set.grace_s * 1e9)
     now = min(now, end + _DAYS_BACK * NS_PER_DAY)
     first, final = (np.datetime64(t // NS_PER_DAY, "D").astype(object) for t in (end, now))
-    (_, opens, closes), _ = bars_per_session(bars.calendar, bars.frame, first, final)
-    step = frame_ns(bars.frame)
-    if is_daily(bars.frame):
+    (_, opens, closes), _ = bars_per_session(standing.calendar, frame, first, final)
+    step = frame_ns(frame)
+    if is_daily(frame):
         count = int(((closes > end) & (closes + grace <= now)).sum())
         return count // max(1, step // NS_PER_DAY)
     total = 0

@@ -32,6 +32,7 @@ from foresail.service.models_loading import probe_document
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.training_card import card_document
+from foresail.service.training_classes import fit_classes
 from foresail.service.training_data import Ready, plan_refit, scaler_document
 from foresail.service.training_job import FittedModel, TrainJob, resolve_training
 from foresail.service.training_progress import EpochLines, history_of
@@ -79,7 +80,9 @@ def train_model(
     progress("scoring the test part", 0, 1)
     held = forecast_held_out(fitted.forecaster, job.ready, fitted.shift)
     trials = _register_look(job, held, workspace, watch)
-    metrics = score_held_out(held, job.ready, job.spec, model=fitted.report.model, seed=job.seed)
+    metrics = score_held_out(
+        held, job.ready, job.spec, classes=fitted.classes, model=fitted.report.model, seed=job.seed
+    )
     progress("scoring the test part", 1, 1)
     if job.request.refit:
         again = hash_value([job.digest, "refit"])
@@ -98,7 +101,7 @@ class _Told:
 
 
 def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedModel:
-    """Fit on the training rows of a split, and measure the shift on its calibration rows."""
+    """Fit on the training rows of a split, and calibrate intervals and classes on its calibration rows."""
     training = ready.training
     base = None if job.base is None else job.base.forecaster
     forecaster = build_forecaster(job.spec.name, job.spec, job.options) if base is None else base
@@ -117,7 +120,9 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
         told.progress("training", 1, 1)
     attach(forecaster, progress=None, checkpoint=None)
     raw = forecaster.predict(training.features, training.calibration_rows, training.scale)
-    return FittedModel(forecaster, report, IntervalShift.fit(raw, training, job.spec.levels), ready)
+    shift = IntervalShift.fit(raw, training, job.spec.levels)
+    classes = fit_classes(raw, training, job.spec.levels, shift=shift, rule=job.rule)
+    return FittedModel(forecaster, report, shift, classes, ready)
 
 
 def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) -> int:
@@ -149,7 +154,8 @@ def _write(folder: Path, name: str, content: dict[str, Any], fitted: FittedModel
     fitted.forecaster.save(folder / WEIGHTS)
     scaler = scaler_document(fitted.ready.training, fitted.forecaster.spec.features)
     (folder / "scaler.json").write_bytes(canonical_bytes(scaler))
-    (folder / "calibration.json").write_bytes(canonical_bytes(fitted.shift.content()))
+    calibration = {**fitted.shift.content(), "classes": fitted.classes.content()}
+    (folder / "calibration.json").write_bytes(canonical_bytes(calibration))
     probe = probe_document(fitted.forecaster, fitted.ready, fitted.shift)
     (folder / "probe.json").write_bytes(canonical_bytes(probe))
     record = plain(

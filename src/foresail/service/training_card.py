@@ -5,15 +5,16 @@ The keys are those of ``domain.model_card``, which the card of a run has too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foresail.core.canonical import plain
 from foresail.domain.model_card import MODEL_CARD_FORMAT, MODEL_CARD_VERSION
+from foresail.evaluation.acceptance import CALIBRATION_LIMIT
 
 __all__ = ["acceptance", "card_document"]
 
-_NOMINAL, _TOLERANCE = 0.8, 0.05  # of P10 to P90; points of calibration error that are accepted (VALID-14)
+_NOMINAL, _TOLERANCE = 0.8, CALIBRATION_LIMIT  # of P10 to P90; how far the share that it held may be off (VALID-14)
 
 
 def card_document(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,10 +34,7 @@ def card_document(record: Mapping[str, Any]) -> dict[str, Any]:
         "seed": record["seed"],
         "splits": record["splits"],
         "metrics": found["scores"],
-        "calibration": [
-            {"target": one["target"], "horizon": one["horizon"], "nominal": _NOMINAL, "coverage": one["coverage"]}
-            for one in found["scores"]
-        ],
+        "calibration": [_calibration(one, found["classes"]) for one in found["scores"]],
         "paired": [],
         "acceptance": acceptance(found),
         "intended_use": _intended_use(record),
@@ -47,6 +45,13 @@ def card_document(record: Mapping[str, Any]) -> dict[str, Any]:
     }
     card: dict[str, Any] = plain(document)
     return card
+
+
+def _calibration(one: Mapping[str, Any], classes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return coverage of a target and horizon, and for the close how honest its class probabilities are (EVAL-06)."""
+    told = {"target": one["target"], "horizon": one["horizon"], "nominal": _NOMINAL, "coverage": one["coverage"]}
+    honest = next((c["calibration"] for c in classes if c["horizon"] == one["horizon"]), None)
+    return told if one["target"] != "close" or honest is None else {**told, **honest}
 
 
 def acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,10 +69,22 @@ def acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
         inside = held is not None and abs(held - _NOMINAL) <= _TOLERANCE
         told = "none" if held is None else f"{held:.1%}"
         checks.append((inside, f"{ahead}: {told} of outcomes within P10 to P90, 80 % promised"))
+        checks += _honest(ahead, _calibration(one, metrics["classes"]))
     return {
         "accepted": bool(checks) and all(ok for ok, _ in checks),
         "checks": [{"passed": ok, "text": text} for ok, text in checks],
     }
+
+
+def _honest(ahead: str, told: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    """Return whether the error of class probabilities and confidence is below 5 points (VALID-14)."""
+    found = []
+    for key, name in (("classes", "class probabilities"), ("confidence", "confidence")):
+        error = told.get(key, {}).get("error")
+        points = "unknown" if error is None else f"{100 * error:.1f} points"
+        passed = error is not None and error < CALIBRATION_LIMIT
+        found.append((passed, f"{ahead}: calibration error of the {name} {points}, below 5 is asked"))
+    return found
 
 
 def _intended_use(record: Mapping[str, Any]) -> str:

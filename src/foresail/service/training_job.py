@@ -15,6 +15,8 @@ from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import CapabilityError, ConfigError, DataError, LookAheadError
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import FitReport, ForecasterSpec
+from foresail.forecasting.class_calibration import ClassCalibration
+from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster, option_defaults
 from foresail.protocols import Forecaster
@@ -23,6 +25,7 @@ from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelKey, ModelRegistry
 from foresail.service.runfolder import code_hash
+from foresail.service.training_classes import rule_of
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
 from foresail.service.training_request import TrainRequest, horizons_of
 
@@ -39,6 +42,7 @@ class TrainJob:
     Attributes
     ----------
     base : the model that is fine-tuned; None = a fresh one is trained
+    rule : thresholds of the classes
     recipe : all that decides what comes out
     """
 
@@ -50,6 +54,7 @@ class TrainJob:
     seed: int
     ready: Ready
     base: LoadedModel | None
+    rule: ClassRule
     recipe: dict[str, Any]
 
     @property
@@ -60,11 +65,12 @@ class TrainJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
-    """A fitted forecaster with its report, its conformal shift, and the split that it was fitted on."""
+    """A fitted forecaster with its report, its calibrations, and the split that it was fitted on."""
 
     forecaster: Forecaster
     report: FitReport
     shift: IntervalShift
+    classes: ClassCalibration
     ready: Ready
 
 
@@ -103,7 +109,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
     ready = plan_parts(inputs, absent, instruments=_sector_rows(request, loaded))
     _check_base(base, ready)
-    options = _options(request)
+    options, rule = _options(request), rule_of(request, loaded.data, ready)
     spec = _spec(request.forecaster, names, horizons, inputs.targets.names)
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
@@ -121,9 +127,10 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "sector": request.sector,
         "refit": request.refit,
         "base": None if base is None else base.record["model_version"],
+        "classes": rule.content(),
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
-    return TrainJob(request, loaded, key, spec, options, seed, ready, base, recipe)
+    return TrainJob(request, loaded, key, spec, options, seed, ready, base, rule, recipe)
 
 
 def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targets: tuple[str, ...]) -> ForecasterSpec:

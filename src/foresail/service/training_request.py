@@ -18,6 +18,7 @@ __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = ("data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base")
 _NUMBERS = ("context", "seed", "names")
+_FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class TrainRequest:
     names : only the first so many instruments, by id
     sector : fine-tune the model ``base`` on the instruments of this sector (MODEL-05)
     base : name of the model that is fine-tuned, or class_frame_model for its champion
+    neutral_band : k of the classes, standard deviations of the horizon; None = 0.5 (FCST-07)
+    fixed_threshold : of the classes at every horizon instead, log return: 0.01 for 1 %
+    round_trip_cost : smallest threshold, fraction of value; None = the default costs of the asset class
     refit : after the test part was scored, fit once more on all bars and register that model
     config : TOML file with [train] and [options]
     """
@@ -55,6 +59,9 @@ class TrainRequest:
     names: int | None = None
     sector: str | None = None
     base: str | None = None
+    neutral_band: float | None = None
+    fixed_threshold: float | None = None
+    round_trip_cost: float | None = None
     refit: bool = False
     config: Path | None = None
 
@@ -109,13 +116,15 @@ def with_config(request: TrainRequest) -> TrainRequest:
 
 
 def _value(key: str, value: Any) -> Any:
-    known = (*_TEXTS, *_NUMBERS)
+    known = (*_TEXTS, *_NUMBERS, *_FRACTIONS)
     if key not in known:
         raise UnknownNameError("key in [train]", key, known)
     if isinstance(value, list):
         value = ",".join(str(one) for one in value)
     if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise ConfigError(f"[train] {key}: expected a whole number, received {value!r}")
+    if key in _FRACTIONS and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ConfigError(f"[train] {key}: expected a number, received {value!r}")
     if key in _TEXTS and not isinstance(value, str):
         raise ConfigError(f"[train] {key}: expected text or a list, received {value!r}")
     return value

@@ -12,24 +12,21 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import hash_bytes, plain
-from foresail.core.errors import DataError
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.training import ForecasterSpec
-from foresail.evaluation.class_balance import class_balance
-from foresail.evaluation.forecast_scores import class_figures
 from foresail.forecasting import registry
-from foresail.forecasting.confidence import class_probabilities
+from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.rows import label_unit, scale_unit
+from foresail.forecasting.rows import scale_unit
 from foresail.measures.points import directional_accuracy
 from foresail.protocols import Forecaster
 from foresail.service.report_scores import Score, score
+from foresail.service.training_classes import class_balances, class_reports, rows_told
 from foresail.service.training_data import Ready, held_out_rows
 
-__all__ = ["HeldOut", "class_balances", "class_reports", "forecast_held_out", "score_held_out"]
+__all__ = ["HeldOut", "forecast_held_out", "score_held_out"]
 
-_NEUTRAL_BAND = 0.5  # k of FCST-07
 _BEST_TICKER = 0.65  # share of right signs that marks a best ticker (VALID-06)
 _FEWEST_OF_TICKER = 50  # forecasts below which a ticker is not judged by itself
 
@@ -61,11 +58,14 @@ def forecast_held_out(forecaster: Forecaster, ready: Ready, shift: IntervalShift
     return HeldOut(rows, values, hash_bytes(rows.astype("<i8").tobytes() + filled.astype("<f8").tobytes()))
 
 
-def score_held_out(held: HeldOut, ready: Ready, spec: ForecasterSpec, *, model: str, seed: int) -> dict[str, Any]:
+def score_held_out(
+    held: HeldOut, ready: Ready, spec: ForecasterSpec, *, classes: ClassCalibration, model: str, seed: int
+) -> dict[str, Any]:
     """Return the figures of the test part, by target and horizon, as plain data.
 
     Parameters
     ----------
+    classes : calibration of class probabilities, with the thresholds of the classes
     model : version that made the forecasts
     seed : of the resampled intervals and of the yardstick
     """
@@ -81,63 +81,19 @@ def score_held_out(held: HeldOut, ready: Ready, spec: ForecasterSpec, *, model: 
             own, yardstick = (score(b, realised, k, h, seed=seed) for b in (block, other))
             if own.forecasts:
                 found.append(_figures(own, yardstick))
+    told = rows_told(held.values, held.rows, ready.inputs.targets, ready.inputs.scale, spec.levels)
     document: dict[str, Any] = plain(
         {
             "rows": len(held.rows),
             "predictions_sha256": held.digest,
             "scores": found,
-            "classes": class_reports(held, ready, spec),
-            "balance": class_balances(held, ready, spec),
+            "class_rule": classes.rule.content(),
+            "classes": class_reports(told, classes) if "close" in spec.targets else [],
+            "balance": class_balances(held.rows, ready, spec, classes.rule),
             "best_tickers": _best_tickers(block, realised),
         }
     )
     return document
-
-
-def class_balances(held: HeldOut, ready: Ready, spec: ForecasterSpec) -> list[dict[str, Any]]:
-    """Return how often each class came in each part, by horizon, with a warning where they are unequal (TRAIN-04)."""
-    parts = {
-        "train": ready.training.train_rows,
-        "validation": ready.training.validation_rows,
-        "calibration": ready.training.calibration_rows,
-        "test": held.rows,
-    }
-    found = []
-    for h, horizon in enumerate(spec.horizons):
-        for part, rows in parts.items():
-            came, _ = _classes(ready, rows, h, horizon)
-            try:
-                told = class_balance({part: came}, ("down", "neutral", "up"))[0]
-            except DataError as e:  # a class that never came is told; no quantile is fitted to classes
-                found.append({"horizon": horizon, "part": part, "counts": [], "imbalance": None, "warning": e.text})
-            else:
-                own = {"counts": list(told.counts), "imbalance": told.imbalance, "warning": told.warning}
-                found.append({"horizon": horizon, "part": part, **own})
-    return found
-
-
-def _classes(ready: Ready, rows: IntArray, step: int, horizon: int) -> tuple[IntArray, IntArray]:
-    """Return what came at the rows, 0 down, 1 neutral, 2 up (FCST-07), and the positions of rows where it is known."""
-    threshold = _NEUTRAL_BAND * label_unit(ready.inputs.scale, rows) * np.sqrt(horizon)
-    actual = ready.inputs.targets.values[rows[:, 0], rows[:, 1], 0, step]
-    known = np.flatnonzero(np.isfinite(actual) & np.isfinite(threshold))
-    up, down = actual[known] > threshold[known], actual[known] < -threshold[known]
-    return 1 + up.astype(np.int64) - down.astype(np.int64), known
-
-
-def class_reports(held: HeldOut, ready: Ready, spec: ForecasterSpec) -> list[dict[str, Any]]:
-    """Return the classification report of down, neutral and up at each horizon, with its confusion matrix (EVAL-01)."""
-    found = []
-    for h, horizon in enumerate(spec.horizons):
-        came, known = _classes(ready, held.rows, h, horizon)
-        finite = np.isfinite(held.values[known, 0, h]).all(axis=1)
-        came, known = came[finite], known[finite]
-        if not len(known):
-            continue
-        deviation = label_unit(ready.inputs.scale, held.rows[known]) * np.sqrt(horizon)
-        told = class_probabilities(held.values[known, 0, h], spec.levels, deviation)
-        found.append({"horizon": horizon, **class_figures(came, told)})
-    return found
 
 
 def _block(

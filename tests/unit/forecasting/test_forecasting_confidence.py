@@ -6,16 +6,17 @@ from foresail.core.errors import ConfigError, UserError
 from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS, Forecast
 from foresail.domain.instruments import AssetClass
+from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.confidence import (
     BUCKETS,
     bucket_probabilities,
     class_probabilities,
     confidence,
     expected_return,
-    prediction_records,
     probability_up,
 )
 from foresail.forecasting.horizons import bars_per_session, decision_horizon, default_horizons
+from foresail.forecasting.prediction import LastBars, prediction_records
 
 Z = norm.ppf(QUANTILE_LEVELS)
 
@@ -47,10 +48,10 @@ def test_buckets_sum_to_one_and_match_the_normal():
 
 
 def test_class_probabilities_use_the_volatility_threshold():
-    p = class_probabilities(0.02 * Z, QUANTILE_LEVELS, np.float64(0.02))
+    p = class_probabilities(0.02 * Z, QUANTILE_LEVELS, np.array(0.02), ClassRule())
     assert p.sum() == pytest.approx(1.0)
     assert p[0] == pytest.approx(norm.cdf(-0.5), abs=0.02)
-    floored = class_probabilities(0.02 * Z, QUANTILE_LEVELS, np.float64(0.02), floor=0.02)
+    floored = class_probabilities(0.02 * Z, QUANTILE_LEVELS, np.array(0.02), ClassRule(floor=0.02))
     assert floored[1] > p[1]
 
 
@@ -60,23 +61,17 @@ def test_prediction_records():
     values[0, 1], values[0, 2] = 0.02 * Z + 0.01, 0.02 * Z - 0.01
     ids = (InstrumentId("sim.A"), InstrumentId("sim.B"))
     forecast = Forecast(values, 50, ids, ("close", "high", "low"), (1, 5), QUANTILE_LEVELS, "m@1", "hash")
-    records = prediction_records(
-        forecast, AssetClass.STOCK, "1d", prices=np.array([100.0, 7.0]), scale=np.full(2, 0.01), as_of=[(40, False)] * 2
+    bars = LastBars(
+        AssetClass.STOCK, "1d", prices=np.array([100.0, 7.0]), scale=np.full(2, 0.01), as_of=[(40, False)] * 2
     )
+    records = prediction_records(forecast, bars)
     assert [r.horizon for r in records] == [1, 5]
     assert records[0].ticker == "sim.A"
     assert records[0].predicted_high == pytest.approx(100 * np.exp(0.01))
     assert sum(records[0].class_probabilities) == pytest.approx(1.0)
     assert (records[0].as_of, records[0].stale, records[0].model_version) == (40, False, "m@1")
     with pytest.raises(UserError, match="close"):
-        prediction_records(
-            Forecast(values, 50, ids, ("x", "high", "low"), (1, 5), QUANTILE_LEVELS, "m"),
-            AssetClass.STOCK,
-            "1d",
-            prices=np.ones(2),
-            scale=np.ones(2),
-            as_of=[(0, False)] * 2,
-        )
+        prediction_records(Forecast(values, 50, ids, ("x", "high", "low"), (1, 5), QUANTILE_LEVELS, "m"), bars)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from foresail.domain.forecast import QUANTILE_LEVELS, Forecast
 from foresail.domain.instruments import AssetClass
 from foresail.domain.training import ForecasterSpec, Targets, TrainingSet
 from foresail.forecasting import options
-from foresail.forecasting.confidence import BUCKETS, prediction_records
+from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.horizon_names import horizon_bars, horizon_name
 from foresail.forecasting.interval_shift import IntervalShift
+from foresail.forecasting.prediction import LastBars, prediction_records
 from foresail.forecasting.records import RECORD_COLUMNS, forecast_row, stale_row
 from foresail.testing.builders import feature_panel, small_panel
 
@@ -124,9 +125,8 @@ def test_a_row_has_every_column():
     name = InstrumentId("stock.US.AAA")
     values = np.array([[[[-0.06, -0.03, -0.01, 0.001, 0.02, 0.03, 0.06]]]])
     forecast = Forecast(values, 10**18, (name,), ("close",), (5,), QUANTILE_LEVELS, "m", "h")
-    record = prediction_records(
-        forecast, STOCK, "1d", prices=np.array([100.0]), scale=np.array([0.01]), as_of=[(10**18, False)]
-    )[0]
+    bars = LastBars(STOCK, "1d", prices=np.array([100.0]), scale=np.array([0.01]), as_of=[(10**18, False)])
+    record = prediction_records(forecast, bars)[0]
     row = forecast_row(record, ticker="AAA", name="1w")
     assert list(row) == list(RECORD_COLUMNS)
     assert sum(row[b] for b in BUCKETS) == pytest.approx(1.0, abs=1e-12)
