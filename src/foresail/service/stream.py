@@ -18,6 +18,7 @@ from foresail.domain.limits import TradingLimits
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
+from foresail.engine.risk_facts import risk_facts
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import TradingParts
@@ -37,7 +38,12 @@ _FUZZ_NAMES, _FUZZ_BARS = 8, 400
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What a command was asked to trade; None = not said."""
+    """What a command was asked to trade; None = not said.
+
+    Attributes
+    ----------
+    facts : whether limits are told of the market; not so for accounts made before they were
+    """
 
     bars: str
     strategy: Path
@@ -46,6 +52,7 @@ class StreamRequest:
     capital: str | None = None
     profile: str | None = None
     names: int | None = None
+    facts: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,12 +62,14 @@ class Stream:
     Attributes
     ----------
     inputs : what a driver needs besides the strategy
+    has_facts : whether limits are told of the market
     """
 
     loaded: Loaded
     plugin: Plugin
     settings: PipelineSettings
     inputs: BacktestInputs
+    has_facts: bool = True
 
     def strategy(self) -> Strategy:
         """Return a fresh strategy."""
@@ -82,7 +91,8 @@ class Stream:
 
     def events(self) -> tuple[Event, ...]:
         """Return every event of the stored bars in their one order."""
-        return history_events(self.inputs.data.bars, 0, self.strategy().spec.every)
+        facts = risk_facts(self.inputs.data, self.limits(), 0) if self.has_facts else ()
+        return history_events(self.inputs.data.bars, 0, self.strategy().spec.every, facts)
 
     def identity(self) -> dict[str, Any]:
         """Return what must not change while an account lives: strategy, settings, names."""
@@ -133,7 +143,7 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         part = bars.select(list(bars.instruments[:_FUZZ_NAMES]))
         fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
     inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
-    return Stream(loaded, plugin, settings, inputs)
+    return Stream(loaded, plugin, settings, inputs, request.facts)
 
 
 def _no_forecasts(loaded: Loaded) -> WalkForward:
