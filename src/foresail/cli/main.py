@@ -117,6 +117,12 @@ def _run(
     ] = None,
     force: _Force = False,
     as_json: _Json = False,
+    select: Annotated[
+        str | None, typer.Option("--select", help="How each fold chooses features: default, forest, f_test, none ...")
+    ] = None,
+    without: Annotated[
+        str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
+    ] = None,
 ) -> None:
     """Forecast, decide, backtest with costs, and judge."""
 
@@ -136,6 +142,8 @@ def _run(
             forecaster=forecaster,
             force=force,
         )
+            selection=select,
+            without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
         return _leave(run_job(request, progress=Progress()))
 
     execute(work, as_json=as_json)

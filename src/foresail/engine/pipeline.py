@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foresail.core.arrays import FloatArray
-from foresail.core.errors import UnknownNameError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets
@@ -25,6 +25,7 @@ from foresail.features.declared.spec import FeatureSpec
 from foresail.features.given_context import GivenSources, fill_givens, offered_givens
 from foresail.features.givens import REFERENCES
 from foresail.features.published import published_numbers
+from foresail.features.selection import without_groups
 from foresail.measures.asof import asof_series
 from foresail.protocols import Strategy
 
@@ -149,7 +150,10 @@ def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     """Return features, labels and their scale for a market."""
     reference = _join_reference(data, settings.features)
     context, specs, absent = _resolved(data, settings.features, reference)
-    names = [s.name for s in specs]
+    names = list(without_groups([s.name for s in specs], settings.inputs.without))
+    specs = tuple(s for s in specs if s.name in names)
+    if not names:
+        raise ConfigError("no feature is left", hint="name other features, or leave fewer groups out")
     features = batch.compute(data.bars, names, context, form="model")
     same = all(s.model_expression is s.expression for s in specs)
     return Prepared(

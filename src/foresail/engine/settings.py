@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
-__all__ = ["MarketData", "PipelineSettings", "WalkForwardSettings"]
+__all__ = ["InputSettings", "MarketData", "PipelineSettings", "WalkForwardSettings"]
 
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.bars import BarSet
@@ -37,6 +38,22 @@ class WalkForwardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSettings:
+    """How features become the inputs of a model. What is learned here is learned on the training rows of each fold.
+
+    Attributes
+    ----------
+    selection : method of ``features.selection``; "" = as the sets say: 50 features of ``multi``, all of the others
+    keep : features that a selection keeps
+    without : groups of features left out whole: "sentiment", "order_flow" or a group of the catalogue (SEL-11)
+    """
+
+    selection: str = ""
+    keep: int = 50
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """Everything that decides the outcome of a run apart from its data.
 
@@ -47,12 +64,14 @@ class PipelineSettings:
     targets : of close, high, low; empty means all that the data have
     forecaster_options : (name, value) of the forecaster's own settings; empty means its defaults
     features : sets and names; empty means the default set, as far as the data allow
+    inputs : what becomes of the features before a model sees them
     calibration : how intervals are corrected by outcomes: "online", "adaptive" or "none"
     strategy : "rank_expected_return" or the id of a plug-in
     capital : money at the first decision, in ``currency``
     top_k : names held; 0 means max(3, min(20, a fifth of the names))
     cost_gate : whether an expected move must exceed the round-trip cost
     delisting_return : simple return from the last print to what a holder gets when a listing ends, fraction
+    limits : (name, value) of limits that differ from the profile's (``risk.editing``); None = off
     """
 
     horizons: tuple[int, ...] = (1, 5)
@@ -60,6 +79,7 @@ class PipelineSettings:
     targets: tuple[str, ...] = ()
     walk_forward: WalkForwardSettings = field(default_factory=WalkForwardSettings)
     features: tuple[str, ...] = ()
+    inputs: InputSettings = field(default_factory=InputSettings)
     forecaster: str = "quantile_trees"
     forecaster_options: tuple[tuple[str, bool | int | float | str], ...] = ()
     calibration: str = "online"
@@ -70,6 +90,7 @@ class PipelineSettings:
     top_k: int = 0
     cost_gate: bool = True
     delisting_return: float = 0.0
+    limits: tuple[tuple[str, Any], ...] = ()
     seed: int = 7
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets, TrainingSet
 from foresail.engine.folds import Fold, rows_between
 
-__all__ = ["ForecastInputs", "training_set", "usable_rows"]
+__all__ = ["ForecastInputs", "fitting_rows", "training_set", "usable_rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,12 @@ def usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArr
     return usable
 
 
+def fitting_rows(inputs: ForecastInputs, fold: Fold) -> IntArray:
+    """Return the (instrument, time) rows that the fold's model is fitted on, sorted by time."""
+    longest = max(inputs.targets.horizons)
+    return rows_between(inputs.usable[:, : fold.test_from], fold.train_from, fold.validation_from, longest)
+
+
 def training_set(inputs: ForecastInputs, fold: Fold) -> TrainingSet:
     """Return what the fold's model may see: everything is cut where it starts to serve."""
     longest = max(inputs.targets.horizons)
@@ -49,7 +55,7 @@ def training_set(inputs: ForecastInputs, fold: Fold) -> TrainingSet:
     values[:, unknown.any(axis=1)] = np.nan
     targets = replace(inputs.targets, values=values, label_end=inputs.targets.label_end[:end])
     usable = inputs.usable[:, :end]
-    train = rows_between(usable, fold.train_from, fold.validation_from, longest)
+    train = fitting_rows(inputs, fold)
     return TrainingSet(
         features=inputs.features.cut(0, end),
         targets=targets,

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +24,10 @@ from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds
 from foresail.engine.inspecting import Inside, Issued, look_inside
+from foresail.engine.selecting import Choice, choose_features, with_fields
 from foresail.engine.settings import PipelineSettings
-from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
+from foresail.engine.training_sets import ForecastInputs, fitting_rows, training_set, usable_rows
+from foresail.features.selection import Stability, plan_selection
 from foresail.forecasting import calibration, registry
 from foresail.forecasting.cross_section import centre_cross_section
 from foresail.forecasting.options import build_forecaster
@@ -55,12 +57,13 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """What became of one fold; ``reason`` says why it was not fitted."""
+    """What became of one fold; ``reason`` says why it was not fitted, ``selected`` what it reads of the features."""
 
     fold: Fold
     model: str
     report: FitReport | None
     reason: str = ""
+    selected: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +75,14 @@ class WalkForward:
     contributions : (issued_at, instrument) -> (feature, contribution in log return, value), the leading ones of the
         best ranked instruments
     inside : what a network shows of its newest forecasts; None for other forecasters
+    stability : of the selection of features over the folds; None where none was asked for
     """
 
     block: ForecastBlock
     folds: tuple[FoldResult, ...]
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = field(default_factory=dict)
     inside: Inside | None = None
+    stability: Stability | None = None
 
     def explain(self, now: int, names: Sequence[InstrumentId]) -> dict[InstrumentId, tuple[Contribution, ...]]:
         """Return what moved the forecasts issued at an instant, for the instruments where it was worked out."""
@@ -87,11 +92,16 @@ class WalkForward:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Served:
-    """One fold's raw quantiles, (N, P, K, H, Q), and what is told of them."""
+    """One fold's raw quantiles, (N, P, K, H, Q), and what is told of them.
+
+    Attributes
+    ----------
+    reasons : contributions by (issued_at, instrument)
+    """
 
     raw: FloatArray | None
     result: FoldResult
-    reasons: Explained
+    reasons: dict[tuple[int, InstrumentId], tuple[Contribution, ...]]
     inside: Inside | None
 
 
@@ -118,23 +128,26 @@ def walk_forward(
     first = folds[0].test_from if folds else t
     positions = np.arange(first + (-first) % every, t, every, dtype=np.int64)
     inputs = ForecastInputs(features, targets, scale, usable_rows(features, targets, scale))
+    choice = _choose(inputs, folds, settings, options)
     shape = (n, len(positions), len(targets.names), len(targets.horizons), len(QUANTILE_LEVELS))
     values = np.full(shape, np.nan)
     models = [""] * len(positions)
     results: list[FoldResult] = []
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = {}
     inside: Inside | None = None
-    for fold in folds:
+    for fold, chosen in zip(folds, choice.fields, strict=True):
         if options.progress is not None:
             options.progress("walk-forward", fold.index, len(folds))
         here = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
         newest = len(here) > 0 and int(here[-1]) == len(positions) - 1
-        served = _serve(inputs, fold, positions[here], settings, options, newest=newest)
-        results.append(served.result)
+        rows = _test_rows(inputs, positions[here])
+        seen = inputs if chosen is None else replace(inputs, features=with_fields(features, chosen))
+        served = _serve(seen, fold, (positions[here], rows), settings, options, newest=newest)
+        results.append(replace(served.result, selected=chosen))
         inside = served.inside if newest else None
         if served.raw is not None:
             values[:, here] = served.raw
-            contributions |= told(served.reasons, features)
+            contributions |= served.reasons
             for i in here:
                 models[i] = served.result.model
     if options.progress is not None:
@@ -158,27 +171,42 @@ def walk_forward(
         levels=QUANTILE_LEVELS,
         model=tuple(models),
     )
-    return WalkForward(block, tuple(results), contributions, inside)
+    return WalkForward(block, tuple(results), contributions, inside, choice.stability)
+
+
+def _choose(inputs: ForecastInputs, folds: Sequence[Fold], settings: PipelineSettings, options: RunOptions) -> Choice:
+    """Return which features each fold reads."""
+    asked, fields = settings.features, inputs.features.fields
+    seed = derive_seed(settings.seed, "selection")
+    plan = plan_selection(asked, fields, settings.inputs.selection, k=settings.inputs.keep, seed=seed)
+    if plan is None:
+        return Choice((None,) * len(folds), None)
+    if options.progress is not None:
+        options.progress("selecting features", 0, len(folds))
+    choice = choose_features(inputs, [fitting_rows(inputs, fold) for fold in folds], plan)
+    if options.progress is not None:
+        options.progress("selecting features", len(folds), len(folds))
+    return choice
 
 
 def _serve(
     inputs: ForecastInputs,
     fold: Fold,
-    positions: IntArray,
+    asked: tuple[IntArray, IntArray],
     settings: PipelineSettings,
     options: RunOptions,
     *,
     newest: bool,
 ) -> _Served:
-    """Fit one fold and forecast its test positions; ``newest`` = it holds the newest decision."""
+    """Fit one fold and forecast its test positions and rows; ``newest`` = it holds the newest decision."""
+    positions, rows = asked
     forecaster = _forecaster(_spec_of(inputs, settings), settings)
     data = training_set(inputs, fold)
     least = max(forecaster.spec.minimum_rows, getattr(getattr(forecaster, "settings", None), "minimum_windows", 0))
     if len(data.train_rows) < least:
         reason = f"{len(data.train_rows)} training rows, {least} needed (TRAIN-06)"
-        return _Served(None, FoldResult(fold, "", None, reason), Explained.nothing(), None)
+        return _Served(None, FoldResult(fold, "", None, reason), {}, None)
     seed = derive_seed(settings.seed, "fold", fold.index)
-    rows = _test_rows(inputs, positions)
     cache, key, stored = options.cache, "", None
     if cache is not None:
         key = cache.key(data, inputs.features, inputs.scale, rows, settings=settings, seed=seed)
@@ -200,7 +228,7 @@ def _serve(
     n = len(inputs.features.instruments)
     block = np.full((n, len(positions), *predicted.shape[1:]), np.nan)
     block[rows[:, 0], np.searchsorted(positions, rows[:, 1])] = predicted
-    return _Served(block, FoldResult(fold, report.model, report), reasons, inside)
+    return _Served(block, FoldResult(fold, report.model, report), told(reasons, inputs.features), inside)
 
 
 def _forecaster(spec: ForecasterSpec, settings: PipelineSettings) -> Forecaster:

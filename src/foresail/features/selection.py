@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.features.catalogue import CATALOGUE, find
-from foresail.features.declared.sets import FEATURE_SETS
+from foresail.features.declared.sets import FEATURE_SETS, members_of
 from foresail.features.transforms.base import FoldBound
 from foresail.features.transforms.fold import Fold
 from foresail.features.transforms.forest import TASKS, ForestImportance, RecursiveElimination
@@ -30,15 +31,17 @@ from foresail.features.transforms.selection import DropCorrelated, SelectKBest
 __all__ = [
     "METHODS",
     "SWITCHES",
+    "SelectionPlan",
     "SelectionSettings",
     "Stability",
     "default_selection",
+    "plan_selection",
     "select_over_folds",
     "selector",
     "without_groups",
 ]
 
-METHODS = ("default", "forest", "f_test", "correlation", "elimination", "none")
+METHODS = ("default", "default+elimination", "forest", "f_test", "correlation", "elimination", "none")
 
 # SEL-11: groups that are switched as a whole, to test what they are claimed to be worth.
 SWITCHES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -52,10 +55,9 @@ class SelectionSettings:
 
     Attributes
     ----------
-    method : "default" (SEL-06), "forest", "f_test" (of variance where the task is classes), "correlation",
-        "elimination" or "none"
+    method : "default" (SEL-06), "default+elimination" (its forest hands twice as many to recursive elimination),
+        "forest", "f_test" (of variance where the task is classes), "correlation", "elimination" or "none"
     k : features kept
-    eliminate : whether the default chain ends with recursive elimination; the forest then hands it twice as many
     limit : absolute correlation above which one of two features goes
     task : "regression" or "classes"
     trees : of each forest
@@ -64,7 +66,6 @@ class SelectionSettings:
 
     method: str = "default"
     k: int = 50
-    eliminate: bool = False
     limit: float = 0.95
     task: str = "regression"
     trees: int = 100
@@ -92,6 +93,55 @@ def default_selection(set_name: str) -> SelectionSettings:
     return SelectionSettings(method="none" if FEATURE_SETS[set_name].fixed else "default")
 
 
+@dataclass(frozen=True, slots=True)
+class SelectionPlan:
+    """What is selected from what.
+
+    Attributes
+    ----------
+    settings : of the selection
+    free : features that it chooses from, in the order of the columns; the others stay
+    """
+
+    settings: SelectionSettings
+    free: tuple[str, ...]
+
+
+def plan_selection(
+    asked: Sequence[str], fields: Sequence[str], method: str, *, k: int = 50, seed: int = 0
+) -> SelectionPlan | None:
+    """Return what is selected from the features of sets and names that were asked for; None where all of them stay.
+
+    Parameters
+    ----------
+    asked : sets and features; none of them = the default set
+    fields : features that the data give
+    method : of ``METHODS``, which then chooses from all of them; "" = as each set says (SEL-10): what stands in a
+        fixed set or was named stays, the rest is reduced
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    """
+    if method:
+        settings = SelectionSettings(method, k, seed=seed)
+        return None if method == "none" else SelectionPlan(settings, tuple(fields))
+    ruled = {name: default_selection(name) for name in asked if name in FEATURE_SETS}
+    reduced = {name for name, rule in ruled.items() if rule.method != "none"}
+    if not reduced:
+        return None
+    fixed = {find(member).name for one in asked if one not in reduced for member in _members(one)}
+    settings = SelectionSettings(k=k, seed=seed)
+    return SelectionPlan(settings, tuple(name for name in fields if name not in fixed))
+
+
+def _members(name: str) -> set[str]:
+    """Return the features of a set with the variants of every class, or the feature itself."""
+    classes = (None, *AssetClass)
+    return {one for asset_class in classes for one in members_of((name,), asset_class)}
+
+
 def selector(settings: SelectionSettings) -> FoldBound | None:
     """Return the transform that selects, not yet fitted; None where all features stay."""
     if settings.method == "none":
@@ -107,8 +157,9 @@ def selector(settings: SelectionSettings) -> FoldBound | None:
     )
     if settings.method == "correlation":
         return twins
-    steps: list[FoldBound] = [twins, _forest(ForestImportance, settings.k * (1 + settings.eliminate), settings)]
-    if settings.eliminate:
+    eliminate = settings.method == "default+elimination"
+    steps: list[FoldBound] = [twins, _forest(ForestImportance, settings.k * (1 + eliminate), settings)]
+    if eliminate:
         steps.append(_forest(RecursiveElimination, settings.k, settings))
     return Pipeline(tuple(steps))
 

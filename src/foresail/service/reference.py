@@ -15,7 +15,8 @@ from foresail.reporting.feature_reference import features_page
 from foresail.reporting.reference import NOT_BY_HAND, markdown_table, run_folder_page
 from foresail.risk.profiles import PROFILES
 from foresail.service.feature_pictures import feature_pictures
-from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings
+from foresail.service.limits import limits_table
+from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings, run_value
 
 __all__ = ["reference_pages", "settings_page"]
 
@@ -86,9 +87,9 @@ def settings_page() -> str:
 def _run_default(settings: PipelineSettings, key: str) -> str:
     if key == "capital":
         return f'"{settings.capital} {settings.currency}"'
-    value = getattr(settings, key)
+    value = run_value(settings, key)
     if isinstance(value, tuple):
-        return str(list(value)) if value else "all that the data allow"
+        return str(list(value)) if value else ("the default set" if key == "features" else "none")
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)

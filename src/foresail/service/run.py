@@ -71,6 +71,8 @@ class RunRequest:
     names: int | None = None
     capital: str | None = None
     forecaster: str | None = None
+    selection: str | None = None
+    without: tuple[str, ...] | None = None
     force: bool = False
 
 
@@ -272,7 +274,15 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
     if config is None and (workspace / WORKSPACE_FILE).is_file():
         config = workspace / WORKSPACE_FILE
     settings = settings_for(
-        loaded, config, Overrides(seed=request.seed, capital=request.capital, forecaster=request.forecaster)
+        loaded,
+        config,
+        Overrides(
+            seed=request.seed,
+            capital=request.capital,
+            forecaster=request.forecaster,
+            selection=request.selection,
+            without=request.without,
+        ),
     )
     record = record_of("run", loaded, settings, plugin)
     out = request.out or workspace / "runs" / f"{loaded.data.bar_set.name}-{hash_value(record)[:8]}"
@@ -298,4 +308,6 @@ def _command(request: RunRequest) -> str:
         value = getattr(request, name)
         if value is not None:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]
+    words += [] if request.selection is None else [f"--select {request.selection}"]
+    words += [] if request.without is None else [f"--without {','.join(request.without)}"]
     return " ".join(words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,21 @@ from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
-from foresail.engine.settings import PipelineSettings, WalkForwardSettings
+from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.options import build_forecaster
+from foresail.risk.editing import read_limits
 
-__all__ = ["RUN_KEYS", "WALK_KEYS", "WORKSPACE_FILE", "Overrides", "default_settings", "read_settings", "template"]
+__all__ = [
+    "RUN_KEYS",
+    "WALK_KEYS",
+    "WORKSPACE_FILE",
+    "Overrides",
+    "default_settings",
+    "read_settings",
+    "run_value",
+    "template",
+]
 
 WORKSPACE_FILE = "foresail.toml"
 
@@ -31,6 +41,13 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
     "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
     "features": ("names", 'sets and features, for example ["scan100"]; leave out for the default set'),
+    "selection": (
+        "name",
+        "how each fold chooses among the features: default, default+elimination, forest, f_test, correlation, "
+        'elimination or none; "" = as the sets say: 50 of multi, all of the others',
+    ),
+    "keep": ("integer", "features that a selection keeps"),
+    "without": ("names", 'groups of features left out whole: "sentiment", "order_flow", or a group of the catalogue'),
     "forecaster": ("name", "how returns are forecast; the known ones are listed below"),
     "calibration": ("name", "how intervals are corrected by outcomes: online, adaptive or none"),
     "profile": ("name", "risk profile (RISK-01)"),
@@ -43,6 +60,7 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     ),
     "seed": ("integer", "seed of everything random"),
 }
+_INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
     "minimum_train": ("duration", "history needed before the first fit"),
@@ -60,6 +78,8 @@ class Overrides:
     top_k: int | None = None
     forecaster: str | None = None
     profile: str | None = None
+    selection: str | None = None
+    without: tuple[str, ...] | None = None
 
 
 def default_settings(frame: str, bars_per_year: float) -> PipelineSettings:
@@ -143,6 +163,10 @@ def read_settings(base: PipelineSettings, path: Path | None, overrides: Override
         settings = replace(settings, forecaster=overrides.forecaster)
     if overrides.profile is not None:
         settings = replace(settings, profile=overrides.profile)
+    if overrides.selection is not None:
+        settings = replace(settings, inputs=replace(settings.inputs, selection=overrides.selection))
+    if overrides.without is not None:
+        settings = replace(settings, inputs=replace(settings.inputs, without=overrides.without))
     if overrides.capital is not None:
         settings = _with_capital(settings, overrides.capital)
     return _checked(settings)
@@ -162,17 +186,27 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         raise ConfigError(f"{path}: cannot be read as TOML: {e}") from e
     if document.get("version") != 1:
         raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
-    _check_keys("top level", document, dict.fromkeys(("version", "run", "walk_forward", "forecaster"), ("", "")))
+    _check_keys(
+        "top level", document, dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits"), ("", ""))
+    )
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
     _check_keys("walk_forward", walk, WALK_KEYS)
     values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
     capital = values.pop("capital", None)
-    fields = {
+    inputs = {key: values.pop(key) for key in _INPUT_KEYS if key in values}
+    spans = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
     }
     chosen = tuple(sorted(document.get("forecaster", {}).items()))
-    settings = replace(base, **values, walk_forward=replace(base.walk_forward, **fields), forecaster_options=chosen)
+    settings = replace(
+        base,
+        **values,
+        inputs=replace(base.inputs, **inputs),
+        walk_forward=replace(base.walk_forward, **spans),
+        forecaster_options=chosen,
+        limits=read_limits(document.get("limits", {})),
+    )
     return settings if capital is None else _with_capital(settings, capital)
 
 
@@ -190,6 +224,8 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
         _check_options(settings)
     if settings.features:
         _check_features(settings.features)
+    if settings.inputs != InputSettings():
+        _check_inputs(settings)
     if settings.top_k < 0 or settings.seed < 0:
         raise ConfigError("top_k and seed must not be negative")
     if settings.walk_forward.minimum_train_bars > settings.walk_forward.train_bars:
@@ -219,6 +255,20 @@ def _check_features(names: tuple[str, ...]) -> None:
             raise UnknownNameError("feature or set", name, [*SETS, *CATALOGUE]) from e
 
 
+def _check_inputs(settings: PipelineSettings) -> None:
+    """Refuse a selection or groups that are not known."""
+    from foresail.features.selection import plan_selection, without_groups
+
+    inputs = settings.inputs
+    plan_selection(settings.features, (), inputs.selection, k=inputs.keep)
+    without_groups((), inputs.without)
+
+
+def run_value(settings: PipelineSettings, key: str) -> Any:
+    """Return the value of a key of [run] other than the capital."""
+    return getattr(settings.inputs if key in _INPUT_KEYS else settings, key)
+
+
 def template() -> str:
     """Return a settings file in which every key is shown with its default for daily bars, all commented out."""
     base = default_settings("1d", 252.0)
@@ -226,6 +276,9 @@ def template() -> str:
         "horizons": list(base.horizons),
         "decision_horizon": base.decision_horizon,
         "features": ["log_return_5", "volatility_20"],
+        "selection": base.inputs.selection,
+        "keep": base.inputs.keep,
+        "without": ["sentiment"],
         "forecaster": base.forecaster,
         "calibration": base.calibration,
         "profile": base.profile,
@@ -244,4 +297,10 @@ def template() -> str:
     lines += ["", "[walk_forward]"]
     lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
     lines += ["", "[forecaster]", "# Settings of the forecaster itself, such as width and epochs of a network (tft)."]
+    lines += [
+        "",
+        "[limits]",
+        "# Risk limits that differ from the profile's; foresail limits tells all with their values and origins.",
+    ]
+    lines += ['# breakers.daily_loss = 0.01   # a fraction; "off" takes a limit away where it may be absent']
     return "\n".join(lines) + "\n"

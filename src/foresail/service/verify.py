@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foresail.core.errors import DataError, ForesailError
-from foresail.engine.settings import PipelineSettings, WalkForwardSettings
+from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
 from foresail.service.demo import demo_extras
@@ -29,6 +29,8 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     """Return settings as they were recorded."""
     values = dict(stored)
     walk = WalkForwardSettings(**values.pop("walk_forward"))
+    given = dict(values.pop("inputs", {}))
+    values["inputs"] = InputSettings(**{**given, "without": tuple(given.get("without", ()))})
     for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))

@@ -110,7 +110,7 @@ def test_analysis_of_variance_agrees_with_a_peer():
 def test_every_method_is_deterministic_and_blind_outside_its_fold(method, task):
     values, labels = table()
     told = labels if task == "regression" else (labels > 0.0).astype(float)
-    chain = selector(SelectionSettings(method, k=3, task=task, trees=10, eliminate=True))
+    chain = selector(SelectionSettings(method, k=3, task=task, trees=10))
     one = fit(chain, values, told)
     other, later = values.copy(), told.copy()
     other[:, 40:], later[:, 40:] = 99.0, 1.0
@@ -123,7 +123,7 @@ def test_every_method_is_deterministic_and_blind_outside_its_fold(method, task):
 
 
 def test_the_default_order_is_correlation_then_forest_then_elimination():
-    chain = selector(SelectionSettings(eliminate=True))
+    chain = selector(SelectionSettings("default+elimination"))
     assert isinstance(chain, Pipeline)
     assert [step.kind for step in chain.steps] == ["drop_correlated", "forest_importance", "recursive_elimination"]
     assert [step.k for step in chain.steps[1:]] == [100, 50]
