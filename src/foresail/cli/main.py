@@ -16,6 +16,7 @@ from foresail.cli.forecasts import forecasts_app
 from foresail.cli.holdout import holdout_app
 from foresail.cli.judge import judge_command
 from foresail.cli.ledger import ledger_app, rebuild_command
+from foresail.cli.limits import limits_command
 from foresail.cli.models import models_app, predict_command, train_command
 from foresail.cli.trade import backtest_command, kill_command, paper_app, parity_command
 
@@ -44,6 +45,7 @@ app.command("predict")(predict_command)
 app.command("rebuild")(rebuild_command)
 app.command("backtest")(backtest_command)
 app.command("kill")(kill_command)
+app.command("limits")(limits_command)
 app.command("parity")(parity_command)
 
 # The command-line library keeps its errors in a private package; a public one of them leads to their common parent.
@@ -115,14 +117,14 @@ def _run(
     forecaster: Annotated[
         str | None, typer.Option("--forecaster", help="How returns are forecast, for example tft.")
     ] = None,
-    force: _Force = False,
-    as_json: _Json = False,
     select: Annotated[
         str | None, typer.Option("--select", help="How each fold chooses features: default, forest, f_test, none ...")
     ] = None,
     without: Annotated[
         str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
     ] = None,
+    force: _Force = False,
+    as_json: _Json = False,
 ) -> None:
     """Forecast, decide, backtest with costs, and judge."""
 
@@ -140,10 +142,10 @@ def _run(
             names=names,
             capital=capital,
             forecaster=forecaster,
-            force=force,
-        )
             selection=select,
             without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
+            force=force,
+        )
         return _leave(run_job(request, progress=Progress()))
 
     execute(work, as_json=as_json)

@@ -26,6 +26,7 @@ from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.portfolio.sizing import WorstCase
 from foresail.protocols import Strategy
 from foresail.risk.catalogue import default_rules, trading_rules
+from foresail.risk.editing import edited_positions
 from foresail.risk.gate import RiskGate
 from foresail.risk.profiles import profile_named
 from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
@@ -79,7 +80,7 @@ def build_parts(
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
-    limits = profile_named(settings.profile).limits(bar_set.asset_class)
+    limits = edited_positions(profile_named(settings.profile).limits(bar_set.asset_class), dict(settings.limits))
     per_year = bars_per_year(bars.calendar, bars.frame)
     per_day = (
         max(1.0, NS_PER_DAY / frame_ns(bars.frame))

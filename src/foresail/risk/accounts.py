@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import (
     AccountLimits,
     BookLimits,
@@ -19,6 +20,7 @@ from foresail.domain.limits import (
     MarketLimits,
     TradingLimits,
 )
+from foresail.risk.days import BOUNDARY_OF_CLASS
 from foresail.risk.profiles import profile_named
 
 __all__ = ["SMALL_EQUITY", "edited", "origins", "proposed_profile", "rows", "trading_limits"]
@@ -26,6 +28,8 @@ __all__ = ["SMALL_EQUITY", "edited", "origins", "proposed_profile", "rows", "tra
 SMALL_EQUITY = 1_000.0
 _GROUPS = ("breakers", "market", "flow", "book", "account")
 _REQUIREMENTS = {
+    "breakers.boundary": "RISK-30",
+    "breakers.closes_on_loss": "RC-06",
     "breakers.daily_loss": "RISK-24",
     "breakers.weekly_loss": "RISK-25",
     "breakers.consecutive_losses": "RISK-26",
@@ -63,11 +67,12 @@ def proposed_profile(equity: float) -> str:
     return "multi-asset" if equity >= SMALL_EQUITY else "small-account"
 
 
-def trading_limits(profile: str, *, live: bool = False) -> TradingLimits:
+def trading_limits(profile: str, *, asset_class: AssetClass | None = None, live: bool = False) -> TradingLimits:
     """Return the limits of an account under a named profile.
 
     Parameters
     ----------
+    asset_class : of what is traded, which says where its day begins (RISK-30); None = of several, whose day is UTC's
     live : a silent link, an unknown clock or a price older than a minute then refuses
 
     Raises
@@ -79,6 +84,7 @@ def trading_limits(profile: str, *, live: bool = False) -> TradingLimits:
     small = profile == "small-account"
     crypto = named.crypto_exposure.value
     breakers = BreakerLimits(
+        boundary="utc" if asset_class is None else BOUNDARY_OF_CLASS[asset_class],
         daily_loss=named.daily_loss.value,
         weekly_loss=named.weekly_loss.value,
         daily_loss_money=named.daily_loss_money.value,
@@ -140,9 +146,14 @@ def edited(limits: TradingLimits, values: Mapping[str, Any]) -> TradingLimits:
     return limits
 
 
-def origins(limits: TradingLimits) -> dict[str, str]:
-    """Return where every value comes from: a requirement, the house, or the user."""
-    base = rows(trading_limits(limits.profile)) if limits.profile else rows(TradingLimits())
+def origins(limits: TradingLimits, *, asset_class: AssetClass | None = None) -> dict[str, str]:
+    """Return where every value comes from: a requirement, the house, or the user.
+
+    Parameters
+    ----------
+    asset_class : as in ``trading_limits``
+    """
+    base = rows(trading_limits(limits.profile, asset_class=asset_class)) if limits.profile else rows(TradingLimits())
     told = {}
     for name, value in rows(limits).items():
         told[name] = _REQUIREMENTS.get(name, "house default") if value == base[name] else "set by the user"

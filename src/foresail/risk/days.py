@@ -10,14 +10,16 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from foresail.core.errors import UnknownNameError
+from foresail.domain.instruments import AssetClass
 
-__all__ = ["BOUNDARIES", "day_span", "week_start"]
+__all__ = ["BOUNDARIES", "BOUNDARY_OF_CLASS", "day_span", "week_start"]
 
 BOUNDARIES = {
     "utc": ("UTC", time(0)),
     "new_york": ("America/New_York", time(0)),
     "forex": ("America/New_York", time(17)),
 }
+BOUNDARY_OF_CLASS = {AssetClass.STOCK: "new_york", AssetClass.CRYPTO: "utc", AssetClass.FOREX: "forex"}
 _SECOND = 10**9
 _NEWEST: dict[str, tuple[date, int, int]] = {}  # the span asked for last: most questions are about the same day
 

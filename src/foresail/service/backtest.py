@@ -82,6 +82,7 @@ def _figures(result: Backtest, stream: Stream) -> dict[str, Any]:
         "fills": len(result.fills),
         "trades": len(result.trades),
         "breakers": _breakers(result.journal),
+        "warnings": stream.warnings(),
     }
 
 
@@ -135,6 +136,7 @@ def _lines(document: dict[str, Any], target: Path) -> list[str]:
             f"breaker {rule} tripped {one['times']} x, first {one['first']}"
             for rule, one in document["breakers"].items()
         ),
+        *(f"warning: {text}" for text in document["warnings"]),
         f"fingerprint {document['fingerprint'][:16]}; journal in {target / 'journal'}",
         "this is no verdict: foresail run --plugin judges a strategy against 1/N of the same names",
     ]

@@ -5,21 +5,29 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from foresail.core.canonical import write_atomic
+from foresail.domain.instruments import AssetClass
 from foresail.engine.settings import PipelineSettings
 from foresail.forecasting.registry import FORECASTERS
 from foresail.reporting.feature_reference import features_page
 from foresail.reporting.reference import NOT_BY_HAND, markdown_table, run_folder_page
-from foresail.risk.profiles import PROFILES
+from foresail.risk.profiles import DEFAULT_PROFILE, PROFILES
 from foresail.service.feature_pictures import feature_pictures
 from foresail.service.limits import limits_table
 from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings, run_value
 
 __all__ = ["reference_pages", "settings_page"]
 
+_LIMITS = """\
+## `[limits]`
+
+Risk limits that differ from those of the profile (RISK-01). `breakers.daily_loss = 0.01` and `daily_loss = 0.01` under
+`[limits.breakers]` mean the same; `"off"` takes a limit away where it may be absent. `foresail limits` tells the values
+that hold and where each comes from. Limits of positions hold in every run, the others in `backtest` and `paper`."""
 _INTRODUCTION = f"""\
 # Settings
 
@@ -79,6 +87,7 @@ def settings_page() -> str:
             markdown_table("## `[run]`", names, run),
             markdown_table("## `[walk_forward]`", names, walk),
             "A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760).\n",
+            markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
             markdown_table("## Known names", ("key", "names"), known),
         )
     )
@@ -99,6 +108,16 @@ def _walk_default(settings: PipelineSettings, key: str) -> str:
     walk = settings.walk_forward
     value = walk.conformal_window if key == "conformal_window" else getattr(walk, f"{key}_bars")
     return f'"{value} bars"'
+
+
+def _limit_rows() -> list[tuple[str, ...]]:
+    """Return key, kind, default and origin of every limit."""
+    out: list[tuple[str, ...]] = []
+    for one in limits_table(DEFAULT_PROFILE, AssetClass.STOCK, {}):
+        value = one["value"]
+        told = "off" if value is None else json.dumps(value)
+        out.append((f"`{one['name']}`", one["kind"], told.replace("|", "\\|"), one["origin"]))
+    return out
 
 
 def _write(folder: Path) -> None:

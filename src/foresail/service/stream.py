@@ -14,7 +14,7 @@ from foresail.core.errors import ConfigError
 from foresail.domain.calendars import bars_per_year
 from foresail.domain.events import Event
 from foresail.domain.forecast import ForecastBlock
-from foresail.domain.limits import TradingLimits
+from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
@@ -25,7 +25,11 @@ from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.simulated import SimulatedLink
 from foresail.engine.walkforward import WalkForward
 from foresail.protocols import Strategy
-from foresail.risk.accounts import trading_limits
+from foresail.risk.accounts import edited, trading_limits
+from foresail.risk.editing import edited_positions, trading_values
+from foresail.risk.profiles import profile_named
+from foresail.risk.versions import limits_digest
+from foresail.service.limits import leverage_warning
 from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
@@ -82,8 +86,24 @@ class Stream:
         return history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
 
     def limits(self) -> TradingLimits:
-        """Return the limits of breakers and caps under the profile of the settings."""
-        return trading_limits(self.settings.profile)
+        """Return the limits of breakers and caps: of the profile and the asset class, as the settings edit them."""
+        base = trading_limits(self.settings.profile, asset_class=self.inputs.data.bar_set.asset_class)
+        return edited(base, trading_values(dict(self.settings.limits)))
+
+    def position_limits(self) -> PositionLimits:
+        """Return the limits of single positions, as the settings edit them."""
+        base = profile_named(self.settings.profile).limits(self.inputs.data.bar_set.asset_class)
+        return edited_positions(base, dict(self.settings.limits))
+
+    def limits_digest(self) -> str:
+        """Return the hash of every limit (COMP-05)."""
+        asset_class = self.inputs.data.bar_set.asset_class
+        return limits_digest(self.limits(), {asset_class.value: self.position_limits()})
+
+    def warnings(self) -> list[str]:
+        """Return what whoever trades under these limits is told first."""
+        warning = leverage_warning(self.limits().book.leverage, edited=dict(self.settings.limits))
+        return [warning] if warning else []
 
     def begin(self, core: TradingCore) -> None:
         """Pay the capital into a core that has booked nothing yet."""

@@ -34,7 +34,13 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
+    values["limits"] = tuple((key, _tuples(value)) for key, value in values.get("limits", ()))
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)
+
+
+def _tuples(value: Any) -> Any:
+    """Return a value of JSON with tuples for lists."""
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def _trials(reader: RunReader) -> TrialCount:

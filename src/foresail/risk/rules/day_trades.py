@@ -12,9 +12,9 @@ from foresail.risk.days import day_span
 from foresail.risk.exposure import allow, asset_class_of, class_value, number, refuse, shrink_to_money
 from foresail.risk.projected import Projected
 
-__all__ = ["DayTrades", "day_trade_rule"]
+__all__ = ["DAY_TRADE_RULES", "DayTrades", "day_trade_rule"]
 
-_RULES = ("pdt", "intraday_margin", "none")
+DAY_TRADE_RULES = ("pdt", "intraday_margin", "none")
 
 
 def day_trade_rule(limits: AccountLimits, now: int) -> str:
@@ -28,8 +28,8 @@ def day_trade_rule(limits: AccountLimits, now: int) -> str:
     today = day_span(now, "new_york")[0].isoformat()
     rule = "pdt"
     for first, name in limits.day_trade_rules:
-        if name not in _RULES:
-            raise ConfigError(f"expected day_trade_rule {', '.join(_RULES)}, received {name!r}")
+        if name not in DAY_TRADE_RULES:
+            raise ConfigError(f"expected day_trade_rule {', '.join(DAY_TRADE_RULES)}, received {name!r}")
         rule = name if first <= today else rule
     return rule
 
