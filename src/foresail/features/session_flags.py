@@ -31,6 +31,7 @@ _NEW_YORK, _LONDON, _TOKYO = "America/New_York", "Europe/London", "Asia/Tokyo"
 _US = ("XNYS", "XNAS")
 _ASIAN_HEAD = 2 * _HOUR  # the Asian window opens at 22:00 UTC and belongs to the next day
 _LONGEST_DAY = 25 * _HOUR  # where the clocks go back
+_SHORTEST_DAY = 23 * _HOUR  # where the clocks go forward
 _FORTNIGHT = timedelta(days=14)
 
 
@@ -198,9 +199,40 @@ def _session_number(bars: _Bars) -> IntArray:
     return bars.session(bars.calendar)[0]
 
 
+def _is_long(bars: _Bars) -> BoolArray:
+    long: BoolArray = bars.end - bars.start >= _SHORTEST_DAY
+    return long
+
+
 def _day_number(bars: _Bars) -> FloatArray:
     """Return the number of the day that a bar belongs to; absent for bars longer than one."""
-    return np.where(bars.end - bars.start <= _LONGEST_DAY, _session_number(bars), np.nan)
+    days = np.where(_is_long(bars), bars.start // NS_PER_DAY, _session_number(bars))
+    return np.where(bars.end - bars.start <= _LONGEST_DAY, days, np.nan)
+
+
+def _opening_window(bars: _Bars) -> IntArray:
+    """Return the number of what begins with an open that can gap (FEAT-25): a regular session, a week of forex.
+
+    Bars of a day or longer are numbered by themselves, of forex by their week.
+    """
+    if bars.calendar == FOREX_WEEK:
+        # From 17:00 on Sunday in New York; a long bar belongs to the week in which it ends.
+        inside = np.where(_is_long(bars), _local(bars.end - 1, _NEW_YORK), bars.wall(_NEW_YORK))
+        week = ((inside + 7 * _HOUR) // NS_PER_DAY + 3) // 7
+        return np.where(bars.is_open(FOREX_WEEK) | _is_long(bars), week, -1)
+    return np.where(_is_long(bars), bars.start // NS_PER_DAY, _regular_window(bars))
+
+
+def _before_open(bars: _Bars) -> BoolArray:
+    """Return whether a bar trades before the open of its date."""
+    has_premarket = bars.calendar in (ALWAYS_OPEN, *_US)
+    return _premarket(bars) & ~_is_long(bars) if has_premarket else np.zeros(len(bars.start), dtype=np.bool_)
+
+
+def _gap_window(bars: _Bars) -> IntArray:
+    """Return the opening window of a bar, and of one before the open that of the session to come."""
+    days = bars.wall(_NEW_YORK) // NS_PER_DAY
+    return np.where(_before_open(bars), days, _opening_window(bars))
 
 
 def _five_minute_mark(bars: _Bars) -> IntArray:
@@ -303,6 +335,9 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
         "london_window": _london_window,
         "weekend_window": _weekend_window,
         "regular_window": _regular_window,
+        "opening_window": _opening_window,
+        "before_open": _before_open,
+        "gap_window": _gap_window,
         "forex_band_width": _band_width,
         "root_days_per_year": lambda b: np.full(b.start.shape, 365.0 if b.calendar == ALWAYS_OPEN else 252.0) ** 0.5,
         "first_hour": lambda b: _whole_hour(b, b.start // _HOUR),
@@ -311,7 +346,7 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
           "is_weekend", "weekend_window", "is_half_day", "root_days_per_year", "first_hour", "last_hour",
-          "day_number"}  # fmt: skip
+          "day_number", "opening_window", "before_open", "gap_window"}  # fmt: skip
 OF_A_DAY = frozenset({"day_number"})  # say nothing on bars longer than a day
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 

@@ -12,10 +12,13 @@ from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
 from foresail.features.batch import compute
+from foresail.features.catalogue import resolve
+from foresail.features.coarse import coarsen
 from foresail.features.context import FeatureContext
 from foresail.features.given_context import sector_ranks
 from foresail.features.live import LiveDriver
 from foresail.features.published import lagged_by_days, published_numbers
+from foresail.features.session_flags import calendar_numbers
 from foresail.measures.asof import asof_series
 
 HOUR = 3_600_000_000_000
@@ -118,9 +121,117 @@ def test_days_before_by_hand():
     assert np.isnan(lagged_by_days(np.full(3, np.nan), numbers[:3], 1)).all()
 
 
+def with_given(panel: Panel, name: str, values: np.ndarray) -> FeatureContext:
+    rows = np.broadcast_to(values, panel.present.shape)[:, :, None]
+    return replace(FeatureContext.of(panel), given_names=(name,), given=np.ascontiguousarray(rows, dtype=float))
+
+
+def test_volatility_of_thirty_days_is_that_of_daily_bars_at_the_end_of_each_day():
+    panel = hourly(40, "crypto.")
+    ends = np.arange(23, 40 * 24, 24)
+    days = coarsen(panel, "1d").panel
+    wanted = compute(days, ["volatility_30d"], FeatureContext.of(days)).values[:, :, 0]
+    got = compute(panel, ["volatility_30d"], FeatureContext.of(panel)).values[:, :, 0]
+    np.testing.assert_array_equal(got[:, ends], wanted)
+    assert np.isnan(got[:, : 30 * 24]).all()
+    assert np.isfinite(got[:, 30 * 24 :]).all()
+    close = panel.field("close")[0]
+    at = 35 * 24 + 7  # the newest return is that of the day so far
+    closes = np.append(close[ends[4:35]], close[at])
+    expected = np.std(np.diff(np.log(closes))[-30:], ddof=1) * np.sqrt(365.0)
+    np.testing.assert_allclose(got[0, at], expected, rtol=1e-10)
+
+
+def test_volatility_of_days_says_nothing_on_weeks():
+    panel = hourly(2, "crypto.")
+    start = MONDAY + np.arange(48, dtype=np.int64) * 7 * DAY
+    weeks = replace(panel, frame="1w", start=start, end=start + 7 * DAY, available_at=start + 7 * DAY)
+    _, absent = resolve(["volatility_30d"], weeks)
+    assert absent == {"volatility_30d": "needs bars of a day or shorter, and these are of 1w"}
+    assert np.isnan(compute(weeks, ["volatility_30d"], FeatureContext.of(weeks)).values).all()
+
+
+def test_days_of_crypto_are_days_on_hourly_rows():
+    panel = hourly(40, "crypto.")
+    day = np.arange(40 * 24) // 24
+    addresses = 100.0 + day  # one figure a day
+    got = compute(panel, ["active_addresses_7d_ma"], with_given(panel, "active_addresses", addresses)).values[0, :, 0]
+    assert np.isnan(got[: 6 * 24]).all()
+    np.testing.assert_array_equal(got[6 * 24 :], (97.0 + day)[6 * 24 :])
+    locked = 100.0 * 2.0**day
+    got = compute(panel, ["tvl_change_7d"], with_given(panel, "tvl", locked)).values[0, :, 0]
+    assert set(got[7 * 24 :]) == {127.0}
+    flow = np.where(day == 35, 215.0, 100.0)  # 215 exceeds twice 103.83, the mean of thirty days
+    alarm = compute(panel, ["exchange_inflow_alarm"], with_given(panel, "exchange_inflow", flow)).values[0, :, 0]
+    assert set(alarm[35 * 24 : 36 * 24]) == {1.0}
+    assert set(alarm[36 * 24 :]) == {0.0}
+    assert np.isnan(alarm[: 29 * 24]).all()
+    model = compute(panel, ["tvl"], with_given(panel, "tvl", locked), form="model").values[0, :, 0]
+    np.testing.assert_allclose(model[35 * 24], 30.0 / (2.0 - 2.0**-29) - 1.0, rtol=1e-12)
+    score = compute(panel, ["sentiment_momentum_3d"], with_given(panel, "sentiment_score", day / 100.0)).values[0, :, 0]
+    np.testing.assert_allclose(score[3 * 24 :], 0.03, rtol=1e-9)
+
+
+def minutes(start: str, t: int, kind: str, calendar: str, step: int = 30) -> Panel:
+    begin = int(np.datetime64(start, "ns").astype(np.int64)) + np.arange(t, dtype=np.int64) * step * HOUR // 60
+    end = begin + step * HOUR // 60
+    close = 100.0 + np.arange(t)
+    values = np.stack([close - 0.25, close + 1, close - 1, close, close], axis=1)[None]
+    present = np.ones((1, t), bool)
+    return Panel(values.copy(), present, begin, end, end, FIELDS, (f"{kind}N",), f"{step}m", calendar)
+
+
+def test_a_stock_gaps_at_its_open_and_before_it_by_the_price_so_far():
+    panel = minutes("2024-07-08T08:00", 48 * 3, "stock.US.", "XNYS")  # Monday 04:00 in New York
+    opening, close = panel.field("open")[0], panel.field("close")[0]
+    got = compute(panel, ["gap_percent", "gap_direction"], FeatureContext.of(panel))
+    gap, side = got.field("gap_percent")[0], got.field("gap_direction")[0]
+
+    def row(when: str) -> int:
+        return int(np.flatnonzero(panel.start == np.datetime64(when, "ns").astype(np.int64))[0])
+
+    first, last = row("2024-07-09T13:30"), row("2024-07-09T19:30")
+    before = close[row("2024-07-08T19:30")]  # the last bar of Monday's session
+    assert np.isnan(gap[: row("2024-07-09T08:00")]).all()
+    np.testing.assert_allclose(gap[first : row("2024-07-10T08:00")], opening[first] / before - 1.0, rtol=1e-12)
+    early = np.arange(row("2024-07-09T08:00"), first)
+    np.testing.assert_allclose(gap[early], close[early] / before - 1.0, rtol=1e-12)
+    nine = row("2024-07-10T09:00")
+    np.testing.assert_allclose(gap[nine], close[nine] / close[last] - 1.0, rtol=1e-12)
+    assert set(side[first:]) == {1.0}
+
+
+def test_forex_gaps_on_sunday_and_holds_it_for_the_week():
+    panel = minutes("2024-07-05T12:00", 48 * 5, "fx.", "24/5")  # Friday
+    closed = calendar_numbers(panel.start, panel.end, "24/5", ["opening_window"])[0] < 0
+    panel.present[0, closed] = False
+    panel.values[0, closed] = np.nan
+    gap = compute(panel, ["gap_percent"], FeatureContext.of(panel)).values[0, :, 0]
+    friday, sunday = np.flatnonzero(~closed & (np.arange(len(closed)) < 60))[-1], np.flatnonzero(closed)[-1] + 1
+    assert str(np.datetime64(int(panel.end[friday]), "ns"))[:13] == "2024-07-05T21"
+    assert str(np.datetime64(int(panel.start[sunday]), "ns"))[:13] == "2024-07-07T21"
+    expected = panel.field("open")[0, sunday] / panel.field("close")[0, friday] - 1.0
+    np.testing.assert_allclose(gap[sunday:], expected, rtol=1e-12)
+    assert np.isnan(gap[:sunday]).all()
+
+
+def test_daily_bars_of_forex_gap_on_mondays_only():
+    start = np.array([to_utc(f"2024-07-{day:02d}T21:00") for day in (1, 2, 3, 4, 7, 8, 9)])  # 17:00 in New York
+    panel = minutes("2024-07-05T12:00", 7, "fx.", "24/5")
+    panel = replace(panel, start=start, end=start + DAY, available_at=start + DAY, frame="1d")
+    gap = compute(panel, ["gap_percent"], FeatureContext.of(panel)).values[0, :, 0]
+    opening, close = panel.field("open")[0], panel.field("close")[0]
+    assert np.isnan(gap[:4]).all()
+    np.testing.assert_allclose(gap[4:], opening[4] / close[3] - 1.0, rtol=1e-12)
+
+
+def to_utc(text: str) -> int:
+    return int(np.datetime64(text, "ns").astype(np.int64))
+
+
 def test_live_equals_history_for_rows_of_days():
     panel = hourly(6)
-    names = ["vix_change", "spy_return"]
+    names = ["vix_change", "spy_return", "gap_percent"]
     context = context_of(panel, {"vix": daily(range(12, 18)), "sp500": daily(range(90, 96))})
     history = compute(panel, names, context).values
     driver = LiveDriver(panel.instruments, names, context, panel.fields)

@@ -62,7 +62,7 @@ def test_multi_holds_at_least_sixty_for_each_class_and_is_the_one_to_select_from
 
 
 def test_a_set_is_stored_by_name_and_version():
-    assert feature_set("scan100").id == "scan100/1"
+    assert feature_set("scan100").id == "scan100/2"
     with pytest.raises(UnknownNameError, match="scan100"):
         feature_set("scan10")
 

@@ -8,7 +8,8 @@ from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import FeatureSpec, declare
 from foresail.features.expressions import Ref, given, node
 from foresail.features.formulas.common import divide, subtract
-from foresail.features.formulas.given import alarm, change, difference, growth, known, mean_of, ratio_to_mean, share_of
+from foresail.features.formulas.days import day_alarm, day_growth, day_mean, day_ratio_to_mean
+from foresail.features.formulas.given import change, difference, known, share_of
 
 __all__ = ["declared"]
 
@@ -16,9 +17,9 @@ _CRYPTO = (AssetClass.CRYPTO,)
 
 
 def _level(name: str, text: str, source: str, group: str) -> FeatureSpec:
-    """Return a row of a level that only grows; a model sees it against its 30-bar mean."""
+    """Return a row of a level that only grows; a model sees it against its mean of 30 days."""
     return declare(name, known(name), text, source, group=group, type_="onchain", classes=_CRYPTO,
-                   model=ratio_to_mean(given(name), 30))  # fmt: skip
+                   model=day_ratio_to_mean(given(name), 30))  # fmt: skip
 
 
 def _row(name: str, value: Ref, text: str, *names: str, parameters: tuple[float, ...] = ()) -> FeatureSpec:
@@ -52,15 +53,15 @@ def declared() -> Iterable[FeatureSpec]:
     yield _row("arbitrage_opportunity", wide, "1 where the spread of two exchanges exceeds 0.002", "FEAT-325",
                "arbitrage", parameters=(0.002,))  # fmt: skip
     yield _level("tvl", "value locked in contracts, USD", "FEAT-326", "defi")
-    yield _row("tvl_change_7d", growth(given("tvl"), 7), "value locked over that of 7 bars ago, minus 1", "FEAT-326",
-               "defi", parameters=(7,))  # fmt: skip
+    yield _row("tvl_change_7d", day_growth(given("tvl"), 7), "value locked over that of 7 days ago, minus 1",
+               "FEAT-326", "defi", parameters=(7,))  # fmt: skip
 
 
 def _onchain() -> Iterable[FeatureSpec]:
     yield _level("active_addresses", "addresses that moved coins, a day", "FEAT-311", "onchain")
-    yield declare("active_addresses_7d_ma", mean_of(given("active_addresses"), 7), "7-bar mean of active addresses",
+    yield declare("active_addresses_7d_ma", day_mean(given("active_addresses"), 7), "7-day mean of active addresses",
                    "FEAT-311", group="onchain", type_="onchain", classes=_CRYPTO, parameters=(7,),
-                   model=ratio_to_mean(given("active_addresses"), 7))  # fmt: skip
+                   model=day_ratio_to_mean(given("active_addresses"), 7))  # fmt: skip
     for side in ("inflow", "outflow"):
         name = f"exchange_{side}"
         yield _level(name, f"coins that went {'to' if side == 'inflow' else 'from'} exchanges, a day", "FEAT-312",
@@ -70,8 +71,8 @@ def _onchain() -> Iterable[FeatureSpec]:
     yield declare("exchange_net_flow", net, "outflow minus inflow", "FEAT-312", group="onchain", type_="onchain",
                    classes=_CRYPTO, model=divide(net, total))  # fmt: skip
     for side in ("inflow", "outflow"):
-        yield _row(f"exchange_{side}_alarm", alarm(given(f"exchange_{side}"), 30, 2.0),
-                   f"1 where the {side} exceeds twice its 30-bar mean", "FEAT-312", "onchain",
+        yield _row(f"exchange_{side}_alarm", day_alarm(given(f"exchange_{side}"), 30, 2.0),
+                   f"1 where the {side} exceeds twice its 30-day mean", "FEAT-312", "onchain",
                    parameters=(30, 2))  # fmt: skip
     yield _row("supply_on_exchanges_percent", share_of("exchange_supply", "total_supply"),
                "coins on exchanges over all coins, a fraction", "FEAT-313", "onchain")  # fmt: skip

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import NO_FOREX, FeatureSpec, declare
 from foresail.features.expressions import CLOSE, HIGH, LOW, OPEN, VOLUME
+from foresail.features.formulas.days import gap_direction, gap_share
 from foresail.features.formulas.price import (
     acceleration,
     change,
-    gap_direction,
-    gap_share,
     log_return,
     momentum,
     velocity,
@@ -65,7 +64,8 @@ def _display() -> Iterable[FeatureSpec]:
     yield declare("price_acceleration", acceleration(5), "change of the velocity", "FEAT-107", group="price",
                    scale="price_change", parameters=(5,))  # fmt: skip
     classes = (AssetClass.STOCK, AssetClass.FOREX)
-    yield declare("gap_percent", gap_share(), "open over the close before, minus 1", "FEAT-109", group="price",
-                   type_="percentage", classes=classes, display_factor=100.0)  # fmt: skip
+    yield declare("gap_percent", gap_share(), "open of the session (forex: of the week) over the close before it, "
+                   "minus 1; before the open the price so far", "FEAT-109", group="price", type_="percentage",
+                   classes=classes, display_factor=100.0)  # fmt: skip
     yield declare("gap_direction", gap_direction(), "1 for a gap up, -1 for a gap down, 0 for none", "FEAT-110",
                    group="price", type_="flag", classes=classes)  # fmt: skip

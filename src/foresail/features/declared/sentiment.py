@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from foresail.features.declared.spec import ALL, NO_FOREX, FeatureSpec, declare
 from foresail.features.expressions import given
-from foresail.features.formulas.given import change, known
+from foresail.features.formulas.days import day_change
+from foresail.features.formulas.given import known
 
 __all__ = ["declared"]
 
@@ -20,8 +21,8 @@ def declared() -> Iterable[FeatureSpec]:
         yield declare(name, known(name), text, source, group="sentiment", type_="sentiment", display_factor=100.0,
                        critical=name == "sentiment_score")  # fmt: skip
     for days in (3, 7):
-        yield declare(f"sentiment_momentum_{days}d", change(given("sentiment_score"), days),
-                       f"change of the score over {days} bars", "FEAT-303", group="sentiment", type_="sentiment",
+        yield declare(f"sentiment_momentum_{days}d", day_change(given("sentiment_score"), days),
+                       f"change of the score over {days} days", "FEAT-303", group="sentiment", type_="sentiment",
                        parameters=(days,))  # fmt: skip
     for name, text, source, classes in (
         ("sentiment_volatility", "deviation of the scores of 24 hours", "FEAT-304", ALL),

@@ -47,7 +47,7 @@ class FeatureSet:
 
     @property
     def id(self) -> str:
-        """Name and version as a model stores them, for example ``scan100/1``."""
+        """Name and version as a model stores them, for example ``scan100/2``."""
         return f"{self.name}/{self.version}"
 
 
@@ -238,17 +238,17 @@ _MULTI = (
 def _rows() -> tuple[FeatureSet, ...]:
     return (
         FeatureSet("spine", 1, _SPINE, "62 features free of scale that runs use by default", "FSET-11"),
-        FeatureSet("core20", 1, _CORE20, "price, eight indicators, sentiment and market of the hourly plan", "FSET-01"),
-        FeatureSet("tft64", 1, _TFT64, "64 inputs of the minute transformer", "FSET-02"),
-        FeatureSet("swing32", 1, _SWING32, "32 inputs of the swing models", "FSET-03"),
+        FeatureSet("core20", 2, _CORE20, "price, eight indicators, sentiment and market of the hourly plan", "FSET-01"),
+        FeatureSet("tft64", 2, _TFT64, "64 inputs of the minute transformer", "FSET-02"),
+        FeatureSet("swing32", 2, _SWING32, "32 inputs of the swing models", "FSET-03"),
         FeatureSet("tft_daily", 1, _TFT_DAILY, "inputs of the small daily transformer", "FSET-04"),
-        FeatureSet("scan100", 1, _SCAN100, "100 features of a scanned candidate", "FSET-05, FSET-08"),
+        FeatureSet("scan100", 2, _SCAN100, "100 features of a scanned candidate", "FSET-05, FSET-08"),
         FeatureSet("frame50", 1, _TECHNICAL_50, "50 technical indicators of one time frame", "FSET-06"),
         FeatureSet(
-            "ensemble", 1, (*_SCAN100, *_PREDICTIONS_6, *_RISK_8), "scan100, six predictions, eight risks", "FSET-07"
+            "ensemble", 2, (*_SCAN100, *_PREDICTIONS_6, *_RISK_8), "scan100, six predictions, eight risks", "FSET-07"
         ),
         FeatureSet(
-            "multi", 1, _MULTI, "all groups of the multi-asset brief, to be selected from", "FSET-09", fixed=False
+            "multi", 2, _MULTI, "all groups of the multi-asset brief, to be selected from", "FSET-09", fixed=False
         ),
         FeatureSet(
             "book", 1, _names("imbalance_10 spread_bps hidden_liquidity trade_velocity"), "order book", "FSET-10"

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import FeatureSpec, declare
+from foresail.features.formulas.days import annual_day_volatility
 from foresail.features.formulas.price import close_place, gap, range_share
 from foresail.features.formulas.statistical import skew
 from foresail.features.formulas.volatility import (
-    annual_volatility,
     atr,
     atr_compression,
     atr_share,
@@ -55,9 +55,8 @@ def declared() -> Iterable[FeatureSpec]:
                    group="volatility", scale="price_change", parameters=(20,))  # fmt: skip
     yield declare("atr_compression", atr_compression(14, 50), "average true range over its mean of 50 bars; "
                    "below 0.7 is compression", "FEAT-171", group="volatility", parameters=(14, 50))  # fmt: skip
-    yield declare("volatility_30d", annual_volatility(30), "yearly volatility from 30 daily bars; on other frames "
-                   "ask for volatility_30d@1d", "FEAT-172", group="volatility", parameters=(30,),
-                   display_factor=100.0)  # fmt: skip
+    yield declare("volatility_30d", annual_day_volatility(30), "yearly volatility from the closes of 30 days, today's "
+                   "up to the bar", "FEAT-172", group="volatility", parameters=(30,), display_factor=100.0)  # fmt: skip
 
 
 def _bands() -> Iterable[FeatureSpec]:

@@ -5,8 +5,10 @@ A day is known by its last value so far, so at the last bar of a day each formul
 
 from __future__ import annotations
 
-from foresail.features.expressions import CLOSE, PRICE, Cross, Ref, Series, clock_where, given, node
-from foresail.features.formulas.common import divide, minus_one, subtract
+import math
+
+from foresail.features.expressions import CLOSE, FULL, OPEN, PRICE, Cross, Ref, Series, clock_where, given, node
+from foresail.features.formulas.common import divide, minus_one, sign, subtract
 from foresail.features.formulas.cross import broadcast, series_row
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "day_growth",
     "day_mean",
     "day_ratio_to_mean",
+    "gap_direction",
+    "gap_share",
     "numbered_change",
     "numbered_growth",
     "published_change",
@@ -26,9 +30,13 @@ __all__ = [
 _KEPT = 4  # numbers that a step over windows keeps beside one for each window
 
 
+def _calendar(name: str) -> Ref:
+    return series_row(Series("calendar", None, name))
+
+
 def _day() -> Ref:
     """Day of the bar: that of the session of its market."""
-    return series_row(Series("calendar", None, "day_number"))
+    return _calendar("day_number")
 
 
 def _over(op: str, value: Ref, number: Ref, windows: int, needs: int) -> Ref:
@@ -70,7 +78,23 @@ def annual_day_volatility(days: int) -> Ref:
     """Deviation of the log returns of some days, today's up to the bar, times the root of the days in a year."""
     daily = node("log_of", CLOSE, _before(CLOSE, _day(), 1)).out
     deviation = _over("windows_deviation", daily, _day(), days, days)
-    return node("multiply", deviation, series_row(Series("calendar", None, "root_days_per_year"))).out
+    return node("multiply", deviation, _calendar("root_days_per_year")).out
+
+
+def gap_share() -> Ref:
+    """Open of the newest session over the close of the one before, minus 1; before an open the price of the bar.
+
+    A session is the regular one of stocks, the week of forex; the gap is held until the next open.
+    """
+    opened = node("window_edge", OPEN, _calendar("opening_window"), clock=FULL, states=3, real=1.0).out
+    early = node("multiply", CLOSE, _calendar("before_open"), clock=FULL).out
+    price = node("first_of", early, opened, clock=FULL).out
+    return minus_one(node("divide", price, _before(CLOSE, _calendar("gap_window"), 1), clock=FULL, real=math.nan).out)
+
+
+def gap_direction() -> Ref:
+    """1 for a gap up, -1 for a gap down, 0 for none."""
+    return sign(gap_share())
 
 
 def numbered_change(value: Ref, number: str, days: int) -> Ref:

@@ -9,7 +9,6 @@ from foresail.features.expressions import PRICE, Clock, Ref, clock_where, given,
 from foresail.features.formulas.common import average, divide, mean, mean_and_deviation, minus_one, subtract
 
 __all__ = [
-    "alarm",
     "change",
     "difference",
     "growth",
@@ -70,11 +69,6 @@ def zscore_of(value: Ref, window: int) -> Ref:
 def history_place(value: Ref, window: int) -> Ref:
     """Share of the earlier values of a window that are below, equal ones counted half."""
     return node("share_below", value, clock=_clock(value), window=window, needs=window, history=window).out
-
-
-def alarm(value: Ref, window: int, times: float) -> Ref:
-    """1 where a value exceeds ``times`` its mean of the window, else 0."""
-    return node("exceeds", value, mean_of(value, window), real=times).out
 
 
 def difference(first: str, second: str) -> Ref:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from foresail.features.expressions import CLOSE, FULL, HIGH, LOW, OPEN, RANGE, Ref, node
-from foresail.features.formulas.common import before, divide, minus_one, scaled, sign, subtract
+from foresail.features.formulas.common import before, divide, minus_one, scaled, subtract
 
 __all__ = [
     "acceleration",
     "change",
     "close_place",
     "gap",
-    "gap_direction",
-    "gap_share",
     "log_return",
     "momentum",
     "range_share",
@@ -58,13 +56,3 @@ def acceleration(lag: int) -> Ref:
     """Velocity less the velocity of the bar before."""
     now = velocity(lag)
     return subtract(now, before(now, 1))
-
-
-def gap_share() -> Ref:
-    """Open / close of the bar before - 1."""
-    return minus_one(node("divide", OPEN, before(CLOSE, 1), clock=FULL, real=float("nan")).out)
-
-
-def gap_direction() -> Ref:
-    """1 for a gap up, -1 for a gap down, 0 for none."""
-    return sign(gap_share())

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from foresail.features.expressions import CLOSE, HIGH, LOW, RANGE, Ref, Series, node, rolling
+from foresail.features.expressions import CLOSE, HIGH, LOW, RANGE, Ref, node, rolling
 from foresail.features.formulas.common import average, divide, mean, mean_and_deviation, subtract
-from foresail.features.formulas.cross import series_row
 from foresail.features.formulas.price import log_return
 
 __all__ = [
-    "annual_volatility",
     "atr",
     "atr_compression",
     "atr_share",
@@ -78,11 +76,6 @@ def deviation(window: int) -> Ref:
 def keltner(window: int, reach: int, width: float) -> Ref:
     """EMA of the close plus ``width`` average true ranges, price units."""
     return node("combine", average(CLOSE, window, "ema"), atr(reach), clock=RANGE, real=width).out
-
-
-def annual_volatility(window: int) -> Ref:
-    """Volatility of daily bars times the root of the days in a year: 365 where trading never stops, else 252."""
-    return node("multiply", volatility(window), series_row(Series("calendar", None, "root_days_per_year"))).out
 
 
 def volatility(window: int) -> Ref:
