@@ -13,6 +13,7 @@ __all__ = [
     "Horizon",
     "Intent",
     "OrderIntent",
+    "Replace",
     "Side",
     "Signal",
     "SignalKind",
@@ -91,23 +92,58 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """Intent: one order, possibly with stop and target attached (bracket)."""
+    """Intent: one order, possibly with stop and target attached (EXEC-02).
+
+    Attributes
+    ----------
+    kind : market, limit, stop, stop_limit or trailing
+    limit_price : of a limit and of a stop-limit order
+    stop_price : of a stop order without ``trigger_price`` its trigger; else the stop that hangs on what it opens
+    target_price : the target that hangs on what it opens
+    leg : the strategy's own word for this order; two orders of one decision and instrument need two
+    trigger_price : at which a stop or stop-limit order is released; of a trailing order its first level
+    trail : of a trailing order, the distance that it keeps from the best price, money
+    time_in_force : gtc, day, gtd (until ``expires_at``), ioc or fok
+    expires_at : ns UTC
+    reduce_only : never opens or turns a position
+    parent : leg of this decision whose fill brings the order to life
+    group : orders of one decision with the same word cancel one another; reducing ones shrink together
+    """
 
     instrument: InstrumentId
     side: Side
     quantity: Decimal
-    kind: str = "market"  # market, limit, stop, stop_limit
+    kind: str = "market"
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
     leg: str = "entry"
+    trigger_price: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: str = "gtc"
+    expires_at: int = 0
+    reduce_only: bool = False
+    parent: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Intent: change the newest open order of a leg; None leaves a number as it is, ``quantity`` is the total."""
+
+    instrument: InstrumentId
+    leg: str = "entry"
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Intent: take back what is open for an instrument."""
+    """Intent: take back what is open for an instrument, or the newest open order of one leg."""
 
     instrument: InstrumentId
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +154,7 @@ class TimerIntent:
     name: str
 
 
-Intent = Signal | Weights | OrderIntent | Cancel | TimerIntent
+Intent = Signal | Weights | OrderIntent | Replace | Cancel | TimerIntent
 
 
 @dataclass(frozen=True, slots=True)

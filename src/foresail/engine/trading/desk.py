@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foresail.core.errors import ConfigError
-from foresail.core.ids import InstrumentId, order_id
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
-from foresail.domain.orders import Order, OrderKind
-from foresail.domain.signals import Cancel, Intent, OrderIntent, Signal, TargetWeights
+from foresail.domain.effects import ReplaceSend
+from foresail.domain.orders import Order
+from foresail.domain.signals import Cancel, Intent, Signal, TargetWeights
+from foresail.engine.trading.desk_orders import Author
 from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
@@ -45,17 +46,20 @@ class Proposal:
     targets : None where it says nothing about weights
     direct : orders that it asked for itself
     notes : (instrument, sentence) on what conditions took off those
+    changes, cancel_orders : of single open orders of its own
     """
 
     targets: TargetWeights | None
     direct: tuple[Order, ...]
     notes: tuple[tuple[InstrumentId, str], ...]
     intents: Sequence[Intent]
+    changes: tuple[ReplaceSend, ...] = ()
+    cancel_orders: tuple[OrderId, ...] = ()
 
     @property
     def cancels(self) -> tuple[InstrumentId, ...]:
         """Instruments whose open orders it takes back."""
-        return tuple(dict.fromkeys(one.instrument for one in self.intents if isinstance(one, Cancel)))
+        return tuple(dict.fromkeys(one.instrument for one in self.intents if isinstance(one, Cancel) and not one.leg))
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -105,7 +109,9 @@ class StrategyDesk:
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
-        return Proposal(targets, *self._direct(intents, call), intents)
+        author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
+        direct = self._direct(author.orders(intents, call), call)
+        return Proposal(targets, *direct, intents, author.changes(intents, call), author.cancelled(intents, call))
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:
         """Ask the strategy, size, plan.
@@ -127,6 +133,8 @@ class StrategyDesk:
             signals=found.signals,
             weights=() if targets is None else tuple(zip(targets.instruments, targets.weights, strict=True)),
             notes=(*(() if targets is None else targets.notes), *plan.notes, *found.notes),
+            changes=found.changes,
+            cancel_orders=found.cancel_orders,
         )
 
     def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[str]) -> Plan:
@@ -144,34 +152,14 @@ class StrategyDesk:
         return plan_weights(targets, request, self._stages.planner)
 
     def _direct(
-        self, intents: Sequence[Intent], call: DeskCall
+        self, wanted: Sequence[Order], call: DeskCall
     ) -> tuple[tuple[Order, ...], tuple[tuple[InstrumentId, str], ...]]:
-        """Return the orders that a strategy asked for itself, and notes on what conditions took off them."""
+        """Return what conditions leave of the orders that a strategy asked for itself, and notes on what they took."""
         orders, notes = [], []
-        for intent in intents:
-            if not isinstance(intent, OrderIntent):
-                continue
-            if intent.instrument not in call.prices:
-                raise ConfigError(f"strategy {self._name} asks for {intent.instrument}, which is not in the set")
-            identity = order_id(
-                environment=self._stages.planner.environment,
-                account=call.account.id,
-                strategy=self._name,
-                version=self._version,
-                decided_at_ns=call.at,
-                leg=f"{intent.instrument}:own:{intent.leg}",  # the planner names its legs after reasons
-            )
-            order, text = reduced_order(
-                Order(
-                    identity, intent.instrument, intent.side, intent.quantity, OrderKind(intent.kind), call.at,
-                    limit_price=intent.limit_price, stop_price=intent.stop_price, target_price=intent.target_price,
-                    strategy=f"{self._name}@{self._version}",
-                ),
-                call,
-                self._stages.instruments,
-            )  # fmt: skip
+        for asked in wanted:
+            order, text = reduced_order(asked, call, self._stages.instruments)
             if text:
-                notes.append((intent.instrument, text))
+                notes.append((order.instrument, text))
             if order.quantity > 0 or not text:
                 orders.append(order)
         return tuple(orders), tuple(notes)

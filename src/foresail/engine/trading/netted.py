@@ -211,7 +211,7 @@ class NettedDesk:
         (name, limits), one = who, order.instrument
         now = held.get(one, _ZERO)
         after = now + (order.quantity if order.side is Side.BUY else -order.quantity)
-        if _towards_zero(now, after) == after:
+        if order.reduce_only or _towards_zero(now, after) == after:
             return True
         why = call.halted.get("") or call.halted.get(name) or call.halted.get(one)
         if why is not None:
@@ -246,7 +246,8 @@ class NettedDesk:
             signals=tuple(signal for want in wants for signal in want.found.signals),
             weights=_weights(wants, call),
             notes=(*notes, *net.notes, *plan.notes),
-            cancel_orders=taken,
+            cancel_orders=(*taken, *(one for want in wants for one in want.found.cancel_orders if one not in taken)),
+            changes=tuple(change for want in wants for change in want.found.changes),
             shares=self._shares(net, plan, call),
         )
 
