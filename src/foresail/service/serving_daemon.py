@@ -1,7 +1,8 @@
 """``foresail forecasts``: registered models that forecast at regular times until they are told to stop (SERVE-04).
 
-1. At each time every data set is read as it is known then, and all its instruments are forecast in one batch by the
-   champion of its class and frame, or by a model that was named for them.
+1. At each time all instruments of every data set are forecast in one batch by the champion of its class and frame, or
+   by a model that was named for them, from what is known then. A new bar is taken in by itself; after a correction, a
+   listing or a change of model everything is computed anew, and the status says so (``serving_sets``).
 2. A model is checked when it is loaded (SERVE-06), and loaded again when another one is to answer. A model or a data
    set that cannot be used is refused by name; the others go on.
 3. ``forecasts/`` holds the records, ``status.json`` (what screens show) and the lock of the one process.
@@ -23,15 +24,16 @@ from typing import Any
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.clock import NS_PER_S, Clock, SystemClock, format_ns, to_ns
 from foresail.core.errors import ConfigError, ForesailError, IntegrityError, UnknownNameError, UserError
+from foresail.domain.bars import BarSet
 from foresail.domain.calendars import frame_ns
 from foresail.service.accounts import is_running
-from foresail.service.loading import load_bars
 from foresail.service.models_folder import read_document
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
-from foresail.service.predicting import PredictRequest, forecast_market
+from foresail.service.serving_bars import BarFeed
 from foresail.service.serving_records import ForecastRecords
+from foresail.service.serving_sets import PATHS, ServedSet
 from foresail.service.workspace import find_workspace
 
 __all__ = ["ServeRequest", "serving_status", "start_serving", "stop_serving"]
@@ -71,6 +73,7 @@ class _Daemon:
         self._registry = ModelRegistry(workspace, clock=clock)
         self.folder = workspace / "forecasts"
         self._records = ForecastRecords(self.folder)
+        self._sets: dict[str, ServedSet] = {}
         self._models: dict[str, LoadedModel] = {}  # class_frame -> the model that answers
         self._places: set[str] = set()  # class_frame of the sets that could be read
         self._finest = 0  # frame, ns
@@ -144,29 +147,37 @@ class _Daemon:
     def _serve(self, data: str, now: int) -> dict[str, Any]:
         """Forecast one data set and return what is to be said of it."""
         told: dict[str, Any] = {"data": data, "model": None}
-        try:
-            loaded = load_bars(
-                data, workspace=self._workspace, until_ns=now, timezone=self._request.timezone, clock=self._clock
-            )
-            bars, market = loaded.data.bars, loaded.data.bar_set.asset_class.value
-            step = frame_ns(bars.frame)
+
+        def model_of(bar_set: BarSet) -> LoadedModel:
+            step, place = frame_ns(bar_set.frame), f"{bar_set.asset_class.value}_{bar_set.frame}"
             self._finest = min(self._finest or step, step)
-            place = f"{market}_{bars.frame}"
             self._places.add(place)
             entry = self._entry(place)
             told["model"] = entry.name
-            rows = forecast_market(self._loaded(entry), loaded, PredictRequest(), now=now)
+            return self._loaded(entry)
+
+        since = self._clock.monotonic_s()
+        try:
+            if data not in self._sets:
+                feed = BarFeed(data, self._workspace, self._clock, self._request.timezone)
+                self._sets[data] = ServedSet(feed)
+            served = self._sets[data].advance(now, model_of)
+            rows = served.market.rows(now)
         except ForesailError as e:
             return told | {"refused": e.text, "hint": e.hint}
-        written = self._records.append(place, rows)
+        taken = self._clock.monotonic_s() - since
+        written = self._records.append(served.market.place, rows)
         reasons = Counter(row["reason"] for row in rows if row["stale"])
         return told | {
-            "stage": entry.stage,
-            "as_of": format_ns(int(bars.end[-1])),
+            "stage": served.market.model.entry.stage,
+            "as_of": format_ns(served.market.standing.end),
             "rows": len(rows),
             "written": written,
             "stale": reasons.total(),
             "stale_reason": reasons.most_common(1)[0][0] if reasons else "",
+            "path": served.path,
+            "why": served.why,
+            "taken_ms": round(1e3 * taken, 1),
         }
 
     def _entry(self, place: str) -> ModelEntry:
@@ -320,4 +331,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
             continue
         stale = f", {one['stale']} stale: {one['stale_reason']}" if one["stale"] else ""
         lines.append(f"{who} ({one['stage']}), as of {one['as_of']}, {one['written']} of {one['rows']} rows new{stale}")
+        if one.get("path"):  # a status of an earlier version says nothing of it
+            why = f" ({one['why']})" if one["why"] else ""
+            lines.append(f"  {PATHS[one['path']]} in {one['taken_ms']:.1f} ms{why}")
     return lines

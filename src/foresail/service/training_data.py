@@ -26,6 +26,7 @@ from foresail.engine.settings import MarketData
 from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
 from foresail.features import batch, targets
 from foresail.features.catalogue import find
+from foresail.features.context import FeatureContext
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.readable import formula_text
 from foresail.forecasting.design import Scaler
@@ -36,6 +37,7 @@ __all__ = [
     "FeatureBinding",
     "Ready",
     "available_features",
+    "feature_context",
     "forecast_inputs",
     "held_out_rows",
     "model_features",
@@ -154,8 +156,8 @@ def available_features(data: MarketData, names: tuple[str, ...]) -> tuple[tuple[
     return found, {name: absent[name] for name in names if name in absent}
 
 
-def model_features(data: MarketData, names: tuple[str, ...]) -> Panel:
-    """Return (N, T, F) features in model form, in this order.
+def feature_context(data: MarketData, names: tuple[str, ...]) -> tuple[FeatureContext, tuple[str, ...]]:
+    """Return what the features of a model are computed from beside the bars, and their names in the catalogue.
 
     Raises
     ------
@@ -169,7 +171,13 @@ def model_features(data: MarketData, names: tuple[str, ...]) -> Panel:
             f"the model reads {len(names)} features and these bars give {len(specs)}; {name}: {reason}",
             hint="give bars with the fields that it was trained on",
         )
-    return batch.compute(data.bars, [spec.name for spec in specs], context, form="model")
+    return context, tuple(spec.name for spec in specs)
+
+
+def model_features(data: MarketData, names: tuple[str, ...]) -> Panel:
+    """Return (N, T, F) features in model form, in this order; errors are those of ``feature_context``."""
+    context, found = feature_context(data, names)
+    return batch.compute(data.bars, found, context, form="model")
 
 
 def forecast_inputs(

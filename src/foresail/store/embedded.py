@@ -138,6 +138,16 @@ class EmbeddedStore:
         entry = load_manifest(self._manifest_path).entry(name)
         return BarTable(sorted_columns(self._read_parts(entry)).table)
 
+    def read_parts(self, name: str, first: int) -> BarTable:
+        """Return the prints of a set that were stored after its first so many parts, sorted; empty where none were.
+
+        Parameters
+        ----------
+        first : parts that the caller has read, see ``entry``; a part never changes
+        """
+        entry = load_manifest(self._manifest_path).entry(name)
+        return BarTable(sorted_columns(self._read_parts(replace(entry, parts=entry.parts[first:]))).table)
+
     def sets(self) -> tuple[BarSet, ...]:
         """Return the stored sets by name."""
         manifest = load_manifest(self._manifest_path)

@@ -18,6 +18,7 @@ from foresail.forecasting.neural.inputs import standardised_panel
 from foresail.forecasting.neural.tft.forecaster import TftForecaster
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer
 from foresail.forecasting.neural.tft.serving import TftServer
+from foresail.forecasting.neural.threads import fixed_threads
 
 __all__ = ["LiveForecasts"]
 
@@ -41,13 +42,14 @@ class LiveForecasts:
             raise DataError("expected at least one bar of history to begin with, received none")
         self._fitted, self._inputs = forecaster.fitted, forecaster.fitted.inputs
         self._instruments, self._frame, self._calendar = history.instruments, history.frame, history.calendar
-        self._spec = forecaster.spec
+        self._spec, self._threads = forecaster.spec, forecaster.settings.threads
         self._horizon = max(self._spec.horizons)
         self._steps = np.asarray(self._spec.horizons) - 1
         self._server = TftServer(self._network(), torch.from_numpy(self._inputs.codes(history.instruments)))
         recent = history.cut(max(0, history.shape[1] - forecaster.settings.context_length - 1), history.shape[1])
         known = calendar_numbers(recent.end, self._frame)
-        self._server.warm(self._observed(recent), _single(known), _single(recent.present))
+        with fixed_threads(self._threads):
+            self._server.warm(self._observed(recent), _single(known), _single(recent.present))
         self._end = int(recent.end[-1])
 
     def update(self, bar: Panel, scale: FloatArray) -> FloatArray:
@@ -71,12 +73,9 @@ class LiveForecasts:
         known = calendar_numbers(np.array([self._end, int(bar.end[0])]), self._frame)[1]
         end = int(bar.end[0])
         ends = np.concatenate([[end], coming_ends(end, self._calendar, self._frame, self._horizon)])
-        served = self._server.update(
-            self._observed(bar)[:, 0],
-            _single(known),
-            _single(bar.present[:, 0]),
-            _single(calendar_numbers(ends, self._frame)[1:]),
-        )
+        ahead = _single(calendar_numbers(ends, self._frame)[1:])
+        with fixed_threads(self._threads):
+            served = self._server.update(self._observed(bar)[:, 0], _single(known), _single(bar.present[:, 0]), ahead)
         self._end = end
         told = served.quantiles.double().numpy()[:, self._steps].transpose(0, 2, 1, 3)
         usable = served.ready.numpy() & bar.present[:, 0]

@@ -1,0 +1,103 @@
+"""What a model says of one new bar, without the history: the answers of its ``predict`` within rounding (SERVE-03).
+
+A transformer keeps what it made of past steps (``tft.live``); every other forecaster reads the newest bars that its
+forecasts see. Both are compared with ``predict`` on the whole history before they may answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray
+from foresail.domain.panel import Panel
+from foresail.protocols import Forecaster
+
+__all__ = ["SAME", "LiveAnswers", "live_answers"]
+
+SAME = 1e-5  # log return: what the float32 of a live network may differ by
+_TRANSFORMER = "tft"
+
+
+class LiveAnswers(Protocol):
+    """A forecaster with a memory of a set of instruments."""
+
+    def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
+        """Take one bar of features (N, 1, F) with the scale (N,) and return (N, K, H, Q) log-return quantiles.
+
+        NaN where there is no bar or no scale.
+        """
+
+
+class _Network:
+    """A transformer."""
+
+    def __init__(self, forecaster: Any, history: Panel) -> None:
+        from foresail.forecasting.neural.tft.live import LiveForecasts
+
+        self._live = LiveForecasts(forecaster, history)
+
+    def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
+        return self._live.update(bar, scale)
+
+
+class _Tail:
+    """Any forecaster whose forecasts see a known number of bars."""
+
+    def __init__(self, forecaster: Forecaster, history: Panel, length: int) -> None:
+        self._forecaster, self._length = forecaster, length
+        t = history.shape[1]
+        self._tail = history.cut(max(0, t - length), t)
+
+    def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
+        tail = self._tail
+        first = max(0, tail.shape[1] + 1 - self._length)
+        self._tail = replace(
+            bar,
+            values=np.concatenate([tail.values[:, first:], bar.values], axis=1),
+            present=np.concatenate([tail.present[:, first:], bar.present], axis=1),
+            start=np.concatenate([tail.start[first:], bar.start]),
+            end=np.concatenate([tail.end[first:], bar.end]),
+            available_at=np.concatenate([tail.available_at[first:], bar.available_at]),
+        )
+        last = self._tail.shape[1] - 1
+        every = np.full(self._tail.present.shape, np.nan)
+        every[:, last] = scale
+        ready = np.flatnonzero(bar.present[:, 0] & np.isfinite(scale))
+        spec = self._forecaster.spec
+        out = np.full((len(scale), len(spec.targets), len(spec.horizons), len(spec.levels)), np.nan)
+        if len(ready):
+            rows = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
+            out[ready] = self._forecaster.predict(self._tail, rows, every)
+        return out
+
+
+def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw: FloatArray) -> LiveAnswers | str:
+    """Return the live form of a fitted forecaster that has taken a history, or why there is none.
+
+    Parameters
+    ----------
+    history : features up to now, (N, T, F)
+    scale : (N,) known at the last bar
+    raw : (N, K, H, Q) what ``predict`` says at the last bar; NaN where it was not asked
+    """
+    length = max(forecaster.spec.context_length, int(getattr(_settings(forecaster), "context_length", 1)))
+    last = history.shape[1] - 1
+    if last < length:
+        return f"fewer bars than the {length} that the model looks back on"
+    before, bar = history.cut(0, last), history.cut(last, last + 1)
+    live: LiveAnswers
+    live = _Network(forecaster, before) if forecaster.spec.name == _TRANSFORMER else _Tail(forecaster, before, length)
+    told, asked = live.tell(bar, scale), np.isfinite(raw)
+    if not asked.any():
+        return "nothing can be forecast at the last bar, so nothing shows that the live form answers alike"
+    apart = float(np.max(np.abs(np.where(asked, told, np.nan)[asked] - raw[asked])))
+    if not apart <= SAME:
+        return f"the live form of {forecaster.spec.name} differs from its predict by {apart:.2g}"
+    return live
+
+
+def _settings(forecaster: Forecaster) -> Any:
+    return getattr(forecaster, "settings", None)

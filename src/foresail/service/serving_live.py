@@ -1,0 +1,135 @@
+"""A model beside a market, kept between bars: one new bar costs its own features and forecasts, not the history's.
+
+1. The first time everything is computed from the whole history, and what remembers it is kept: the features of
+   ``features.live``, the scale, the model's live form.
+2. A new bar goes through these. The features are those of the history bit for bit, the forecasts within rounding.
+3. What cannot go this way says why, and the caller computes everything anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray
+from foresail.domain.panel import Panel
+from foresail.features.context import ContextRow, FeatureContext, calendar_flags
+from foresail.features.givens import GIVENS
+from foresail.features.live import LiveDriver
+from foresail.features.live_scale import LiveScale
+from foresail.features.session_flags import NUMBERS
+from foresail.service.loading import Loaded
+from foresail.service.models_loading import LoadedModel
+from foresail.service.predicting import check_moment, settled
+from foresail.service.predicting_rows import ForecastRows, standing_of
+from foresail.service.predicting_stale import ENOUGH
+from foresail.service.serving_answers import LiveAnswers, live_answers
+from foresail.service.training_data import feature_context
+
+__all__ = ["LiveMarket"]
+
+_CALENDAR = tuple(NUMBERS)
+_THREADS = 2  # share the work of the history; values do not depend on it
+
+
+class LiveMarket:
+    """A model's forecasts of one data set, bar after bar.
+
+    Parameters
+    ----------
+    loaded : the whole history
+
+    Attributes
+    ----------
+    refusal : why new bars cannot be taken one by one; empty where they can
+
+    Raises
+    ------
+    ModelError
+        If class, frame or features do not fit the model.
+    """
+
+    def __init__(self, model: LoadedModel, loaded: Loaded) -> None:
+        data = loaded.data
+        bars, self.bar_set, self.model = data.bars, data.bar_set, model
+        model.check_market(self.bar_set)
+        context, names = feature_context(data, model.spec.features)
+        kept = replace(context, calendar_names=_CALENDAR, calendar=np.empty((len(_CALENDAR), 0)))
+        self._driver = LiveDriver(bars.instruments, names, kept, bars.fields, threads=_THREADS, form="model")
+        values = self._driver.replay(self._driver.snapshot(), bars, context)
+        self._names = names
+        self._scale = LiveScale(len(bars.instruments))
+        scale = self._scale.read(bars)
+        features = replace(bars, values=values, fields=names)
+        self.standing = standing_of(bars, features, scale)
+        self._raw = self._whole(features, scale)
+        answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
+        self.refusal = _outside(context) or (answers if isinstance(answers, str) else "")
+        self._answers: LiveAnswers | None = None if isinstance(answers, str) or self.refusal else answers
+
+    @property
+    def place(self) -> str:
+        """Class and frame, for example "stock_1d"."""
+        return f"{self.bar_set.asset_class.value}_{self.bar_set.frame}"
+
+    def take(self, bars: Panel) -> None:
+        """Take new bars (N, T, F) of the same instruments, oldest first.
+
+        Raises
+        ------
+        ModelError, DataError
+            If the model gives no forecast; what is kept cannot be used any more.
+        """
+        for t in range(bars.shape[1]):
+            self._take(bars.cut(t, t + 1))
+
+    def rows(self, now: int) -> list[dict[str, Any]]:
+        """Return the rows of all instruments at an instant, ns UTC, as ``predicting.forecast_market`` does.
+
+        Raises
+        ------
+        LookAheadError
+            If the model has learned from what comes after ``now``.
+        """
+        check_moment(self.model, self.bar_set, now)
+        shown = ForecastRows(self.model, self.bar_set, self.standing, now)
+        every = range(len(self.standing.instruments))
+        ready = shown.ready(every)
+        values = settled(self.model, self._raw[ready], self.standing.scale[ready])
+        return shown.rows(every, ready, values)
+
+    def _take(self, bar: Panel) -> None:
+        if self._answers is None:
+            raise ValueError(f"new bars cannot be taken one by one: {self.refusal}")
+        n = len(bar.instruments)
+        flags = calendar_flags(bar.start, bar.end, bar.calendar, _CALENDAR)[:, 0]
+        row = ContextRow(np.empty(0), flags, np.empty((n, 0)))
+        features = self._driver.update(bar.values[:, 0], bar.present[:, 0], row)
+        close, here = bar.field("close")[:, 0], bar.present[:, 0]
+        scale = self._scale.update(close, bar.field("total_factor")[:, 0], here)
+        self.standing = self.standing.after(bar, features, scale)
+        newest = replace(bar, values=features[:, None], fields=self._names)
+        self._raw = self._answers.tell(newest, scale)
+
+    def _whole(self, features: Panel, scale: FloatArray) -> FloatArray:
+        """Return (N, K, H, Q) quantiles at the last bar by the model's ``predict``; NaN where inputs are lacking."""
+        spec, last = self.model.spec, features.shape[1] - 1
+        enough = np.isfinite(features.values[:, last]).mean(axis=1) >= ENOUGH
+        ready = np.flatnonzero(features.present[:, last] & np.isfinite(scale[:, last]) & enough)
+        out = np.full((len(features.instruments), len(spec.targets), len(spec.horizons), len(spec.levels)), np.nan)
+        rows = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
+        if len(rows):
+            out[ready] = self.model.forecaster.predict(features, rows, scale)
+        return out
+
+
+def _outside(context: FeatureContext) -> str:
+    """Return why the context of a new bar is not known from the bar alone; empty where it is."""
+    if context.reference_names:
+        return f"the set comes with {', '.join(context.reference_names)}, which are read with the history"
+    joined = [name for name in context.given_names if GIVENS[name].form != "panel"]
+    if context.given_names:
+        return f"the model reads {', '.join(joined or context.given_names)}, which are joined with the history"
+    return ""

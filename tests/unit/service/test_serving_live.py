@@ -1,0 +1,262 @@
+"""New bars alone give the rows of the whole history; what they cannot give is computed anew, and the status says so."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foresail.core.clock import SimulatedClock, from_ns, to_ns
+from foresail.core.errors import UserError
+from foresail.domain.panel import Panel
+from foresail.service.loading import load_bars
+from foresail.service.models import promote_model
+from foresail.service.models_loading import LoadedModel, load_model
+from foresail.service.models_registry import ModelRegistry
+from foresail.service.predicting import PredictRequest, forecast_market
+from foresail.service.serving_answers import SAME
+from foresail.service.serving_bars import BarFeed
+from foresail.service.serving_daemon import ServeRequest, serving_status, start_serving
+from foresail.service.serving_sets import ServedSet
+from foresail.service.training import train_model
+from foresail.service.training_request import TrainRequest
+from foresail.store.embedded import EmbeddedStore
+from foresail.testing.builders import bar_set, bar_table, small_panel
+
+PANEL = small_panel(5, 380)
+FIRST = 350  # bars that are stored before anything is served
+TINY = {"width": 8, "heads": 2, "epochs": 1, "context_length": 20, "minimum_windows": 50, "stride": 5, "threads": 1}
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+DEEP = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed (extra: deep)")
+MODELS = ["ridge", "quantile_trees", pytest.param("tft", marks=DEEP), pytest.param("lstm", marks=DEEP)]
+
+
+def quiet(*_: object) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("live")
+    (place / "foresail.toml").write_text("version = 1\n")
+    clock = after(FIRST - 1)
+    EmbeddedStore(place / "store").append(
+        bar_table(PANEL.cut(0, FIRST)), bar_set(PANEL, name="mine"), recorded_at=clock.now()
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("foresail.service.training_job.code_hash", lambda: "c" * 64)
+        names = "log_return_1,rsi_14,volatility_20,macd_12_26,rank_log_return_5,day_sin"
+        asked = TrainRequest(data="mine", features=names, horizons="1,5", until=clock.now().date().isoformat())
+        for name in ("ridge", "quantile_trees", *(("tft", "lstm") if HAS_TORCH else ())):
+            options = TINY if name in ("tft", "lstm") else {}
+            options = {key: value for key, value in options.items() if name == "tft" or key != "heads"}
+            train_model(replace(asked, forecaster=name, options=options), progress=quiet, clock=clock)
+    return place
+
+
+@pytest.fixture
+def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(trained, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def after(bar: int) -> SimulatedClock:
+    """Return a clock two minutes after the end of a bar."""
+    return SimulatedClock(from_ns(int(PANEL.end[bar])) + timedelta(minutes=2))
+
+
+def model_of(name: str) -> LoadedModel:
+    return load_model(ModelRegistry(Path()).find(f"stock_1d_{name}_v1"))
+
+
+def store(panel: Panel, clock: SimulatedClock) -> None:
+    EmbeddedStore(Path("store")).append(bar_table(panel), bar_set(panel, name="mine"), recorded_at=clock.now())
+
+
+class Serving:
+    """A set that is served bar after bar, beside one that begins afresh each time."""
+
+    def __init__(self, name: str, bar: int = FIRST - 1) -> None:
+        self.clock, self.model = after(bar), model_of(name)
+        self.set = ServedSet(BarFeed("mine", Path(), self.clock))
+
+    def at(self, bar: int | None = None, panel: Panel | None = None) -> tuple[list[dict[str, Any]], str, str]:
+        if bar is not None:
+            self.clock.advance_to(after(bar).now())
+        if panel is not None:
+            store(panel, self.clock)
+        served = self.set.advance(self.now, lambda _: self.model)
+        return served.market.rows(self.now), served.path, served.why
+
+    @property
+    def now(self) -> int:
+        return to_ns(self.clock.now())
+
+    def predicted(self) -> list[dict[str, Any]]:
+        loaded = load_bars("mine", workspace=Path(), until_ns=self.now, clock=self.clock)
+        return forecast_market(self.model, loaded, PredictRequest(), now=self.now)
+
+
+def assert_same(rows: list[dict[str, Any]], others: list[dict[str, Any]], limit: float = SAME) -> None:
+    assert len(rows) == len(others)
+    assert any(not row["stale"] for row in rows)
+    for row, other in zip(rows, others, strict=True):
+        for key in ("instrument", "horizon", "as_of", "stale", "reason", "features_hash", "current_price"):
+            assert row[key] == other[key], key
+        if not row["stale"]:
+            mine, theirs = (np.array([*one["quantiles"].values()]) for one in (row, other))
+            assert np.abs(mine - theirs).max() <= limit
+            assert abs(row["predicted_return"] - other["predicted_return"]) <= limit
+            for key in ("prob_down", "prob_neutral", "prob_up", "confidence_score"):
+                assert abs(row[key] - other[key]) < 1e-3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_new_bars_give_the_rows_of_predict(workspace, name):
+    serving = Serving(name)
+    rows, path, why = serving.at()
+    assert (path, why) == ("whole", "the first round of this process")
+    assert_same(rows, serving.predicted(), 0.0)
+    for bar in range(FIRST, FIRST + 6):
+        absent = replace(PANEL, present=PANEL.present.copy())
+        if bar % 2:
+            absent.present[3, bar] = False
+        rows, path, why = serving.at(bar, absent.cut(bar, bar + 1))
+        assert (path, why) == ("live", "")
+        assert_same(rows, serving.predicted())
+    rows, path, _ = serving.at(FIRST + 9, PANEL.cut(FIRST + 6, FIRST + 10))  # four at once
+    assert path == "live"
+    assert_same(rows, serving.predicted())
+    again, path, _ = serving.at()
+    assert path == "held"
+    assert_same(again, rows, 0.0)
+
+
+@pytest.mark.parametrize("name", ["ridge", pytest.param("tft", marks=DEEP)])
+def test_a_corrected_bar_gives_the_rows_of_a_fresh_start(workspace, name):
+    serving = Serving(name)
+    serving.at()
+    before, path, _ = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert path == "live"
+    values = PANEL.values.copy()
+    values[:, FIRST, PANEL.index("close")] = values[:, FIRST, PANEL.index("high")]
+    serving.clock.advance_to(serving.clock.now() + timedelta(minutes=1))
+    rows, path, why = serving.at(None, replace(PANEL, values=values).cut(FIRST, FIRST + 1))
+    assert path == "whole"
+    assert "was corrected" in why
+    assert_same(rows, serving.predicted(), 0.0)
+    assert [row["features_hash"] for row in rows] != [row["features_hash"] for row in before]
+    rows, path, _ = serving.at(FIRST + 1, PANEL.cut(FIRST + 1, FIRST + 2))
+    assert path == "live"
+    assert_same(rows, serving.predicted())
+
+
+def test_a_gap_is_a_row_that_is_not_there_and_its_late_bar_is_computed_anew(workspace):
+    serving = Serving("ridge")
+    serving.at()
+    rows, path, _ = serving.at(FIRST + 2, PANEL.cut(FIRST + 2, FIRST + 3))
+    assert path == "live"
+    assert_same(rows, serving.predicted())
+    serving.clock.advance_to(serving.clock.now() + timedelta(minutes=1))
+    rows, path, why = serving.at(None, PANEL.cut(FIRST, FIRST + 2))
+    assert (path, "came late" in why) == ("whole", True)
+    assert_same(rows, serving.predicted(), 0.0)
+
+
+def test_a_listing_and_another_model_are_computed_anew(workspace):
+    serving = Serving("ridge")
+    serving.at()
+    more = small_panel(7, 380)
+    _, path, why = serving.at(FIRST, more.cut(FIRST, FIRST + 1))
+    assert (path, why) == ("whole", "an instrument was listed")
+    serving.model = model_of("quantile_trees")
+    rows, path, why = serving.at(FIRST + 1, more.cut(FIRST + 1, FIRST + 2))
+    assert (path, why) == ("whole", "another model answers")
+    assert_same(rows, serving.predicted(), 0.0)
+
+
+def test_a_bar_that_is_not_known_yet_is_awaited(workspace):
+    serving = Serving("ridge")
+    serving.at()
+    later = replace(PANEL, available_at=PANEL.available_at + 10 * 60 * 10**9).cut(FIRST, FIRST + 1)
+    rows, path, _ = serving.at(FIRST, later)
+    assert path == "whole"
+    assert_same(rows, serving.predicted(), 0.0)
+    serving.clock.advance_to(serving.clock.now() + timedelta(minutes=10))
+    shown, path, _ = serving.at()
+    assert path == "whole"
+    assert shown[0]["as_of"] > rows[0]["as_of"]
+    assert serving.at(FIRST + 1, PANEL.cut(FIRST + 1, FIRST + 2))[1] == "live"
+
+
+def test_a_closed_hold_out_is_not_entered_bar_by_bar(workspace, monkeypatch):
+    serving = Serving("ridge")
+    serving.at()
+    seen: list[int] = []
+
+    def refused(_registry: object, lineage: Any) -> tuple[str, ...]:
+        seen.append(lineage.end)
+        raise UserError("the data reach past the hold-out")
+
+    monkeypatch.setattr("foresail.service.serving_bars.refuse_sealed", refused)
+    with pytest.raises(UserError, match="hold-out"):
+        serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert seen == [int(PANEL.available_at[FIRST]) + 1]
+
+
+def test_what_failed_is_computed_anew_the_next_time(workspace, monkeypatch):
+    serving = Serving("ridge")
+    serving.at()
+    with monkeypatch.context() as patch:
+        patch.setattr("foresail.service.serving_live.calendar_flags", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    rows, path, why = serving.at()
+    assert (path, why) == ("whole", "the round before failed")
+    assert_same(rows, serving.predicted(), 0.0)
+
+
+def test_a_forecaster_that_answers_otherwise_live_is_always_computed_whole(workspace, monkeypatch):
+    serving = Serving("ridge")
+    told = serving.model.forecaster.predict
+    monkeypatch.setattr(type(serving.model.forecaster), "predict", lambda _, f, r, s: told(f, r, s) + f.shape[1] * 1e-4)
+    serving.at()
+    _, path, why = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert path == "whole"
+    assert "differs from its predict by" in why
+
+
+def test_bars_of_a_file_are_read_whole(workspace, tmp_path):
+    serving = Serving("ridge")
+    csv = tmp_path / "bars.csv"
+    csv.write_text("date,symbol,close\n")
+    feed = BarFeed(str(csv), Path(), serving.clock)
+    assert feed.newer(0) == "bars of a file are read whole"
+
+
+def test_the_status_says_which_way_it_was_and_how_long_it_took(workspace):
+    promote_model("stock_1d_ridge_v1", clock=after(FIRST - 1))
+    clock = after(FIRST - 1)
+    rounds = []
+
+    def nap(_seconds: float) -> None:
+        rounds.append(serving_status().document["last"]["sets"][0])
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+        clock.advance_to(after(FIRST).now() + timedelta(minutes=len(rounds)))
+        store(PANEL.cut(FIRST, FIRST + 1), clock)
+
+    with pytest.raises(KeyboardInterrupt):
+        start_serving(ServeRequest(data=("mine",), every="1m"), note=quiet, clock=clock, nap=nap)
+    assert [one["path"] for one in rounds] == ["whole", "live", "held"]
+    assert all(isinstance(one["taken_ms"], float) for one in rounds)
+    assert any("no new bar in" in line for line in serving_status().lines)
+    assert rounds[0]["why"] == "the first round of this process"
