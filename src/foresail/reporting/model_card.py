@@ -101,11 +101,19 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
     return (
         Tiles(tiles),
         Table("", columns, rows, names=2),
+        *_paired(card),
         *_honesty(card),
         *_confusions(record),
         _balance(record),
         Notes(said),
     )
+
+
+def _paired(card: Mapping[str, Any]) -> list[Block]:
+    """Return the tests against each baseline on the same rows (EVAL-08)."""
+    rows = tuple((bars(one["horizon"]), one["other"], one["word"], one["text"]) for one in card["paired"])
+    title = "Beside baselines on the same rows: mean pinball loss, clustered by issue time"
+    return [Table(title, ("ahead", "baseline", "", "what was seen"), rows, names=4)] if rows else []
 
 
 def _honesty(card: Mapping[str, Any]) -> list[Block]:

@@ -3,7 +3,7 @@
 1. The same data, settings, seed and code are one training: asked for again, it names the model that is there.
 2. A forecaster that keeps checkpoints goes on where a killed training stood.
 3. Forecasts of the test part are made and hashed, the look is a line of the trial registry, and only then are they
-   scored (VALID-09). The look counts as a trial of those data from then on.
+   scored (VALID-09), beside baselines on the same rows (BASE). The look counts as a trial of those data from then on.
 4. With ``refit`` the same settings are then fitted on all bars, and that model is registered; its record says that the
    scores are those of the first fit.
 5. The model is registered whole or not at all, as a candidate.
@@ -31,6 +31,7 @@ from foresail.service.models_folder import RECORD, WEIGHTS, read_document
 from foresail.service.models_loading import probe_document
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
+from foresail.service.training_baselines import baseline_rows, paired_tests
 from foresail.service.training_card import card_document
 from foresail.service.training_classes import fit_classes
 from foresail.service.training_data import Ready, plan_refit, scaler_document
@@ -83,6 +84,8 @@ def train_model(
     metrics = score_held_out(
         held, job.ready, job.spec, classes=fitted.classes, model=fitted.report.model, seed=job.seed
     )
+    others = baseline_rows(job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed)
+    metrics["paired"] = paired_tests(held.values, others, held.rows, job.ready, job.spec, seed=job.seed)
     progress("scoring the test part", 1, 1)
     if job.request.refit:
         again = hash_value([job.digest, "refit"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -14,11 +15,12 @@ from foresail.core.ids import InstrumentId
 from foresail.service.models_folder import MODEL_FORMAT
 from foresail.service.models_registry import ModelEntry
 from foresail.service.outcome import Outcome
+from foresail.service.training_baselines import paired_lines
 from foresail.service.training_data import FeatureBinding, Ready
 from foresail.service.training_job import FittedModel, TrainJob
 from foresail.service.training_progress import history_lines
 
-__all__ = ["training_outcome", "training_record"]
+__all__ = ["beside_lines", "training_outcome", "training_record"]
 
 _PACKAGES = ("numpy", "scipy", "lightgbm", "torch")
 
@@ -130,6 +132,7 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         f"test part {splits['test']['from'][:10]} to {splits['test']['to'][:10]}, {splits['test']['rows']:,} rows, "
         f"scored once; {record['trials']} trial{'s' if record['trials'] > 1 else ''} on these data",
         *(_score_line(one) for one in record["metrics"]["scores"] if one["target"] == "close"),
+        *beside_lines(record),
         f"card: {entry.path / 'card.html'}",
         f"next: foresail predict --model {entry.name} --data ...    foresail models promote {entry.name}",
     ]
@@ -142,6 +145,12 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         "record": record,
     }
     return Outcome(document, lines)
+
+
+def beside_lines(record: Mapping[str, Any]) -> list[str]:
+    """Return what a model is better than, on the rows of its test part; nothing for models that were not compared."""
+    paired = record["metrics"].get("paired", [])
+    return ["paired tests on the test part (loss below):", *paired_lines(paired)] if paired else []
 
 
 def _score_line(one: dict[str, Any]) -> str:

@@ -34,13 +34,15 @@ from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.linear import Ridge
 from foresail.forecasting.probabilities import TemperatureScaling
 from foresail.forecasting.records import RECORD_COLUMNS
-from foresail.service import training_data
-from foresail.service.models import list_models, verify_models
+from foresail.service import training_baselines, training_data
+from foresail.service.models import list_models, show_model, verify_models
 from foresail.service.models_folder import write_manifest
 from foresail.service.models_loading import load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.predicting import PredictRequest, predict_with
 from foresail.service.training import train_model
+from foresail.service.training_baselines import TRAINING_BASELINES
+from foresail.service.training_card import acceptance
 from foresail.service.training_request import TrainRequest, horizons_of, parse_options, with_config
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_set, bar_table, fixed_clock, small_panel
@@ -162,8 +164,6 @@ def test_probabilities_are_calibrated_and_judged(trained, monkeypatch):
 
 
 def test_an_error_of_five_points_or_none_is_not_accepted(trained):
-    from foresail.service.training_card import acceptance
-
     metrics = json.loads(json.dumps(trained[1]["record"]["metrics"]))
     for error, passed in ((0.0499, True), (0.05, False), (None, False)):
         for one in metrics["classes"]:
@@ -660,3 +660,52 @@ def test_the_same_from_python(workspace):
     assert frame["q0.1"].iloc[0] < frame["q0.9"].iloc[0]
     assert "1d" in str(told)
     assert [one["model"] for one in foresail.models()] == ["stock_1d_ridge_v1", "stock_1d_ridge_v2"]
+
+
+# -- beside baselines -------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_compared_with_every_baseline_on_the_same_rows(trained):
+    """BASE-01 to 03, 05, 07 with the paired test of EVAL-08, on the card and on the screens."""
+    place = trained[0]
+    card = json.loads((place / "models/stock_1d_ridge_v1/card.json").read_text())
+    found = {(one["other"], one["horizon"]): one for one in card["paired"]}
+    names = set(TRAINING_BASELINES.values()) - {"ridge"}
+    assert set(found) == {(name, h) for name in names for h in (1, 5)}
+    scores = {one["horizon"]: one for one in card["metrics"] if one["target"] == "close"}
+    for (name, horizon), one in found.items():
+        assert one["rows"] == scores[horizon]["forecasts"]
+        assert one["loss"] == pytest.approx(scores[horizon]["pinball"], rel=1e-9)
+        if name == "no change":
+            assert one["other_loss"] == pytest.approx(scores[horizon]["no_change_pinball"], rel=2e-3)
+        assert one["word"] in ("better", "worse", "cannot tell")
+    assert len({round(one["other_loss"], 12) for key, one in found.items() if key[1] == 1}) > 4  # drift may be none
+    page = (place / "models/stock_1d_ridge_v1/card.html").read_text()
+    assert "Beside baselines on the same rows" in page
+    checks = [one for one in card["acceptance"]["checks"] if "not better than" in one["text"]]
+    assert checks
+    assert not any(one["passed"] for one in checks)
+
+
+def test_a_lower_mean_is_no_better_model(trained):
+    metrics = json.loads(json.dumps(trained[1]["record"]["metrics"]))
+    for one in metrics["paired"]:
+        one.update(word="better")
+    assert acceptance(metrics)["checks"][0]["text"] == "1 bar ahead: better than all 7 baselines"
+    metrics["paired"][0].update(word="cannot tell", loss=0.5, other_loss=1.0)
+    first = acceptance(metrics)["checks"][0]
+    assert (first["passed"], first["text"]) == (False, "1 bar ahead: not better than no change (cannot tell)")
+
+
+def test_models_show_tells_the_paired_tests(workspace):
+    lines = show_model("stock_1d_ridge_v1").lines
+    place = lines.index("paired tests on the test part (loss below):")
+    assert lines[place + 1].startswith("  1 bar ahead: ")
+    assert "quantile trees (" in lines[place + 1]
+
+
+def test_baselines_do_without_the_last_return_among_the_features(workspace, monkeypatch):
+    monkeypatch.setattr(training_baselines, "_MOST_CELLS", 10)
+    paired = train(features="rsi_14,volatility_20")["record"]["metrics"]["paired"]
+    assert {"HAR volatility", "exponential volatility"} < {one["other"] for one in paired}
+    assert "quantile trees" not in {one["other"] for one in paired}

@@ -1,0 +1,159 @@
+"""A trained model beside what it has to beat, on the same rows of the test part (BASE-01 to 03, 05, 07, EVAL-08).
+
+Every baseline is fitted on the same training rows, calibrated on the same calibration rows, and forecasts the rows that
+the model forecast. The paired test then says better, worse or cannot tell: a lower mean alone says neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.canonical import plain
+from foresail.domain.panel import Panel
+from foresail.domain.training import ForecasterSpec
+from foresail.engine.settings import MarketData
+from foresail.engine.training_sets import training_set
+from foresail.evaluation.paired import BETTER, CANNOT_TELL, WORSE, PairedSettings, compare_losses
+from foresail.forecasting import registry
+from foresail.forecasting.baselines import RETURN_FEATURE
+from foresail.forecasting.curve import finish
+from foresail.forecasting.interval_shift import IntervalShift
+from foresail.forecasting.rows import scale_unit
+from foresail.service.training_data import Ready, model_features
+
+__all__ = ["TRAINING_BASELINES", "BaselineRows", "baseline_rows", "paired_lines", "paired_tests", "pinball_of"]
+
+# registry name -> what a reader calls it
+TRAINING_BASELINES: Mapping[str, str] = {
+    "no_change": "no change",
+    "drift": "drift",
+    "random_half": "random half",
+    "always_neutral": "always neutral",
+    "ewma_volatility": "exponential volatility",
+    "har_volatility": "HAR volatility",
+    "ridge": "ridge",
+    "quantile_trees": "quantile trees",
+}
+_LEARNING = ("ridge", "quantile_trees")  # read the features of the model; the others need the last return at most
+_TREE_ROWS = 25_000  # trees take every n-th row above it
+_MOST_CELLS = 4_000_000  # rows times features up to which trees, which then take seconds, are fitted beside a model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselineRows:
+    """The forecasts of one baseline.
+
+    Attributes
+    ----------
+    values : (R, K, H, Q) finished quantiles
+    """
+
+    key: str
+    name: str
+    values: FloatArray
+
+
+def baseline_rows(
+    data: MarketData, ready: Ready, rows: IntArray, spec: ForecasterSpec, *, seed: int
+) -> tuple[BaselineRows, ...]:
+    """Return what every baseline but the model itself says on some rows.
+
+    Parameters
+    ----------
+    rows : (R, 2) instrument and time, of the test part
+    spec : of the model
+    """
+    if RETURN_FEATURE in ready.inputs.features.fields:
+        returns = ready.inputs.features
+    else:
+        returns = model_features(data, (RETURN_FEATURE,))
+    cells = min(len(ready.training.train_rows), _TREE_ROWS) * len(spec.features)
+    found = []
+    for key, name in TRAINING_BASELINES.items():
+        if key == spec.name or (key == "quantile_trees" and cells > _MOST_CELLS):
+            continue
+        learning = key in _LEARNING
+        features = ready.inputs.features if learning else _only_return(returns)
+        found.append(BaselineRows(key, name, _forecast(key, features, ready, (rows, spec, seed))))
+    return tuple(found)
+
+
+def _only_return(panel: Panel) -> Panel:
+    values = np.ascontiguousarray(panel.field(RETURN_FEATURE)[:, :, None])
+    return replace(panel, values=values, fields=(RETURN_FEATURE,))
+
+
+def _forecast(key: str, features: Panel, ready: Ready, asked: tuple[IntArray, ForecasterSpec, int]) -> FloatArray:
+    """Return (R, K, H, Q) of one baseline, fitted and calibrated on the parts of the model."""
+    rows, spec, seed = asked
+    inputs = replace(ready.inputs, features=features)
+    training = training_set(inputs, ready.fold)
+    model = registry.forecaster(key, replace(spec, name=key, features=features.fields, context_length=1))
+    model.fit(training, seed=seed)
+    raw = model.predict(training.features, training.calibration_rows, training.scale)
+    shift = IntervalShift.fit(raw, training, spec.levels)
+    told = model.predict(features, rows, inputs.scale)
+    return finish(shift.apply(told, scale_unit(inputs.scale, rows, spec.horizons)), spec.targets)
+
+
+def pinball_of(values: FloatArray, actual: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Return (R,) mean pinball loss over the levels; NaN where a quantile or the outcome is missing.
+
+    Parameters
+    ----------
+    values : (R, Q)
+    actual : (R,)
+    """
+    gap = actual[:, None] - values
+    p = np.asarray(levels)
+    loss: FloatArray = np.maximum(p * gap, (p - 1.0) * gap).mean(axis=1)
+    return loss
+
+
+def paired_tests(
+    own: FloatArray, others: Sequence[BaselineRows], rows: IntArray, ready: Ready, spec: ForecasterSpec, *, seed: int
+) -> list[dict[str, Any]]:
+    """Return the tests of the model against each baseline at each horizon of the close, as plain data.
+
+    Parameters
+    ----------
+    own : (R, K, H, Q) finished quantiles of the model
+    rows : (R, 2)
+    """
+    if "close" not in spec.targets:
+        return []
+    k = spec.targets.index("close")
+    inputs = ready.inputs
+    issued = inputs.features.available_at[rows[:, 1]]
+    found = []
+    for step, horizon in enumerate(spec.horizons):
+        actual = inputs.targets.values[rows[:, 0], rows[:, 1], k, step]
+        mine = pinball_of(own[:, k, step], actual, spec.levels)
+        settings = PairedSettings(overlap=horizon, seed=seed)
+        for one in others:
+            theirs = pinball_of(one.values[:, k, step], actual, spec.levels)
+            if not np.isfinite(mine + theirs).any():
+                continue
+            test = compare_losses(mine, theirs, issued, name=one.name, horizon=horizon, settings=settings)
+            found.append({**plain(test), "text": test.text})
+    return found
+
+
+def paired_lines(paired: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each horizon: what the model is better than, worse than, and cannot be told from."""
+    lines = []
+    for horizon in sorted({one["horizon"] for one in paired}):
+        here = [one for one in paired if one["horizon"] == horizon]
+        told = []
+        for word, said in ((BETTER, "better than"), (WORSE, "worse than"), (CANNOT_TELL, "cannot be told from")):
+            names = [
+                f"{one['other']} ({1 - one['loss'] / one['other_loss']:+.1%})" for one in here if one["word"] == word
+            ]
+            told += [f"{said} {', '.join(names)}"] if names else []
+        lines.append(f"  {horizon} bar{'s' if horizon > 1 else ''} ahead: {'; '.join(told)}")
+    return lines
