@@ -14,7 +14,12 @@ MODEL_CARD_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("model", "object", "", "name, version, settings; null where no model was fitted"),
     ("reason", "string", "", "why no model was fitted; null where one was"),
     ("data", "object", "ns UTC", "from, to, instruments, frame, price_basis, universe_basis"),
-    ("features", "object", "SHA-256", "names in the order of the matrix, and the hash of that list"),
+    (
+        "features",
+        "object",
+        "SHA-256",
+        "names in the order of the matrix, the hash of that list; selection, where folds chose: share of them by name",
+    ),
     ("seed", "integer", "", "of everything random"),
     ("splits[]", "object", "dates, rows", "fold, trained, served, rows, purged"),
     ("metrics[]", "object", "log return, fractions", "by target and horizon, with 95 % intervals"),

@@ -220,6 +220,11 @@ class Stability:
         ]
         return float(np.mean(pairs)) if pairs else 1.0
 
+    def content(self) -> dict[str, object]:
+        """Return folds, features kept on average, agreement, and the share of each feature, as plain data."""
+        mean = float(self.kept.sum(axis=1).mean())
+        return {"folds": len(self.kept), "kept": mean, "agreement": self.agreement, "share": dict(self.share)}
+
     def lines(self) -> tuple[str, ...]:
         """Return the report: one line for each feature that any fold kept."""
         folds = len(self.kept)

@@ -160,6 +160,9 @@ def _card(report: ReportInput) -> tuple[Block, ...]:
     if card.splits:
         columns = ("Fold", "Trained on", "Served", "Rows trained", "Rows purged")
         blocks.append(Table(f"Splits: {len(card.splits)} refits", columns, card.splits, names=3, folded=True))
+    if card.selection:
+        kept = tuple((name, figures.percent(share, 0)) for name, share in card.selection)
+        blocks.append(Table("Features by the share of refits that keep them", ("Feature", "Kept"), kept, folded=True))
     blocks.append(Notes((*card.training, *card.limits)))
     return tuple(blocks)
 

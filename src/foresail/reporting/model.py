@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.quality import QualityReport
 from foresail.domain.runs import CanaryResult, Interval, Verdict
-from foresail.evaluation.acceptance import Acceptance
 from foresail.evaluation.forecast_scores import CalibrationReport
 from foresail.evaluation.paired import PairedTest
 from foresail.evaluation.slices import Slices
 from foresail.reporting.inside_model import InsideBlock
+from foresail.reporting.run_card import ModelCard
 
 __all__ = [
     "NAN",
@@ -418,41 +418,6 @@ class Signals:
     rows: tuple[SignalRow, ...]
     filter_text: str
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """REP-05, per model version.
-
-    Attributes
-    ----------
-    settings : (name, value), hyper-parameters included
-    importance : (feature, share of total gain), descending
-    data_from, data_to : of all training rows
-    limits : one sentence each
-    intended_use : one sentence
-    training : sentences on training curves and stopping
-    splits : (fold, trained on, served, rows trained, rows purged)
-    metrics : (what, figure with interval)
-    trials : made on these data so far
-    features_hash : SHA-256 over the names in the order of the matrix
-    """
-
-    name: str
-    version: str
-    settings: tuple[tuple[str, str], ...]
-    importance: tuple[tuple[str, float], ...]
-    data_from: int
-    data_to: int
-    seed: int
-    limits: tuple[str, ...] = ()
-    intended_use: str = ""
-    training: tuple[str, ...] = ()
-    splits: tuple[tuple[str, ...], ...] = ()
-    metrics: tuple[tuple[str, str], ...] = ()
-    acceptance: Acceptance | None = None
-    trials: int = 1
-    features_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

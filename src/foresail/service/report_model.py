@@ -66,6 +66,7 @@ def model_card(finished: Finished, shown: Figures) -> ModelCard | Absent:
         metrics=tuple(row for one in shown.scores if one.target == "close" and one.forecasts for row in _metrics(one)),
         acceptance=acceptance_of(finished, shown),
         trials=finished.trials.n,
+        selection=() if result.walk.stability is None else tuple(result.walk.stability.share.items()),
         features_hash=hash_value(list(result.prepared.features.fields)),
     )
 
@@ -92,7 +93,11 @@ def model_document(finished: Finished) -> dict[str, Any]:
             "price_basis": result.data.bar_set.price_basis,
             "universe_basis": result.data.bar_set.universe_basis,
         },
-        "features": {"names": result.prepared.features.fields, "sha256": card.features_hash},
+        "features": {
+            "names": result.prepared.features.fields,
+            "sha256": card.features_hash,
+            **({} if result.walk.stability is None else {"selection": result.walk.stability.content()}),
+        },
         "seed": card.seed,
         "splits": [dict(zip(("fold", "trained", "served", "rows", "purged"), row, strict=True)) for row in card.splits],
         "metrics": scores,
@@ -121,6 +126,8 @@ def _intended_use(finished: Finished) -> str:
 
 def _training(finished: Finished) -> tuple[str, ...]:
     """Return what is known of training curves; forecasters tell rounds and losses in the notes of each fit."""
+    stability = finished.result.walk.stability
+    chosen = () if stability is None else (f"Selection of features: {stability.lines()[0]}.",)
     told = [
         (fold.fold.index + 1, note)
         for fold in finished.result.walk.folds
@@ -128,8 +135,14 @@ def _training(finished: Finished) -> tuple[str, ...]:
         for note in fold.report.notes
     ]
     if not told:
-        return ("Training curves: none; this model is fitted in one step and records no loss by round.",)
-    return (f"Training curves are not kept; the newest fit says: {told[-1][1]}.",)
+        return (
+            *chosen,
+            "Training curves: none; this model is fitted in one step and records no loss by round.",
+        )
+    return (
+        *chosen,
+        f"Training curves are not kept; the newest fit says: {told[-1][1]}.",
+    )
 
 
 def _splits(finished: Finished) -> tuple[tuple[str, ...], ...]:
