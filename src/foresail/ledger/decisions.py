@@ -21,6 +21,7 @@ __all__ = [
     "LevelsSet",
     "LimitsLoaded",
     "OperatorActed",
+    "OrderReview",
     "ReductionBegun",
     "ReductionEnded",
     "Remembered",
@@ -82,25 +83,36 @@ class SignalSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed(BaseEntry):
-    """What was wanted, what the gate let pass, and why (COMP-01, COMP-05).
+class OrderReview:
+    """What was wanted of one order, what the gate let pass, and why.
 
     Attributes
     ----------
-    strategy : who decided; of a person's order ``operator``
     wanted, allowed : units; 0 allowed = refused
     rulings : of the rules that cut it, the strictest first
     signals : in this instrument at this decision
-    user : the person who asked, empty where a strategy did
     """
 
-    strategy: str
     order_id: OrderId
     instrument: InstrumentId
     wanted: Decimal
     allowed: Decimal
     rulings: tuple[Ruling, ...] = ()
     signals: tuple[SignalSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed(BaseEntry):
+    """The orders of one decision as the gate saw them, refused ones as well (COMP-01, COMP-05).
+
+    Attributes
+    ----------
+    strategy : who decided; of a person's orders ``operator``
+    user : the person who asked, empty where a strategy did
+    """
+
+    strategy: str
+    orders: tuple[OrderReview, ...]
     user: str = ""
 
 

@@ -21,6 +21,7 @@ from foresail.ledger.entries import (
     FillCorrected,
     Marked,
     OrderIntended,
+    OrderReview,
     Reviewed,
     SessionStarted,
 )
@@ -72,7 +73,7 @@ def project(entries: Iterable[Entry]) -> LedgerTables:
     rows = {
         "entries": [_entry(e) for e in journal],
         "orders": [_order(s) for s in reader.states()],
-        "rulings": [row for e in journal if isinstance(e, Reviewed) for row in _rulings(e)],
+        "rulings": [row for e in journal if isinstance(e, Reviewed) for one in e.orders for row in _rulings(e, one)],
         "executions": reader.executions,
         "equity": reader.equity,
         "trades": [_plain(dataclasses.asdict(one)) for one in trades(journal)],
@@ -163,24 +164,24 @@ def _entry(entry: Entry) -> _Row:
     return {"sequence": entry.sequence, "at": entry.at, "kind": kind, "content": content}
 
 
-def _rulings(entry: Reviewed) -> list[_Row]:
+def _rulings(entry: Reviewed, one: OrderReview) -> list[_Row]:
     """Return a row for every rule that cut an order, one where none did: who asked, on which signal, what was left."""
-    seen = entry.signals[0] if entry.signals else None
+    seen = one.signals[0] if one.signals else None
     row: _Row = {
         "sequence": entry.sequence,
         "at": entry.at,
-        "order_id": entry.order_id,
-        "instrument": entry.instrument,
+        "order_id": one.order_id,
+        "instrument": one.instrument,
         "strategy": entry.strategy,
         "user": entry.user,
         "signal_rule": "" if seen is None else seen.rule,
-        "model": ", ".join(dict.fromkeys(one.model for one in entry.signals if one.model)),
+        "model": ", ".join(dict.fromkeys(signal.model for signal in one.signals if signal.model)),
         "features_hash": "" if seen is None else seen.features_hash,
         "confidence": None if seen is None else seen.confidence,
-        "wanted": str(entry.wanted),
-        "allowed": str(entry.allowed),
+        "wanted": str(one.wanted),
+        "allowed": str(one.allowed),
     }
-    told = [(one.rule, str(one.quantity), one.text) for one in entry.rulings] or [("", str(entry.allowed), "")]
+    told = [(ruling.rule, str(ruling.quantity), ruling.text) for ruling in one.rulings] or [("", str(one.allowed), "")]
     return [{**row, "rule": rule, "left": left, "text": text} for rule, left, text in told]
 
 

@@ -48,15 +48,15 @@ def test_every_order_has_its_rulings_and_signals_in_the_journal_refused_ones_as_
     core = make(both, Cutting())
     core.deposit(0, Decimal(1000))
     decide(core, S)
-    first, second = kinds(core, Reviewed)
+    (entry,) = kinds(core, Reviewed)
+    first, second = entry.orders
     assert (first.order_id, first.wanted, first.allowed) == (order(A, S).id, Decimal(5), Decimal(3))
     assert first.rulings == (CUT,)
     assert first.signals == (SignalSeen("test/desk@1", "SIG-15", "model-7", "f00d", 0.8, 61 * S),)
     assert (second.instrument, second.allowed, second.rulings, second.signals) == (B, Decimal(0), REFUSED, ())
-    at = [one.sequence for one in (*kinds(core, Decided), first, second, *kinds(core, OrderIntended))]
+    at = [one.sequence for one in (*kinds(core, Decided), entry, *kinds(core, OrderIntended))]
     assert at == sorted(at)
-    for entry in (first, second):
-        assert decode_entry(encode_entry(entry)) == entry
+    assert decode_entry(encode_entry(entry)) == entry
 
 
 def test_a_confidence_that_is_not_known_is_none() -> None:
@@ -64,7 +64,7 @@ def test_a_confidence_that_is_not_known_is_none() -> None:
     core.deposit(0, Decimal(1000))
     decide(core, S)
     (entry,) = kinds(core, Reviewed)
-    assert entry.signals[0].confidence is None
+    assert entry.orders[0].signals[0].confidence is None
     assert decode_entry(encode_entry(entry)) == entry
 
 
@@ -76,7 +76,7 @@ def test_a_backtest_journals_what_there_is_to_tell_and_no_more() -> None:
     core = make(both, Cutting(), is_audited=False)
     core.deposit(0, Decimal(1000))
     decide(core, S)
-    assert len(kinds(core, Reviewed)) == 2
+    assert len(kinds(core, Reviewed)[0].orders) == 2
 
 
 def test_an_order_of_a_person_carries_the_name() -> None:
@@ -86,8 +86,8 @@ def test_an_order_of_a_person_carries_the_name() -> None:
     filled(core, order(A, S), S)
     core.step(Operator(2 * S, 2 * S, Rank.DECISION, source="ann", command="kill close"))
     last = kinds(core, Reviewed)[-1]
-    assert (last.strategy, last.user, last.allowed) == ("operator", "ann", Decimal(5))
-    assert last.order_id == kinds(core, OrderIntended)[-1].order.id
+    assert (last.strategy, last.user, last.orders[0].allowed) == ("operator", "ann", Decimal(5))
+    assert last.orders[0].order_id == kinds(core, OrderIntended)[-1].order.id
 
 
 def test_rulings_are_a_table_of_the_ledger() -> None:

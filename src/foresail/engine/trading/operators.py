@@ -1,9 +1,10 @@
 """A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
 
-``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``; what follows a colon is a
-remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may
+``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``; what
+follows a colon is a remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may
 then only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process
-runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers.
+runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on
+(COMP-05); whoever gives it builds the account's parts anew with them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
-from foresail.ledger.entries import BreakerReset, OperatorActed, Reviewed, TradingHalted, TradingResumed
+from foresail.ledger.entries import BreakerReset, LimitsLoaded, OperatorActed, OrderReview, Reviewed, TradingHalted, TradingResumed
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "close_orders", "obey", "parse_command"]
 
-_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm")
+_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Command:
 
     Attributes
     ----------
-    scope : instrument or strategy, empty for the whole account
+    scope : instrument or strategy, empty for the whole account; of ``limits`` their digest
     closes : whether positions are closed as well
     """
 
@@ -57,7 +58,7 @@ def parse_command(command: str) -> Command:
     argument = rest[0] if rest else ""
     if verb == "kill" and rest in ([], ["close"]):
         return Command("kill", closes=argument == "close", text=text.strip())
-    if verb in ("halt", "resume") and len(rest) == 1:
+    if verb in ("halt", "resume", "limits") and len(rest) == 1:
         return Command(verb, scope=argument, text=text.strip())
     if verb in ("latch", "unlatch", "rearm") and not rest:
         return Command(verb, text=text.strip())
@@ -69,6 +70,10 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
     command, at = parse_command(event.command), event.available_at
     person = event.source or "unnamed"
     core.write(OperatorActed, at, command=event.command, operator=person, text=command.text)
+    if command.verb == "limits":
+        profile = "" if core.parts.limits is None else core.parts.limits.profile
+        core.write(LimitsLoaded, at, profile=profile, digest=command.scope)
+        return []
     if command.verb in ("unlatch", "rearm", "resume"):
         core.write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
         for rule in sorted({} if core.risk is None or command.verb != "rearm" else core.risk.breakers_in_force(at)):
@@ -86,11 +91,8 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
         effects = core.take_back(at, InstrumentId(scope) if scope else None)
     if command.closes:
         orders = close_orders(core, at, "operator")
-        for one in orders:
-            core.write(
-                Reviewed, at, strategy="operator", order_id=one.id, instrument=one.instrument, wanted=one.quantity,
-                allowed=one.quantity, user=person,
-            )  # fmt: skip
+        rows = tuple(OrderReview(one.id, one.instrument, one.quantity, one.quantity) for one in orders)
+        core.write(Reviewed, at, strategy="operator", orders=rows, user=person)
         effects += core.intend(at, orders)
     return effects
 

@@ -17,7 +17,7 @@ from foresail.domain.signals import Signal
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
-from foresail.ledger.entries import Reviewed, SignalSeen, TradingHalted
+from foresail.ledger.entries import OrderReview, Reviewed, SignalSeen, TradingHalted
 from foresail.risk.gate import FAULT_RULE, halt_reason
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ def record(
         confidence = one.confidence if math.isfinite(one.confidence) else None
         told = SignalSeen(one.strategy, one.rule, one.model, one.features_hash, confidence, one.expires_at)
         seen[one.instrument] = (*seen.get(one.instrument, ()), told)
+    rows = []
     for found in reviewed:
         order = found.order
         behind = seen.get(order.instrument, ())
         if core.parts.is_audited or found.rulings or behind:
-            core.write(
-                Reviewed, at, strategy=strategy, order_id=order.id, instrument=order.instrument, wanted=order.quantity,
-                allowed=found.allowed, rulings=found.rulings, signals=behind,
-            )  # fmt: skip
+            rows.append(OrderReview(order.id, order.instrument, order.quantity, found.allowed, found.rulings, behind))
+    if rows:
+        core.write(Reviewed, at, strategy=strategy, orders=tuple(rows))
 
 
 def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:
