@@ -27,6 +27,13 @@ from numpy.typing import NDArray
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.execution.simulated.columns import SOURCE
+from foresail.execution.simulated.scanning import (
+    LOOK,
+    LOOK_WISHES,
+    place_of_wish,
+    place_out_of_long,
+    place_out_of_short,
+)
 
 __all__ = [
     "CAPITAL",
@@ -90,8 +97,8 @@ M_WIDTH = 6
 # State: position, its levels, cash; what waits for the next open.
 _STATE = 7
 _HELD, _LOW, _HIGH, _CASH, _WANTED, _WANTED_LOW, _WANTED_HIGH = range(_STATE)
-_COUNTS = 5
-_SINCE, _LEAVES, _AGE, _TRADES, _NEXT = range(_COUNTS)
+_COUNTS = 4
+_SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
 
 # What is wanted at a bar, one byte: an entry and an exit of one side, or two entries, at once cancel out.
 _UP, _LEAVE_UP, _DOWN, _LEAVE_DOWN = 1, 2, 4, 8
@@ -100,8 +107,8 @@ _ENTRIES, _NOT_LONG, _NOT_SHORT = _UP | _DOWN, _LEAVE_UP | _DOWN, _LEAVE_DOWN | 
 _Bytes = NDArray[np.uint8]
 Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
 Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
-_Room = tuple[FloatArray, IntArray, IntArray, FloatArray, IntArray]  # state, counts, log, log, bars with an entry
-_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray, IntArray]  # rule, switches, a room
+_Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
+_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray]  # rule, switches, a room
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -281,26 +288,50 @@ def _decide(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> None:
 
 
 @_inlined
-def _quiet(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> int:
-    """Return the first bar from t on at which anything can happen: where a run spends its time."""
-    state, last = run[2], len(bars[3])
-    held, low, high = state[_HELD], state[_LOW], state[_HIGH]
-    if run[1][HOLD] > 0 and held != 0.0:
-        last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
-    if held == 0.0:
-        entries, n = run[6], run[3][_NEXT]
-        while entries[n] < t:
-            n += 1
-        run[3][_NEXT] = n
-        return int(entries[n])
+def _next_entry(bars: Bars, wishes: _Bytes, t: int) -> int:
+    """Return the first bar from t on at which something is to be entered."""
+    prices, last = (bars[1], bars[2]), len(wishes)
+    while t + LOOK_WISHES <= last:
+        n = place_of_wish(prices, wishes, t, _ENTRIES)
+        t += n
+        if n < LOOK_WISHES:
+            return t
+    while t < last and wishes[t] & _ENTRIES == 0:
+        t += 1
+    return t
+
+
+@_inlined
+def _next_exit(bars: Bars, wishes: _Bytes, t: int, last: int, state: FloatArray) -> int:
+    """Return the first bar from t on, before ``last``, that meets a level of the position or at which it is left."""
+    low, high, is_long = state[_LOW], state[_HIGH], state[_HELD] > 0.0
     top, bottom = bars[1], bars[2]
-    if held > 0.0:
+    while t + LOOK <= last:
+        if is_long:
+            n = place_out_of_long((top, bottom), wishes, t, (low, high, _NOT_LONG))
+        else:
+            n = place_out_of_short((top, bottom), wishes, t, (low, high, _NOT_SHORT))
+        t += n
+        if n < LOOK:
+            return t
+    if is_long:
         while t < last and not ((bottom[t] <= low) | (top[t] > high) | (wishes[t] & _NOT_LONG != 0)):
             t += 1
         return t
     while t < last and not ((top[t] >= high) | (bottom[t] < low) | (wishes[t] & _NOT_SHORT != 0)):
         t += 1
     return t
+
+
+@_inlined
+def _quiet(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> int:
+    """Return the first bar from t on at which anything can happen: where a run spends its time."""
+    state, last = run[2], len(bars[3])
+    if state[_HELD] == 0.0:
+        return int(_next_entry(bars, wishes, t))
+    if run[1][HOLD] > 0:
+        last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
+    return int(_next_exit(bars, wishes, t, last, state))
 
 
 @_inlined
@@ -366,7 +397,7 @@ def _figures(run: _Run, n: int, out: FloatArray) -> None:
     out[4] = worst
 
 
-def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool], Callable[..., int]]:
+def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool], Callable[..., None]]:
     """Return sweeps, check of bars and packing of signals, bound to the sources that they were compiled from."""
 
     @_released
@@ -379,7 +410,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
     def many(bars: Bars, wishes: _Bytes, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray) -> None:
         _ = source
         for p in range(rules[0].shape[0]):
-            run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3], room[4])
+            run = (rules[0][p], rules[1][p], room[0], room[1], room[2], room[3])
             _reset(run)
             _figures(run, _pass(bars, wishes, run), figures[p])
 
@@ -401,7 +432,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
         return odd == 0
 
     @_released
-    def pack(signals: Signals, wishes: _Bytes, entries: IntArray) -> int:
+    def pack(signals: Signals, wishes: _Bytes) -> None:
         _ = source
         enter_long, leave_long, enter_short, leave_short = signals
         for t in range(len(wishes)):
@@ -410,13 +441,6 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
             up, down = up & ~both, down & ~both
             leave_up, leave_down = leave_long[t] & ~enter_long[t], leave_short[t] & ~enter_short[t]
             wishes[t] = np.uint8(up) | np.uint8(leave_up) << 1 | np.uint8(down) << 2 | np.uint8(leave_down) << 3
-        n = 0
-        for t in range(len(wishes)):
-            if wishes[t] & _ENTRIES:
-                entries[n] = t
-                n += 1
-        entries[n] = len(wishes)
-        return n
 
     return one, many, plain, pack
 
@@ -431,11 +455,11 @@ def are_plain(bars: Bars) -> bool:
 
 def _packed(signals: Signals) -> tuple[_Bytes, _Room]:
     """Return what is wanted at each bar, and a state and a log with room for a trade for each bar with an entry."""
-    flagged = int(np.count_nonzero(signals[0]) + np.count_nonzero(signals[2]))  # no smaller than what is needed
-    wishes, entries = np.empty(len(signals[0]), dtype=np.uint8), np.empty(flagged + 1, dtype=np.int64)
-    trades = int(_PACK(signals, wishes, entries)) + 1
+    trades = int(np.count_nonzero(signals[0]) + np.count_nonzero(signals[2])) + 1  # no fewer than there can be
+    wishes = np.empty(len(signals[0]), dtype=np.uint8)
+    _PACK(signals, wishes)
     log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
-    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values, entries[:trades])
+    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values)
 
 
 def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray]) -> tuple[IntArray, FloatArray]:
