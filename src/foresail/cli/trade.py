@@ -43,6 +43,9 @@ def _start(
     names: _Names = None,
     timezone: _Zone = None,
     snapshot_every: Annotated[int, typer.Option("--snapshot-every", min=1, help="Events between snapshots.")] = 1000,
+    confirm_limits: Annotated[
+        str | None, typer.Option("--confirm-limits", help="Who lets limits be loosened; it is journalled.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Run an account here until its bars end, or SIGTERM; a killed one goes on where it stood."""
@@ -59,7 +62,9 @@ def _start(
             stream = StreamRequest(
                 bars, strategy, until=until, timezone=timezone, capital=capital, profile=profile, names=names
             )
-        request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every)
+        request = PaperRequest(
+            account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits
+        )
         return _leave(start_paper(request, progress=Progress()))
 
     execute(work, as_json=as_json)

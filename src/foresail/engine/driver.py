@@ -29,6 +29,7 @@ from foresail.engine.rates import carried_costs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
+from foresail.engine.trading.desk_exits import DeskExits
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Decision, Desk, ReviewedOrder, TradingParts
 from foresail.engine.trading.quiet import QuietBars, QuietCalls
@@ -37,6 +38,7 @@ from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
 from foresail.ledger.journal import Journal
+from foresail.risk.versions import limits_digest
 
 __all__ = ["BacktestInputs", "Driver", "history_parts"]
 
@@ -75,7 +77,7 @@ def history_parts(
     Parameters
     ----------
     account, environment : go into the ids of orders and the first entry of the journal
-    limits : of breakers; None = none trips
+    limits : of breakers; None = none trips. Those of a profile put stops on what has none (EXIT-01)
     """
     settings, data = inputs.settings, inputs.data
     market = PanelMarket(data.bars, parts.by_id, settings.currency)
@@ -96,7 +98,11 @@ def history_parts(
     planner = (
         parts.planner if environment == parts.planner.environment else replace(parts.planner, environment=environment)
     )
-    stages = DeskStages(view, parts.by_id, parts.allocator, planner)
+    exits = None
+    if limits is not None and limits.profile and settings.trading.stops != "none":
+        has_targets = settings.trading.stops == "class_and_target"
+        exits = DeskExits(parts.by_id, data.bar_set.price_basis, has_targets)
+    stages = DeskStages(view, parts.by_id, parts.allocator, planner, exits)
     trading = TradingParts(
         environment=environment,
         account=account,
@@ -109,6 +115,7 @@ def history_parts(
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,
+        limits_digest="" if limits is None else limits_digest(limits, {data.bar_set.asset_class.value: parts.limits}),
     )
     rules = VenueRules(
         data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)

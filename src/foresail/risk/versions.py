@@ -13,7 +13,7 @@ from foresail.core.errors import ConfigError
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.risk.accounts import rows
 
-__all__ = ["confirm_change", "limits_digest", "loosened"]
+__all__ = ["confirm_change", "confirm_rows", "limits_digest", "loosened", "loosened_rows"]
 
 # limits of which more is stricter; of all other numbers less is
 _STRICTER_UP = frozenset(
@@ -45,7 +45,11 @@ def limits_digest(limits: TradingLimits, positions: Mapping[str, PositionLimits]
 
 def loosened(old: TradingLimits, new: TradingLimits) -> tuple[str, ...]:
     """Return the limits that a change loosens; what cannot be compared counts as loosened."""
-    before, after = rows(old), rows(new)
+    return loosened_rows(rows(old), rows(new))
+
+
+def loosened_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of values that a change loosens, out of all values by name, those of positions as well."""
     return tuple(name for name in before if _is_looser(name, before[name], after[name]))
 
 
@@ -57,10 +61,24 @@ def confirm_change(old: TradingLimits, new: TradingLimits, *, confirmed: bool) -
     ConfigError
         If it loosens something and nobody confirmed that.
     """
-    names = loosened(old, new)
+    return confirm_rows(rows(old), rows(new), confirmed=confirmed)
+
+
+def confirm_rows(before: Mapping[str, Any], after: Mapping[str, Any], *, confirmed: bool) -> tuple[str, ...]:
+    """Return what a change of values by name loosens, once it may be made.
+
+    Raises
+    ------
+    ConfigError
+        If it loosens something and nobody confirmed that.
+    """
+    names = loosened_rows(before, after)
     if names and not confirmed:
-        changes = ", ".join(f"{name} {rows(old)[name]} -> {rows(new)[name]}" for name in names)
-        raise ConfigError(f"the change loosens limits: {changes}", hint="confirm it, or leave these as they are")
+        changes = ", ".join(f"{name} {before[name]} -> {after[name]}" for name in names)
+        raise ConfigError(
+            f"the change loosens limits: {changes}",
+            hint="confirm it (foresail paper start --confirm-limits NAME), or leave these as they are",
+        )
     return names
 
 

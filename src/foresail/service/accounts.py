@@ -13,7 +13,7 @@ from typing import Any
 
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import ConfigError, DataError, UserError
-from foresail.service.stream import StreamRequest
+from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
 __all__ = ["AccountFolder", "is_running"]
 
@@ -68,7 +68,9 @@ class AccountFolder:
             assert asked is not None  # noqa: S101 existing() has raised
             return replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars)), True
         content = _read(kept)["request"]
-        held = StreamRequest(**{"facts": False, **content, "strategy": Path(content["strategy"])})
+        held = StreamRequest(
+            **{"facts": False, "boundary": OLD_BOUNDARY, **content, "strategy": Path(content["strategy"])}
+        )
         if asked is None:
             return held, False
         wanted = replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars))

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from foresail import __version__
@@ -25,8 +25,10 @@ from foresail.engine.trading.account import AccountRun, StreamRules
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session
 from foresail.protocols import Progress
+from foresail.risk.versions import confirm_rows
 from foresail.service.accounts import AccountFolder, is_running
 from foresail.service.bars_seen import BarsSeen
+from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, StreamRequest, open_stream
 from foresail.service.workspace import find_workspace
@@ -46,12 +48,14 @@ class PaperRequest:
     ----------
     speed : "max", or how many times faster than the bars' own time, for example "1x"
     snapshot_every : events between snapshots
+    confirm_limits : who lets a change hold that loosens limits; None = nobody
     """
 
     account: str
     stream: StreamRequest | None = None
     speed: str = "max"
     snapshot_every: int = 1000
+    confirm_limits: str | None = None
 
 
 def parse_speed(text: str) -> float:
@@ -87,18 +91,16 @@ class _Daemon:
         self._is_stopping = True
 
     def run(self, stream: Stream) -> AccountRun:
-        """Run the account to the end of the stream or until it is stopped; the run is closed on return."""
-        parts, link = stream.parts(account=self._folder.name, environment="paper")
-        session = Session("paper", self._folder.name, __version__, hash_value(stream.identity()))
-        bars = stream.inputs.data.bars
-        rules = StreamRules(
-            snapshot_every=self._request.snapshot_every,
-            commit_every=_GROUP if self._speed == float("inf") else 1,
-            begin=stream.begin,
-        )
-        run = AccountRun.open(parts, link, RealDisk(self._folder.journal), session, rules)
+        """Run the account to the end of the stream or until it is stopped; the run is closed on return.
+
+        Raises
+        ------
+        ConfigError
+            If the settings loosen limits and nobody confirmed that.
+        """
+        bars, events = stream.inputs.data.bars, stream.events()
+        run = self._under_limits(stream, events)
         try:
-            events = stream.events()
             self._folder.write_process()
             gc.collect()
             gc.freeze()  # libraries, bars and events stay to the end: no search for garbage looks at them again
@@ -110,6 +112,60 @@ class _Daemon:
             gc.unfreeze()
             run.close()
         return run
+
+    def _under_limits(self, stream: Stream, events: tuple[Event, ...]) -> AccountRun:
+        """Open the account under the limits that its journal names, or change them to those of the settings (COMP-05).
+
+        A change happens between two events, in an account that has come to the end of its journal: it is written down,
+        journalled, and the account is opened anew, so that no event is ever run under other limits than the journal's.
+        """
+        folder, wanted = self._folder.path, stream.limits_digest()
+        versions = read_versions(folder)
+        if not versions:
+            versions = [LimitVersion(wanted, stream.settings.limits, "")]
+            write_versions(folder, versions)
+        held = versions[-1]
+        while True:
+            run = self._open(stream.with_limits(held.values), is_old=not held.digest)
+            in_force = "" if run.core.risk is None else run.core.risk.memory.limits_digest
+            if in_force == wanted:
+                return run
+            try:
+                if held.digest and in_force != held.digest:  # written down, and killed before it came to hold
+                    held = version_of(versions, in_force)
+                    continue
+                versions[-1] = replace(held, digest=in_force)
+                held = self._change_limits(run, events, (stream.with_limits(held.values), stream), versions)
+            finally:
+                run.close()
+
+    def _change_limits(
+        self, run: AccountRun, events: tuple[Event, ...], streams: tuple[Stream, Stream], versions: list[LimitVersion]
+    ) -> LimitVersion:
+        """Let other limits hold from here on; ``streams`` are under the limits before and after."""
+        (before, after), by = streams, self._request.confirm_limits
+        confirm_rows(before.limit_rows(), after.limit_rows(), confirmed=by is not None)
+        while not run.is_live and run.applied < len(events):
+            run.apply(events[run.applied])
+        run.snapshot()
+        version = LimitVersion(after.limits_digest(), after.settings.limits, "settings" if by is None else by)
+        versions.append(version)
+        write_versions(self._folder.path, versions)
+        run.command(f"limits {version.digest}", version.operator)
+        run.snapshot()
+        return version
+
+    def _open(self, stream: Stream, *, is_old: bool) -> AccountRun:
+        """Open the account; ``is_old`` where its journal hashes limits as the first versions did."""
+        parts, link = stream.parts(account=self._folder.name, environment="paper")
+        session = Session("paper", self._folder.name, __version__, hash_value(stream.identity()))
+        rules = StreamRules(
+            snapshot_every=self._request.snapshot_every,
+            commit_every=_GROUP if self._speed == float("inf") else 1,
+            begin=stream.begin,
+        )
+        parts = replace(parts, limits_digest="") if is_old else parts
+        return AccountRun.open(parts, link, RealDisk(self._folder.journal), session, rules)
 
     def _loop(self, run: AccountRun, events: tuple[Event, ...], bars: Panel) -> None:
         seen = BarsSeen(self._folder.path / "bars.seen")

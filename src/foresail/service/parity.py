@@ -20,6 +20,7 @@ from foresail.ledger.recovery import read_entries
 from foresail.protocols import Progress
 from foresail.service.accounts import AccountFolder
 from foresail.service.bars_seen import changed_bars
+from foresail.service.limit_versions import first_limits
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, open_stream
 from foresail.service.workspace import find_workspace
@@ -40,7 +41,7 @@ def parity_report(account: str, *, progress: Progress) -> Outcome:
     paper = [one for one in read_entries(RealDisk(folder.journal)) if not isinstance(one, SessionStarted)]
     if not paper:
         raise DataError(f"the journal of account {account} is empty", hint="foresail paper start fills it")
-    stream = open_stream(replace(request, until=None), workspace, check_leaks=False)
+    stream = first_limits(open_stream(replace(request, until=None), workspace, check_leaks=False), folder.path)
     kept = folder.identity()
     context = ParityContext(
         changed_bars=changed_bars(folder.path / "bars.seen", stream.inputs.data.bars),

@@ -25,8 +25,8 @@ from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.simulated import SimulatedLink
 from foresail.engine.walkforward import WalkForward
 from foresail.protocols import Strategy
-from foresail.risk.accounts import edited, trading_limits
-from foresail.risk.editing import edited_positions, trading_values
+from foresail.risk.accounts import edited, rows, trading_limits
+from foresail.risk.editing import edited_positions, position_rows, trading_values
 from foresail.risk.profiles import profile_named
 from foresail.risk.versions import limits_digest
 from foresail.service.limits import leverage_warning
@@ -35,8 +35,9 @@ from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
 
-__all__ = ["Stream", "StreamRequest", "fingerprint_of", "open_stream"]
+__all__ = ["OLD_BOUNDARY", "Stream", "StreamRequest", "fingerprint_of", "open_stream"]
 
+OLD_BOUNDARY = "utc"
 _FUZZ_NAMES, _FUZZ_BARS = 8, 400
 
 
@@ -47,6 +48,8 @@ class StreamRequest:
     Attributes
     ----------
     facts : whether limits are told of the market; not so for accounts made before they were
+    boundary : where a day begins unless the settings say so; None = as its class does. Accounts made before that have
+        ``OLD_BOUNDARY``
     """
 
     bars: str
@@ -57,6 +60,7 @@ class StreamRequest:
     profile: str | None = None
     names: int | None = None
     facts: bool = True
+    boundary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +103,15 @@ class Stream:
         """Return the hash of every limit (COMP-05)."""
         asset_class = self.inputs.data.bar_set.asset_class
         return limits_digest(self.limits(), {asset_class.value: self.position_limits()})
+
+    def limit_rows(self) -> dict[str, Any]:
+        """Return every limit by name."""
+        return {**position_rows(self.position_limits()), **rows(self.limits())}
+
+    def with_limits(self, values: tuple[tuple[str, Any], ...]) -> Stream:
+        """Return the same stream under limits that are edited otherwise."""
+        settings = replace(self.settings, limits=values)
+        return replace(self, settings=settings, inputs=replace(self.inputs, settings=settings))
 
     def warnings(self) -> list[str]:
         """Return what whoever trades under these limits is told first."""
@@ -157,6 +170,8 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     config = workspace / WORKSPACE_FILE
     overrides = Overrides(capital=request.capital, profile=request.profile)
     settings = read_settings(base, config if config.is_file() else None, overrides)
+    if request.boundary is not None:
+        settings = replace(settings, limits=_with_boundary(settings.limits, request.boundary))
     if settings.capital <= Decimal(0):
         raise ConfigError(f"expected a capital above 0, received {settings.capital}")
     if check_leaks:
@@ -164,6 +179,10 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
     inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
     return Stream(loaded, plugin, settings, inputs, request.facts)
+
+
+def _with_boundary(limits: tuple[tuple[str, Any], ...], boundary: str) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted({"breakers.boundary": boundary, **dict(limits)}.items()))
 
 
 def _no_forecasts(loaded: Loaded) -> WalkForward:

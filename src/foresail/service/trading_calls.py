@@ -165,6 +165,7 @@ def paper(
     names: int | None = None,
     timezone: str | None = None,
     snapshot_every: int = 1000,
+    confirm_limits: str | None = None,
     progress: Progress | None = None,
 ) -> TradingReport:
     """Trade on paper, or say how an account stands: ``foresail paper start | status | stop``.
@@ -177,6 +178,7 @@ def paper(
     speed : "max", or times the bars' own time, for example "60x"
     until, capital, profile, names, timezone : as in ``backtest``
     snapshot_every : events between snapshots
+    confirm_limits : who lets a change of the settings hold that loosens limits; it is journalled
     progress : as in ``backtest``
 
     Raises
@@ -196,7 +198,7 @@ def paper(
         stream = StreamRequest(
             str(bars), Path(strategy), until=until, timezone=timezone, capital=capital, profile=profile, names=names
         )
-    request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every)
+    request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits)
     return TradingReport(*_report(start_paper(request, progress=progress or _silent)))
 
 

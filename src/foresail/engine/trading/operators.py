@@ -1,10 +1,10 @@
 """A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``; what
-follows a colon is a remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may
-then only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process
-runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on
-(COMP-05); whoever gives it builds the account's parts anew with them.
+follows a colon is a remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a
+strategy as well, which may then only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can
+be written while no process runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers. ``limits`` says
+which limits hold from here on (COMP-05); whoever gives it builds the account's parts anew with them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
-from foresail.ledger.entries import BreakerReset, LimitsLoaded, OperatorActed, OrderReview, Reviewed, TradingHalted, TradingResumed
+from foresail.ledger.entries import (
+    BreakerReset,
+    LimitsLoaded,
+    OperatorActed,
+    OrderReview,
+    Reviewed,
+    TradingHalted,
+    TradingResumed,
+)
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:

@@ -232,6 +232,7 @@ class TradingParts:
     holding_cost : (position, notional, since ns, until ns) -> money in the quote currency (COST-10)
     watch : told of every decision after the gate, for reports; it decides nothing
     limits : of breakers and caps; None = no risk state is kept and no breaker trips
+    limits_digest : hash of all of them and of the limits of positions, for the journal (COMP-05)
     is_audited : journal the place in the stream with every bar, and decisions that change nothing as well
     resend_ns : an order that the venue proves to lack is sent again so long after its decision, ns; then it is dropped
     poll_ns : all open orders are asked about so long after the last time, ns
@@ -258,3 +259,4 @@ class TradingParts:
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
     limits: TradingLimits | None = None
+    limits_digest: str = ""
