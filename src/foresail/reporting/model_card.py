@@ -101,12 +101,35 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
     return (
         Tiles(tiles),
         Table("", columns, rows, names=2),
+        _errors(card),
         *_paired(card),
         *_honesty(card),
         *_confusions(record),
         _balance(record),
         Notes(said),
     )
+
+
+def _errors(card: Mapping[str, Any]) -> Block:
+    """Return squared and price errors beside no change, and breaches of the value at risk (EVAL-02, EVAL-05)."""
+    rows = []
+    for one in card["metrics"]:
+        var = one["value_at_risk"]
+        below = "" if var is None else percent(_number(var["share"]))
+        wrong = "" if var is None or not var["tested"] else f"{var['christoffersen']} of {var['tested']}"
+        figures = (percent(_number(one[k]), 3) for k in ("rmse", "no_change_rmse", "mape", "no_change_mape"))
+        rows.append((one["target"], bars(one["horizon"]), *figures, below, wrong))
+    columns = (
+        "target",
+        "ahead",
+        "RMSE",
+        "of no change",
+        "MAPE",
+        "of no change",
+        "below 5 % VaR",
+        "names where not 5 %",
+    )
+    return Table("Errors, and outcomes below the value at risk", columns, tuple(rows), names=2)
 
 
 def _paired(card: Mapping[str, Any]) -> list[Block]:

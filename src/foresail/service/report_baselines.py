@@ -2,7 +2,8 @@
 
 They go through the same walk-forward as the model: same folds, same calibration, nothing known too early. They need
 the last return only, so they are fitted on that one feature and on the close. What they learn (a mean, a shape) hardly
-moves, so where the model has many folds they are refitted at every k-th border only.
+moves, so where the model has many folds they are refitted at every k-th border only. A network, which takes far longer
+to fit, is compared with ridge and quantile trees on its own features as well (BASE-03).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from foresail.engine.pipeline import PipelineResult, prepare
 from foresail.engine.walkforward import walk_forward
 from foresail.evaluation.paired import PairedTest
 from foresail.forecasting.baselines import RETURN_FEATURE
+from foresail.forecasting.registry import FORECASTERS
 from foresail.service.report_paired import paired_on, pinball_rows
 from foresail.service.report_scores import Score, score_all
 
-__all__ = ["BASELINES", "BaselineScore", "baseline_scores", "refit_every"]
+__all__ = ["BASELINES", "LEARNING_BASELINES", "BaselineScore", "baseline_scores", "refit_every"]
 
 _MOST_FOLDS = 8
+_NETWORKS = "neural."  # module of the forecasters that are compared with the learning baselines too (BASE-03)
 
 # registry name -> what a reader calls it
 BASELINES: tuple[tuple[str, str], ...] = (
@@ -34,6 +37,7 @@ BASELINES: tuple[tuple[str, str], ...] = (
     ("ewma_volatility", "exponential volatility"),
     ("har_volatility", "HAR volatility"),
 )
+LEARNING_BASELINES: tuple[tuple[str, str], ...] = (("ridge", "ridge"), ("quantile_trees", "quantile trees"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +77,13 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
     rhythm = replace(result.settings.walk_forward, refit_bars=every * result.settings.walk_forward.refit_bars)
     settings = replace(result.settings, walk_forward=rhythm)
     found = []
-    for key, name in BASELINES:
+    network = FORECASTERS.get(result.settings.forecaster, ("",))[0].startswith(_NETWORKS)
+    for key, name in (*BASELINES, *(LEARNING_BASELINES if network else ())):
         if key == result.settings.forecaster:
             continue
         other = replace(settings, forecaster=key, forecaster_options=())
-        walk = walk_forward(features, targets, result.prepared.scale, other)
+        read = features if (key, name) in BASELINES else result.prepared.features
+        walk = walk_forward(read, targets, result.prepared.scale, other)
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
         scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
         for step, one in enumerate(scores):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from foresail.domain.signals import Signal
@@ -69,7 +71,27 @@ def _notes(close: list[Score], every: int) -> tuple[str, ...]:
         f"forecasting exactly no change would have given {percent(one.no_change_mae, 3)}."
         for one in close
     ]
+    said += [_errors(one) for one in close]
     return tuple(said)
+
+
+def _errors(one: Score) -> str:
+    """Return squared and price errors beside no change, and how often the value at risk was exceeded (EVAL-02, 05)."""
+    text = (
+        f"Over {bars(one.horizon)} the root mean squared error is {percent(one.rmse, 3)} (no change "
+        f"{percent(one.no_change_rmse, 3)}); as a price the median was off by {percent(one.mape, 3)} of the price that "
+        f"came (no change {percent(one.no_change_mape, 3)}: such a figure flatters)."
+    )
+    var = one.value_at_risk
+    if var is None or not math.isfinite(var.share):
+        return text
+    tested = (
+        f" By instrument the number of breaches is wrong in {var.kupiec} of {var.tested} (Kupiec), the number or the "
+        f"rhythm in {var.christoffersen} (Christoffersen)."
+        if var.tested
+        else ""
+    )
+    return f"{text} {percent(var.share)} of outcomes fell below the 5 % value at risk.{tested}"
 
 
 def _monitored(result: PipelineResult) -> tuple[str, ...]:

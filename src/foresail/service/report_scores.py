@@ -18,9 +18,10 @@ from foresail.domain.runs import Interval
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.walkforward import FoldResult
 from foresail.measures.bootstrap import BootstrapSettings, day_clustered_standard_error, mean_interval
-from foresail.measures.points import directional_accuracy, mean_absolute_error
+from foresail.measures.points import directional_accuracy, mean_absolute_error, root_mean_square_error
 from foresail.measures.quantiles import coverage, interval_width, mean_quantile_loss
 from foresail.measures.ranks import rank_correlation
+from foresail.service.report_exceedances import Exceedances, exceedances
 
 __all__ = ["NO_INTERVAL", "FoldScore", "Score", "fold_scores", "outcomes", "overlap", "score", "score_all"]
 
@@ -41,6 +42,9 @@ class Score:
     width : mean distance from P10 to P90
     losses : pinball loss of each quantile level; ``pinball`` is their mean
     mae, no_change_mae : of the median, and of the forecast that nothing changes
+    rmse, no_change_rmse : root mean squared error of the same two
+    mape, no_change_mape : mean distance from the price that came, as a share of it, of the same two; it flatters
+    value_at_risk : outcomes below the 5 % quantile; None for other targets than the close and for single folds
     hit_rate, base_rate : share of right signs of the median, and of the better constant answer
     matthews : correlation of the two signs
     rank_ic : mean over issue times of the rank correlation across names
@@ -56,6 +60,10 @@ class Score:
     losses: tuple[float, ...]
     mae: float
     no_change_mae: float
+    rmse: float
+    no_change_rmse: float
+    mape: float
+    no_change_mape: float
     hit_rate: float
     base_rate: float
     matthews: float
@@ -63,6 +71,7 @@ class Score:
     rank_error: float
     rank_days: int
     rank_skipped: int
+    value_at_risk: Exceedances | None
 
     @property
     def pinball(self) -> float:
@@ -128,6 +137,10 @@ def score(
         losses=tuple(mean_quantile_loss(actual, quantiles, block.levels).tolist()) if known.any() else (),
         mae=mean_absolute_error(actual, middle),
         no_change_mae=mean_absolute_error(actual, np.zeros_like(actual)),
+        rmse=root_mean_square_error(actual, middle),
+        no_change_rmse=root_mean_square_error(actual, np.zeros_like(actual)),
+        mape=_price_error(actual, middle),
+        no_change_mape=_price_error(actual, np.zeros_like(actual)),
         hit_rate=direction.accuracy,
         base_rate=direction.base_rate,
         matthews=direction.matthews,
@@ -135,7 +148,18 @@ def score(
         rank_error=float(found.std(ddof=1) / math.sqrt(len(found) / shared)) if len(found) > 1 else _NAN,
         rank_days=rank.days,
         rank_skipped=rank.skipped,
+        value_at_risk=(
+            exceedances(block, actual, known, (target, step))
+            if times is None and block.targets[target] == "close"
+            else None
+        ),
     )
+
+
+def _price_error(actual: FloatArray, told: FloatArray) -> float:
+    """Return the mean of |forecast price - price| / price of two log returns from the same price; NaN = missing."""
+    apart = np.abs(np.expm1(told - actual))
+    return float(np.nanmean(apart)) if np.isfinite(apart).any() else _NAN
 
 
 def _coverage(actual: FloatArray, low: FloatArray, high: FloatArray, known: BoolArray, shared: int) -> Interval:

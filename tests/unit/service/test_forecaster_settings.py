@@ -16,7 +16,7 @@ from foresail.engine.inspecting import Inside, LookedInto, SimilarDay
 from foresail.reporting.html import render_report
 from foresail.service import verify
 from foresail.service.finished import Finished
-from foresail.service.report_baselines import BASELINES, baseline_scores
+from foresail.service.report_baselines import BASELINES, LEARNING_BASELINES, baseline_scores
 from foresail.service.report_input import report_input
 from foresail.service.report_scores import outcomes
 from foresail.service.run import record_of
@@ -53,6 +53,21 @@ def test_baselines_of_a_run_take_no_settings_of_its_forecaster(finished: Finishe
     settings = replace(finished.result.settings, forecaster_options=(("rounds", 3),))
     result = replace(finished.result, settings=settings)
     assert {one.key for one in baseline_scores(result, outcomes(result))} == {key for key, _ in BASELINES}
+
+
+def test_a_network_is_compared_with_ridge_and_trees_on_the_same_rows(finished: Finished) -> None:
+    """BASE-03: the report of a run with a network has the learning baselines, on its features and its rows."""
+    result = replace(finished.result, settings=replace(finished.result.settings, forecaster="lstm"))
+    found = {(one.key, one.score.horizon): one for one in baseline_scores(result, outcomes(result))}
+    assert {key for key, _ in found} == {key for key, _ in (*BASELINES, *LEARNING_BASELINES)}
+    for (key, horizon), one in found.items():
+        assert one.score.forecasts == found["no_change", horizon].score.forecasts, key
+        assert one.paired is not None
+        assert one.paired.rows == one.score.forecasts
+    ridge = found["ridge", 5].paired
+    assert ridge is not None
+    assert ridge.improvement.value == pytest.approx(0.0, abs=0.01)  # the forecasts of this run are ridge's own
+    assert found["drift", 5].score.pinball != found["ridge", 5].score.pinball
 
 
 def test_a_record_gives_the_settings_back(finished: Finished) -> None:

@@ -697,6 +697,19 @@ def test_a_lower_mean_is_no_better_model(trained):
     assert (first["passed"], first["text"]) == (False, "1 bar ahead: not better than no change (cannot tell)")
 
 
+def test_the_card_has_errors_beside_no_change_and_breaches(trained):
+    card = json.loads((trained[0] / "models/stock_1d_ridge_v1/card.json").read_text())
+    one = card["metrics"][0]
+    assert (one["target"], one["horizon"]) == ("close", 1)
+    for key in ("rmse", "mape", "mae"):
+        assert one[key] == pytest.approx(one[f"no_change_{key}"], rel=0.05)
+    assert one["rmse"] > one["mae"]
+    assert one["value_at_risk"]["breaches"] == round(one["value_at_risk"]["share"] * one["forecasts"])
+    assert card["metrics"][2]["value_at_risk"] is None  # of the highest price
+    page = (trained[0] / "models/stock_1d_ridge_v1/card.html").read_text()
+    assert "below 5 % VaR" in page
+
+
 def test_models_show_tells_the_paired_tests(workspace):
     lines = show_model("stock_1d_ridge_v1").lines
     place = lines.index("paired tests on the test part (loss below):")
