@@ -41,7 +41,8 @@ def _day() -> Ref:
 
 def _over(op: str, value: Ref, number: Ref, windows: int, needs: int) -> Ref:
     """Return a step over windows, on the bars at which the value and the number of its window are known."""
-    clock = clock_where(PRICE, value, number)
+    always = value == CLOSE and number.node.series is not None and number.node.series.kind == "calendar"
+    clock = PRICE if always else clock_where(PRICE, value, number)
     return node(op, value, number, clock=clock, window=windows, needs=needs, states=_KEPT + windows).out
 
 

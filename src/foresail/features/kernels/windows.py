@@ -35,10 +35,37 @@ def _take(state: Any, base: int, lane: int, windows: int, value: float, number: 
         state[base + 2, lane] = value
 
 
+@step
+def _previous(args: Any, work: Any, bar: int, fresh: Any, state: Any) -> None:
+    """OUT = last A of the window before the newest: the same with one place in the ring, without branches."""
+    a = work[args[A], bar]
+    window = work[args[B], bar]
+    out = work[args[OUT], bar]
+    base = args[STATE]
+    begun = state[base]
+    number = state[base + 1]
+    value = state[base + 2]
+    closed = state[base + 3]
+    before = state[base + _RING]
+    on = fresh[args[CLOCK]]
+    for lane in range(LANES):
+        inside = (on[lane] == 1) & (window[lane] >= 0.0) & (window[lane] < math.inf) & (abs(a[lane]) < math.inf)
+        turns = inside & (begun[lane] > 0.0) & (number[lane] != window[lane])
+        before[lane] = value[lane] if turns else before[lane]
+        closed[lane] = 1.0 if turns else closed[lane]
+        value[lane] = a[lane] if inside else value[lane]
+        number[lane] = window[lane] if inside else number[lane]
+        begun[lane] = 1.0 if inside else begun[lane]
+        out[lane] = before[lane] if (on[lane] == 1) & (closed[lane] > 0.0) else math.nan
+
+
 @bar_step
 def windows_before(args: Any, real: Any, work: Any, bar: Any, fresh: Any, count: Any, state: Any, ring: Any) -> None:
     """OUT = last A of the WINDOW-th window before the newest."""
     base, windows = args[STATE], args[WINDOW]
+    if windows == 1:
+        _previous(args, work, bar, fresh, state)
+        return
     for lane in range(LANES):
         here = fresh[args[CLOCK], lane] == 1
         if here:
