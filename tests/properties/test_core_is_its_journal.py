@@ -25,18 +25,29 @@ from foresail.domain.events import BarsClosed, Event, Fact, Rank, Timer, event_k
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Order, OrderKind, Ruling
 from foresail.domain.signals import Side
+from foresail.engine.trading import concluding
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.market import PanelMarket
-from foresail.engine.trading.parts import Decision, DeskCall, TradingParts
+from foresail.engine.trading.parts import Attach, Decision, DeskCall, TradingParts
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.execution.costs import CostModel, CostSettings
 from foresail.execution.simulated.settings import VenueSettings
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.ledger.codec import decode_entry, encode_entry
-from foresail.ledger.entries import FactKnown, HoldingCharged, HoldingTimed, OrderReplaced, Remembered
+from foresail.ledger.entries import (
+    FactKnown,
+    HoldingCharged,
+    HoldingTimed,
+    LevelsSet,
+    OrderReplaced,
+    Remembered,
+    Reviewed,
+)
 from foresail.ledger.journal import Journal
 from foresail.testing.builders import bar_panel
+from foresail.testing.simulation.invariants import check_levels
+from foresail.testing.simulation.trace import ViolationError
 
 BARS = 24
 MINUTE = 60 * 10**9
@@ -74,7 +85,7 @@ class RandomDesk:
             orders.append(
                 Order(
                     identity, name, side, Decimal(draw.randint(1, 9)), kind, call.at,
-                    limit_price=level if kind is OrderKind.LIMIT else None,
+                    limit_price=level if kind is OrderKind.LIMIT else None, **_levels(draw, side),
                 )
             )  # fmt: skip
         for state in () if call.orders is None else call.orders.open():
@@ -82,7 +93,20 @@ class RandomDesk:
                 total = state.order.quantity + draw.randint(-1, 3)
                 changes.append(ReplaceSend(state.order.id, state.order.instrument, max(Decimal(1), total)))
         cancels = (self._names[0],) if draw.random() < 0.15 else ()
-        return Decision(tuple(orders), cancels, changes=tuple(changes))
+        hung = []
+        for position in call.account.positions:
+            if draw.random() < 0.3:
+                levels = _levels(draw, Side.BUY if position.quantity > 0 else Side.SELL)
+                both = [None if levels[key] is None else float(levels[key]) for key in ("stop_price", "target_price")]
+                hung.append(Attach(position.instrument, *both))
+        return Decision(tuple(orders), cancels, tuple(hung), changes=tuple(changes))
+
+
+def _levels(draw: random.Random, side: Side) -> dict[str, Any]:
+    """A stop and a target around 100, each of them in half of the cases."""
+    low, high = (Decimal(draw.randint(*reach)) if draw.random() < 0.5 else None for reach in ((92, 97), (103, 108)))
+    stop, target = (low, high) if side is Side.BUY else (high, low)
+    return {"stop_price": stop, "target_price": target}
 
 
 class Open:
@@ -140,6 +164,10 @@ class World:
 
     def run(self) -> TradingCore:
         """Run to the end, every third report of the link told twice."""
+        return self.run_with_link()[0]
+
+    def run_with_link(self) -> tuple[TradingCore, SimulatedLink]:
+        """The same, with the link that it ended with."""
         parts = self.parts()
         venue = SimulatedVenue(
             tuple(self.records.values()), CostModel(CostSettings(AssetClass.STOCK)), VenueSettings(allow_short=True)
@@ -155,7 +183,7 @@ class World:
             shell.apply(event)
             for report in told[before::3]:
                 shell.settle(core.step(report))
-        return core
+        return core, link
 
 
 def folded(world: World, core: TradingCore) -> TradingCore:
@@ -188,8 +216,35 @@ def test_a_snapshot_and_its_tail_give_the_same(seed: int, cut: int) -> None:
     assert canonical_bytes(second.to_plain()) == canonical_bytes(core.to_plain())
 
 
-@pytest.mark.parametrize("kind", [FactKnown, HoldingCharged, HoldingTimed, OrderReplaced, Remembered])
+@pytest.mark.parametrize(
+    "kind", [FactKnown, HoldingCharged, HoldingTimed, LevelsSet, OrderReplaced, Remembered, Reviewed]
+)
 def test_the_worlds_visit_what_the_property_is_about(kind: type) -> None:
     worlds = (World(seed, 30 * 3600 * 10**9) for seed in range(12))
     found = [one for world in worlds for one in world.run()._writer if isinstance(one, kind)]  # type: ignore[attr-defined]
     assert len(found) > 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_levels_of_the_journal_are_those_that_hang_at_the_venue(seed: int) -> None:
+    core, link = World(seed, 0).run_with_link()
+    there = {name: link.levels(name) for name in link.market.names}
+    for name, both in there.items():
+        here = core.levels.standing.get(name, (None, None))
+        for ours, theirs in zip(here, both, strict=True):
+            assert (ours is None) == (theirs is None), (name, here, both)
+            assert ours is None or ours == pytest.approx(float(theirs or 0), abs=0.021)  # a split rounds to ticks
+    check_levels(tuple(core._writer))  # type: ignore[call-overload]
+
+
+def test_levels_that_leave_without_an_entry_break_the_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concluding, "_set_levels", lambda core, levels, at: None)
+    broken = 0
+    for seed in range(30):
+        core = World(seed, 0).run()
+        try:
+            check_levels(tuple(core._writer))  # type: ignore[call-overload]
+        except ViolationError:
+            broken += 1
+    assert broken > 0

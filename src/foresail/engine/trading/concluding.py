@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ import msgspec
 from foresail.core.canonical import hash_bytes
 from foresail.engine.trading.changes import send_changes, take_back_orders
 from foresail.engine.trading.notes import memory_text
-from foresail.engine.trading.parts import NO_DECISION, Decision, Desk, DeskCall
+from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
 from foresail.engine.trading.reviewing import record, review_or_halt
-from foresail.ledger.entries import Decided, Remembered, SharesPlanned
+from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
@@ -48,7 +48,15 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     effects += warn_of_cost(core, allowed, call)
     for share in decision.shares:
         core.write(SharesPlanned, at, **asdict(share))
+    _set_levels(core, decision.levels, at)
     return [*effects, *decision.levels, *core.intend(at, at_once(core, at, allowed))]
+
+
+def _set_levels(core: TradingCore, levels: Sequence[Attach], at: int) -> None:
+    """Journal the levels that change, before the venue hears of any (EXIT-10)."""
+    for one in levels:
+        if core.levels.standing.get(one.instrument, (None, None)) != (one.stop, one.target):
+            core.write(LevelsSet, at, instrument=one.instrument, stop=one.stop, target=one.target)
 
 
 def _remember(core: TradingCore, desk: Desk, at: int) -> None:

@@ -55,6 +55,7 @@ from foresail.ledger.entries import (
     SplitApplied,
     StreamAdvanced,
 )
+from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
 from foresail.ledger.orders import OrderBook
 from foresail.ledger.slices import SliceBook
 from foresail.ledger.strategies import StrategyBooks
@@ -82,7 +83,7 @@ class TradingCore:
 
     Attributes
     ----------
-    books, orders, latches, risk : folds over the journal; read only. ``risk`` is None without limits
+    books, orders, latches, levels, risk : folds over the journal; read only. ``risk`` is None without limits
     """
 
     def __init__(self, parts: TradingParts, writer: EntryWriter) -> None:
@@ -105,7 +106,7 @@ class TradingCore:
         self.books, self.orders, self.latches = books, orders, latches
         limits = self.parts.limits
         self.risk = None if limits is None else RiskState(limits, currency=self.parts.currency)
-        self.slices, self.reductions = SliceBook(), Reductions()
+        self.slices, self.reductions, self.levels = SliceBook(), Reductions(), PositionLevels()
         own = self.parts.strategies
         self.strategies = StrategyBooks(own, self.parts.instruments, self.parts.currency) if own else None
         self.reader = ReportReader(self.parts.instruments, orders, self.write, self.parts.resend_ns)
@@ -142,7 +143,8 @@ class TradingCore:
         self.deposit(at, capital, self.parts.currency)
         limits = self.parts.limits
         if limits is not None:
-            self.write(LimitsLoaded, at, profile=limits.profile, digest=hash_value(asdict(limits)))
+            digest = self.parts.limits_digest or hash_value(asdict(limits))
+            self.write(LimitsLoaded, at, profile=limits.profile, digest=digest)
             propose_profile(self, at, capital)
 
     def stream_position(self, source: str = _BARS) -> int:
@@ -183,6 +185,7 @@ class TradingCore:
             "notes": self.notes.to_plain(),
             "slices": self.slices.to_plain(),
             "reductions": self.reductions.to_plain(),
+            "levels": self.levels.to_plain(),
             "strategies": None if self.strategies is None else self.strategies.to_plain(),
         }
 
@@ -198,6 +201,7 @@ class TradingCore:
         self.notes = CoreNotes.from_plain(plain)
         self.slices = SliceBook.from_plain(plain.get("slices", {"parents": []}))
         self.reductions = Reductions.from_plain(plain.get("reductions", {}))
+        self.levels = PositionLevels.from_plain(plain.get("levels", {}))
         if self.strategies is not None and plain.get("strategies") is not None:
             self.strategies.restore(plain["strategies"])
 
@@ -217,6 +221,8 @@ class TradingCore:
             is_valued = isinstance(entry, Marked) or (isinstance(entry, Deposited) and bool(entry.currency))
             self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
         self.notes.apply(entry)
+        if type(entry) in LEVEL_ENTRIES:
+            self.levels.apply(entry, self.books, self.orders)
         if type(entry) in _SLICING:
             self.slices.apply(entry)
         elif type(entry) in _REDUCING:

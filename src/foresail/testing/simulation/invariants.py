@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from foresail.core.ids import OrderId
-from foresail.domain.orders import Order
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.orders import FillReason, Order
 from foresail.domain.signals import Side
-from foresail.ledger.entries import Decided, Entry, OrderIntended
+from foresail.ledger.books import Books
+from foresail.ledger.entries import Decided, Entry, FillBooked, LevelsSet, OrderIntended
 from foresail.ledger.orders import OrderStatus
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.oracle import naive_ledger
@@ -20,6 +21,7 @@ __all__ = [
     "check_decisions",
     "check_durable",
     "check_intents",
+    "check_levels",
     "check_limit",
     "check_money",
     "check_opening",
@@ -29,6 +31,7 @@ __all__ = [
     "differences",
 ]
 
+_NO_LEVELS: frozenset[FillReason] = frozenset()
 _STREAMED = frozenset({"facts", "charged_until"})  # not journalled: running the stream again gives them
 
 
@@ -109,6 +112,37 @@ def check_intents(entries: tuple[Entry, ...], venue: FakeVenue) -> None:
             raise ViolationError(f"1: the venue has order {name} without a durable intent")
         if (intent.instrument, int(intent.quantity)) != (one.instrument, one.quantity) and not one.is_replaced:
             raise ViolationError(f"1: order {name} was intended as {intent}, the venue has {one}")
+
+
+def check_levels(entries: tuple[Entry, ...]) -> None:
+    """Check that what a stop or target of the venue filled is a level that was journalled before, on that side."""
+    orders: dict[OrderId, Order] = {}
+    hung: dict[InstrumentId, frozenset[FillReason]] = {}
+    books = Books("check", "USD", allow_short=True)
+    for entry in entries:
+        if isinstance(entry, OrderIntended):
+            orders[entry.order.id] = entry.order
+        elif isinstance(entry, LevelsSet):
+            hung[entry.instrument] = _kinds(entry.stop, entry.target)
+        if isinstance(entry, FillBooked):
+            fill, order = entry.fill, orders.get(entry.fill.order_id)
+            name, held = fill.instrument, books.quantity(fill.instrument)
+            signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+            if order is None and fill.reason in (FillReason.STOP, FillReason.TARGET):
+                if fill.reason not in hung.get(name, _NO_LEVELS):
+                    raise ViolationError(f"1: {fill} was filled by a level that no entry set")
+                if held * signed >= 0 or abs(signed) > abs(held):
+                    raise ViolationError(f"4: {fill} was filled by a level, but {held} units were held")
+            carried = _NO_LEVELS if order is None else _kinds(order.stop_price, order.target_price)
+            left = held + signed
+            kept = hung.get(name, _NO_LEVELS) if left * held > 0 else _NO_LEVELS
+            hung[name] = _NO_LEVELS if left == 0 else kept | carried
+        books.apply(entry)
+
+
+def _kinds(stop: Decimal | float | None, target: Decimal | float | None) -> frozenset[FillReason]:
+    both = ((stop, FillReason.STOP), (target, FillReason.TARGET))
+    return frozenset(reason for level, reason in both if level is not None)
 
 
 def check_decisions(entries: tuple[Entry, ...]) -> None:

@@ -432,6 +432,7 @@ class World:
         entries = tuple(read_entries(self.disk))
         invariants.check_decisions(entries)
         invariants.check_intents(entries, self.venue)
+        invariants.check_levels(entries)
         invariants.check_money(entries, process.core)
         invariants.check_replay(entries, process.core, self._make_core(process.log))
         for order_id in self.venue.orders:
