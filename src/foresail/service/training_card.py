@@ -12,6 +12,7 @@ from foresail.core.canonical import plain
 from foresail.domain.model_card import MODEL_CARD_FORMAT, MODEL_CARD_VERSION
 from foresail.evaluation.acceptance import CALIBRATION_LIMIT
 from foresail.evaluation.paired import BETTER
+from foresail.service.training_inputs import selection_lines
 
 __all__ = ["acceptance", "card_document"]
 
@@ -109,10 +110,10 @@ def _intended_use(record: Mapping[str, Any]) -> str:
 
 
 def _training(record: Mapping[str, Any]) -> list[str]:
-    history = record.get("history") or {}
+    history, chosen = record.get("history") or {}, selection_lines(record.get("selection"))
     if not history:
-        return ["Training curves: none; this model is fitted in one step and records no loss by round."]
-    return [f"Training curves of {len(history['train_loss'])} epochs are kept in model.json."]
+        return [*chosen, "Training curves: none; this model is fitted in one step and records no loss by round."]
+    return [*chosen, f"Training curves of {len(history['train_loss'])} epochs are kept in model.json."]
 
 
 def _limits(record: Mapping[str, Any]) -> list[str]:

@@ -21,12 +21,13 @@ from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster, option_defaults
 from foresail.protocols import Forecaster
 from foresail.service.features import chosen_names
-from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelKey, ModelRegistry
 from foresail.service.runfolder import code_hash
 from foresail.service.training_classes import rule_of
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
+from foresail.service.training_inputs import asked_names, chosen_inputs
 from foresail.service.training_request import TrainRequest, horizons_of
 
 __all__ = ["FittedModel", "TrainJob", "resolve_training"]
@@ -103,7 +104,13 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         names, absent = base.spec.features, dict[str, str]()
         horizons, wanted = base.spec.horizons, base.spec.targets
     else:
-        names, absent = available_features(loaded.data, chosen_names(request.features, bar_set.asset_class)[1])
+        left = asked_names(request, chosen_names(request.features, bar_set.asset_class)[1])
+        names, absent = available_features(loaded.data, left)
+    seed = _SEED if request.seed is None else request.seed
+    chosen: dict[str, Any] = {}
+    if base is None:
+        ready, chosen = chosen_inputs(ready, request, seed)
+        inputs, names = ready.inputs, ready.inputs.features.fields
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
@@ -113,7 +120,6 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     spec = _spec(request.forecaster, names, horizons, inputs.targets.names)
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
-    seed = _SEED if request.seed is None else request.seed
     model = request.forecaster
     if request.sector is not None:
         model += "_" + re.sub(r"[^a-z0-9]+", "_", request.sector.lower()).strip("_")
@@ -123,6 +129,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "spec": asdict(spec),
         "options": options,
         "features": FeatureBinding.of(names).hash,
+        "selection": chosen,
         "seed": seed,
         "sector": request.sector,
         "refit": request.refit,
@@ -150,7 +157,7 @@ def _filled(request: TrainRequest, base: LoadedModel | None) -> TrainRequest:
     if request.forecaster not in ("", base.spec.name) or request.features or request.horizons or request.targets:
         raise ConfigError(
             f"a fine-tuned model has forecaster, features, horizons and targets of its base {base.entry.name}",
-            hint="leave --forecaster, --features, --horizons and --targets out",
+            hint="leave --forecaster, --features, --horizons, --targets, --select and --without out",
         )
     return replace(request, forecaster=base.spec.name, options={**base.record["options"], **request.options})
 

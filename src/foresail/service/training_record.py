@@ -17,6 +17,7 @@ from foresail.service.models_registry import ModelEntry
 from foresail.service.outcome import Outcome
 from foresail.service.training_baselines import paired_lines
 from foresail.service.training_data import FeatureBinding, Ready
+from foresail.service.training_inputs import selection_lines
 from foresail.service.training_job import FittedModel, TrainJob
 from foresail.service.training_progress import history_lines
 
@@ -66,6 +67,7 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
         "metrics": metrics,
         "importance": report.importance,
         "notes": report.notes,
+        "selection": job.recipe["selection"],
         "trials": trials,
         "sector": job.request.sector,
         "base": None if job.base is None else job.base.entry.name,
@@ -128,7 +130,7 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         f"{splits['train']['from'][:10]} to {splits['train']['to'][:10]}",
         *(f"fitted again on all bars, to {one['to'][:10]}" for one in record["refit"] if one["part"] == "calibration"),
         *history_lines(record["history"]),
-        *(f"note: {one}" for one in record["notes"]),
+        *(f"note: {one}" for one in (*record["notes"], *selection_lines(record.get("selection")))),
         f"test part {splits['test']['from'][:10]} to {splits['test']['to'][:10]}, {splits['test']['rows']:,} rows, "
         f"scored once; {record['trials']} trial{'s' if record['trials'] > 1 else ''} on these data",
         *(_score_line(one) for one in record["metrics"]["scores"] if one["target"] == "close"),

@@ -16,8 +16,10 @@ from foresail.forecasting.horizons import default_horizons
 __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 
 _KEYS = {"version": "", "train": "", "options": ""}
-_TEXTS = ("data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base")
-_NUMBERS = ("context", "seed", "names")
+_TEXTS = (
+    "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "select", "without",
+)  # fmt: skip
+_NUMBERS = ("context", "seed", "names", "keep")
 _FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
 
 
@@ -43,6 +45,9 @@ class TrainRequest:
     fixed_threshold : of the classes at every horizon instead, log return: 0.01 for 1 %
     round_trip_cost : smallest threshold, fraction of value; None = the default costs of the asset class
     refit : after the test part was scored, fit once more on all bars and register that model
+    select : how features are chosen on the training part; None = as the sets say: 50 of multi, all of the others
+    keep : features that a selection keeps; None = 50
+    without : groups of features left out, separated by commas: sentiment, order_flow (SEL-11)
     config : TOML file with [train] and [options]
     """
 
@@ -64,6 +69,9 @@ class TrainRequest:
     round_trip_cost: float | None = None
     refit: bool = False
     config: Path | None = None
+    select: str | None = None
+    keep: int | None = None
+    without: str | None = None
 
 
 def parse_options(given: list[str]) -> dict[str, str]:
