@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from foresail.cli.contract import Progress, execute
+from foresail.cli.reading import Extended, Frame, Pair, Series, reading_asked
 
 __all__ = ["features_app"]
 
@@ -20,7 +21,6 @@ _Bars = Annotated[
     str,
     typer.Option("--bars", help="Parquet or CSV file, described folder, or imported name; the demo's sample if none."),
 ]
-_Frame = Annotated[str | None, typer.Option("--frame", help="Coarsen the bars first: 15m, 1h, 4h, 1d, 1w ...")]
 _Form = Annotated[str, typer.Option("--form", help="display: as defined; model: free of units.")]
 _Until = Annotated[
     str | None, typer.Option("--until", help="YYYY-MM-DD: use nothing available after the end of that day, UTC.")
@@ -36,7 +36,10 @@ def _compute(
     bars: _Bars = _SAMPLE,
     wanted: Annotated[str, typer.Option("--set", help="A set, or names and sets separated by commas.")] = "spine",
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")] = Path("features.parquet"),
-    frame: _Frame = None,
+    frame: Frame = None,
+    extended: Extended = False,
+    series: Series = None,
+    pair: Pair = None,
     form: _Form = "display",
     until: _Until = None,
     timezone: _Zone = None,
@@ -51,9 +54,8 @@ def _compute(
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.features import FeatureRequest, compute_features
 
-        request = FeatureRequest(
-            names=wanted, bars=bars, frame=frame, form=form, until=until, timezone=timezone, instruments=names
-        )
+        reading = reading_asked(extended=extended, series=series, pair=pair)
+        request = FeatureRequest(wanted, bars, frame, form, until, timezone, names, reading)
         outcome = compute_features(request, out=out, force=force, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code
 
@@ -104,7 +106,10 @@ def _plot(
     *,
     bars: _Bars = _SAMPLE,
     out: Annotated[Path | None, typer.Option("--out", help="SVG or HTML file; NAME-SYMBOL.html if none.")] = None,
-    frame: _Frame = None,
+    frame: Frame = None,
+    extended: Extended = False,
+    series: Series = None,
+    pair: Pair = None,
     form: _Form = "display",
     until: _Until = None,
     timezone: _Zone = None,
@@ -118,7 +123,8 @@ def _plot(
         from foresail.service.feature_plot import plot_feature
         from foresail.service.features import FeatureRequest
 
-        request = FeatureRequest(names=name, bars=bars, frame=frame, form=form, until=until, timezone=timezone)
+        reading = reading_asked(extended=extended, series=series, pair=pair)
+        request = FeatureRequest(name, bars, frame, form, until, timezone, None, reading)
         outcome = plot_feature(request, symbol, out=out, last=last, force=force, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code
 

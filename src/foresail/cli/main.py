@@ -18,6 +18,7 @@ from foresail.cli.judge import judge_command
 from foresail.cli.ledger import ledger_app, rebuild_command
 from foresail.cli.limits import limits_command
 from foresail.cli.models import models_app, predict_command, train_command
+from foresail.cli.reading import Extended, Frame, Pair, Series, reading_asked
 from foresail.cli.trade import backtest_command, kill_command, paper_app, parity_command
 
 __all__ = ["app", "main"]
@@ -123,6 +124,10 @@ def _run(
     without: Annotated[
         str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
     ] = None,
+    frame: Frame = None,
+    extended: Extended = False,
+    series: Series = None,
+    pair: Pair = None,
     force: _Force = False,
     as_json: _Json = False,
 ) -> None:
@@ -145,6 +150,7 @@ def _run(
             selection=select,
             without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
             force=force,
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
         )
         return _leave(run_job(request, progress=Progress()))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from foresail.cli.contract import Progress, execute
+from foresail.cli.reading import Extended, Frame, Pair, Series, reading_asked
 
 __all__ = ["models_app", "predict_command", "train_command"]
 
@@ -64,6 +65,17 @@ def train_command(
     round_trip_cost: Annotated[
         float | None, typer.Option("--round-trip-cost", min=0.0, help="Neutral is never narrower; that of the class.")
     ] = None,
+    frame: Frame = None,
+    extended: Extended = False,
+    series: Series = None,
+    pair: Pair = None,
+    select: Annotated[
+        str | None, typer.Option("--select", help="How features are chosen: default, forest, f_test, none ...")
+    ] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Features that a selection keeps; 50.")] = None,
+    without: Annotated[
+        str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
+    ] = None,
     refit: Annotated[
         bool, typer.Option("--refit", help="After scoring, fit once more on all bars and register that.")
     ] = False,
@@ -92,7 +104,11 @@ def train_command(
             neutral_band=neutral_band,
             fixed_threshold=fixed_threshold,
             round_trip_cost=round_trip_cost,
+            select=select,
+            keep=keep,
+            without=without,
             refit=refit,
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
             config=config,
         )
         progress = Progress()
@@ -114,6 +130,10 @@ def predict_command(
         str, typer.Option("--calibration", help="stored: by the calibration rows; online: by outcomes since; none.")
     ] = "stored",
     timezone: _Zone = None,
+    frame: Frame = None,
+    extended: Extended = False,
+    series: Series = None,
+    pair: Pair = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell the leading features of each forecast.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     as_json: _Json = False,
@@ -132,6 +152,7 @@ def predict_command(
             calibration=calibration,
             explain=explain,
             as_csv=as_csv,
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
         )
         outcome = predict_with(request, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code

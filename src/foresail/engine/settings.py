@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["InputSettings", "MarketData", "PipelineSettings", "WalkForwardSettings"]
 
 from foresail.core.arrays import FloatArray, TimeArray
+from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
@@ -109,8 +110,10 @@ class MarketData:
     """
 
     bars: Panel
+    pairs : instrument -> the second leg of its pair, another instrument of the bars
     bar_set: BarSet
     reference: dict[str, tuple[TimeArray, FloatArray]]
     blocked_from: TimeArray
     universe: Universe | None = None
     facts: Mapping[str, FactTable] = field(default_factory=dict)
+    pairs: Mapping[InstrumentId, InstrumentId] = field(default_factory=dict)

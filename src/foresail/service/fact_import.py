@@ -1,4 +1,4 @@
-"""Facts of a user into the workspace's store: vintages with their three time stamps, appended and never changed."""
+"""Facts and series of a user into the workspace's store: vintages with three time stamps, appended, never changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from foresail.adapters.files.facts import is_fact_description, read_fact_files
 from foresail.core.canonical import plain
 from foresail.core.clock import Clock, format_ns, to_ns
 from foresail.domain.facts import FactTable
+from foresail.service.beside import unread_series
 from foresail.service.outcome import Outcome
 from foresail.store.embedded import EmbeddedStore
 
@@ -18,7 +19,7 @@ __all__ = ["describes_facts", "import_facts"]
 
 
 def describes_facts(path: Path) -> bool:
-    """Return whether a path is a description of facts, or a folder with one."""
+    """Return whether a path is a description of facts or series, or a folder with one."""
     toml = path / DESCRIPTION_FILE if path.is_dir() else path
     return toml.suffix == ".toml" and toml.is_file() and is_fact_description(read_toml(toml))
 
@@ -41,6 +42,8 @@ def import_facts(path: Path, store: EmbeddedStore, *, clock: Clock, name: str | 
     raw = read_toml(toml) | ({} if name is None else {"name": name})
     now = clock.now()
     table, fact_set, bad, notes = read_fact_files(raw, folder=toml.parent, where=str(toml), now_ns=to_ns(now))
+    if fact_set.kind == "series":
+        notes += tuple(f"no feature reads the series {one!r}" for one in unread_series(fact_set.fields))
     fresh = store.append_facts(table, fact_set, recorded_at=now)
     first, last = (int(table.available_at[f()]) for f in (table.available_at.argmin, table.available_at.argmax))
     document = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,21 @@ from foresail.core.arrays import FloatArray
 from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import ConfigError, UnknownNameError, UserError
-from foresail.domain.calendars import frame_ns
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
 from foresail.features.batch import FORMS, compute
 from foresail.features.catalogue import CATALOGUE, expand, find
-from foresail.features.coarse import coarsen
 from foresail.features.declared.sets import SETS, members_for
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.frames import compute_frames, split_frame
 from foresail.features.kernels.build import warm
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
-from foresail.service.loading import EMBEDDED, Loaded, load_bars, parse_until
+from foresail.service.loading import EMBEDDED, Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
+from foresail.service.reading import Reading
 from foresail.service.workspace import find_workspace
 
 __all__ = [
@@ -68,6 +67,7 @@ class FeatureRequest:
     until : "2015-12-31": nothing available after the end of that day, UTC
     timezone : of times that carry none
     instruments : only the first so many, by id
+    reading : extended hours, series and pairs beside the bars
     """
 
     names: str = "spine"
@@ -77,6 +77,7 @@ class FeatureRequest:
     until: str | None = None
     timezone: str | None = None
     instruments: int | None = None
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,24 +160,14 @@ def load_market(request: FeatureRequest, clock: Clock | None = None) -> tuple[Lo
     DataError
         If nothing of them can be used.
     """
-    loaded = load_bars(
+    loaded = load_reading(
         request.bars,
+        replace(request.reading, timezone=request.timezone, names=request.instruments, frame=request.frame),
         workspace=find_workspace(),
         until_ns=parse_until(request.until),
-        timezone=request.timezone,
-        names=request.instruments,
         clock=clock,
     )
-    data = loaded.data
-    if request.frame is None or frame_ns(request.frame) == frame_ns(data.bars.frame):
-        return loaded, data
-    coarse = coarsen(data.bars, request.frame).panel
-    if coarse.shape[1] == 0:
-        raise ConfigError(
-            f"--frame {request.frame}: {data.bars.shape[1]} bars of {data.bars.frame} close no bar of that frame",
-            hint="give a longer history or a shorter frame",
-        )
-    return loaded, replace(data, bars=coarse, blocked_from=np.full(coarse.shape[0], coarse.shape[1], dtype=np.int64))
+    return loaded, loaded.data
 
 
 def compute_table(request: FeatureRequest, *, progress: Progress) -> FeatureTable:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from foresail.forecasting.calibration import calibrate_block
 from foresail.forecasting.curve import finish
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Progress
-from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
@@ -33,6 +33,7 @@ from foresail.service.predicting_output import csv_lines, table_lines
 from foresail.service.predicting_reasons import leading_reasons
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
+from foresail.service.reading import Reading
 from foresail.service.training_data import forecast_inputs
 from foresail.service.workspace import find_workspace
 
@@ -55,6 +56,7 @@ class PredictRequest:
     calibration : of ``CALIBRATIONS``
     explain : tell the leading features of each forecast
     as_csv : lines are CSV
+    reading : frame, extended hours, series and pairs beside the bars
     """
 
     model: str = ""
@@ -65,6 +67,7 @@ class PredictRequest:
     calibration: str = "stored"
     explain: bool = False
     as_csv: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | None = None) -> Outcome:
@@ -88,9 +91,8 @@ def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | 
     registry = ModelRegistry(workspace, clock=watch)
     progress("reading bars", 0, 1)
     until = parse_until(request.at)
-    loaded = load_bars(
-        request.data, workspace=workspace, until_ns=until, timezone=request.timezone, names=None, clock=watch
-    )
+    asked = replace(request.reading, timezone=request.timezone)
+    loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=watch)
     progress("reading bars", 1, 1)
     bar_set = loaded.data.bar_set
     model = load_model(registry.find(request.model or f"{bar_set.asset_class.value}_{bar_set.frame}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from foresail.reporting.html import render_report
 from foresail.reporting.model import LeakFinding
 from foresail.reporting.summary import text_summary
 from foresail.service.finished import Finished
-from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
+from foresail.service.reading import Reading
 from foresail.service.report_input import report_input
 from foresail.service.report_model import model_document
 from foresail.service.results import metrics, tables
@@ -74,6 +75,7 @@ class RunRequest:
     selection: str | None = None
     without: tuple[str, ...] | None = None
     force: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,6 +218,7 @@ def _environment(job: Job, clock: Clock, started_s: float) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in packages},
         "bars": job.loaded.location,
+        **({"series": list(job.loaded.series_at)} if job.loaded.series_at else {}),
         "plugin": None if job.plugin is None else str(Path(job.plugin.user_file.path).resolve()),
         "finished_at": clock.now().isoformat(),
         "elapsed_s": {"all": round(clock.monotonic_s() - started_s, 1)},
@@ -261,14 +264,9 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
     workspace = find_workspace()
     plugin = None if request.plugin is None else load_plugin(request.plugin)
     progress("reading bars", 0, 1)
-    loaded = load_bars(
-        request.bars,
-        workspace=workspace,
-        until_ns=parse_until(request.until),
-        timezone=request.timezone,
-        names=request.names,
-        clock=clock,
-    )
+    asked = replace(request.reading, timezone=request.timezone, names=request.names, config=request.config)
+    until = parse_until(request.until)
+    loaded = load_reading(request.bars, asked, workspace=workspace, until_ns=until, clock=clock)
     progress("reading bars", 1, 1)
     config = request.config
     if config is None and (workspace / WORKSPACE_FILE).is_file():
@@ -310,4 +308,4 @@ def _command(request: RunRequest) -> str:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]
     words += [] if request.selection is None else [f"--select {request.selection}"]
     words += [] if request.without is None else [f"--without {','.join(request.without)}"]
-    return " ".join(words)
+    return " ".join(words + request.reading.words())

@@ -90,14 +90,9 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     base = _base(request, registry)
     request = _filled(request, base)
     build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), dict(request.options))
-    loaded = load_bars(
-        request.data,
-        workspace=workspace,
-        until_ns=parse_until(request.until),
-        timezone=request.timezone,
-        names=request.names,
-        clock=clock,
-    )
+    asked = replace(request.reading, timezone=request.timezone, names=request.names)
+    until = parse_until(request.until)
+    loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=clock)
     bar_set = loaded.data.bar_set
     if base is not None:
         base.check_market(bar_set)
@@ -129,7 +124,6 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "spec": asdict(spec),
         "options": options,
         "features": FeatureBinding.of(names).hash,
-        "selection": chosen,
         "seed": seed,
         "sector": request.sector,
         "refit": request.refit,

@@ -12,6 +12,7 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.forecasting.horizon_names import horizon_bars
 from foresail.forecasting.horizons import default_horizons
+from foresail.service.reading import Reading
 
 __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 
@@ -44,10 +45,11 @@ class TrainRequest:
     neutral_band : k of the classes, standard deviations of the horizon; None = 0.5 (FCST-07)
     fixed_threshold : of the classes at every horizon instead, log return: 0.01 for 1 %
     round_trip_cost : smallest threshold, fraction of value; None = the default costs of the asset class
-    refit : after the test part was scored, fit once more on all bars and register that model
     select : how features are chosen on the training part; None = as the sets say: 50 of multi, all of the others
     keep : features that a selection keeps; None = 50
     without : groups of features left out, separated by commas: sentiment, order_flow (SEL-11)
+    refit : after the test part was scored, fit once more on all bars and register that model
+    reading : frame, extended hours, series and pairs beside the bars
     config : TOML file with [train] and [options]
     """
 
@@ -67,11 +69,12 @@ class TrainRequest:
     neutral_band: float | None = None
     fixed_threshold: float | None = None
     round_trip_cost: float | None = None
-    refit: bool = False
-    config: Path | None = None
     select: str | None = None
     keep: int | None = None
     without: str | None = None
+    refit: bool = False
+    reading: Reading = field(default_factory=Reading)
+    config: Path | None = None
 
 
 def parse_options(given: list[str]) -> dict[str, str]:

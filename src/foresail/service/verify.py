@@ -13,10 +13,11 @@ from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwar
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
 from foresail.service.demo import demo_extras
-from foresail.service.loading import load_bars, with_facts
+from foresail.service.loading import Loaded, load_reading, with_facts
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, load_plugin
 from foresail.service.run import Job, record_of, write_run
+from foresail.service.reading import reading_of
 from foresail.service.runfolder import RunReader, code_hash
 from foresail.service.workspace import find_workspace
 
@@ -75,6 +76,16 @@ def _changed_file(folder: Path, error: DataError) -> str | None:
 
 def verify_run(folder: Path, *, progress: Progress) -> Outcome:
     """Repeat a run and tell whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
+def _changed_input(loaded: Loaded, inputs: dict[str, Any]) -> str:
+    """Return what of a market is not what a run recorded; empty where all of it is."""
+    if loaded.inputs["content"] != inputs["content"]:
+        return "bars"
+    for kind in ("facts", "series"):
+        if loaded.inputs.get(kind, {}) != inputs.get(kind, {}):
+            return f"{kind} that stood beside the bars"
+    return ""
+
+
     try:
         reader = RunReader(folder)
     except DataError as e:
@@ -90,21 +101,15 @@ def verify_run(folder: Path, *, progress: Progress) -> Outcome:
         return plugin
     inputs, location = record["inputs"], environment["bars"]
     try:
-        loaded = load_bars(
-            location,
-            workspace=find_workspace(),
-            until_ns=inputs["until"],
-            names=inputs["names"],
-            timezone=inputs["timezone"],
-        )
+        reading = reading_of(inputs, environment.get("series", ()))
+        loaded = load_reading(location, reading, workspace=find_workspace(), until_ns=inputs["until"])
     except ForesailError as e:
         return _missing(str(e), location)
-    if loaded.inputs["content"] != inputs["content"]:
-        return _missing(f"the bars of {location} have changed since the run", location)
     told = inputs.get("facts", {})
     loaded = with_facts(loaded, {name: table for name, table in loaded.data.facts.items() if name in told})
-    if loaded.inputs.get("facts", {}) != told:
-        return _missing(f"the facts that stood beside the bars of {location} have changed since the run", location)
+    changed = _changed_input(loaded, inputs)
+    if changed:
+        return _missing(f"the {changed} of {location} have changed since the run", location)
     settings = _settings(record["settings"])
     with tempfile.TemporaryDirectory(prefix="foresail-verify-") as place:
         job = Job(

@@ -41,7 +41,7 @@ ROLES = (
 KEYS = (
     "version", "name", "root", "root_default", "files", "class", "frame", "calendar", "time", "zone", "price_basis",
     "universe", "currency", "columns", "missing", "known_at", "grace_s", "broker", "place", "kind", "lot", "tick",
-    "symbol", "symbols", "revisions", "note", "quirks",
+    "symbol", "symbols", "revisions", "series", "note", "quirks",
 )  # fmt: skip
 QUIRK_KEYS = (
     "delimiter", "encoding", "epoch", "from", "price_scale", "skip_after_header", "skip_before_header", "time_format",
@@ -94,6 +94,7 @@ class SetDescription:
     known_at : column that says when a row was known, or "date" (known on its own date), or None
     symbol : the one symbol of files without such a column
     symbols : the only ones to read; empty = all
+    series : descriptions of the series that stand beside the bars
     guesses : sentences about what nobody said and was therefore assumed
     """
 
@@ -119,6 +120,7 @@ class SetDescription:
     symbol: str | None = None
     symbols: tuple[str, ...] = ()
     revisions: Path | None = None
+    series: tuple[Path, ...] = ()
     note: str = ""
     quirks: Quirks = field(default_factory=Quirks)
     guesses: tuple[str, ...] = ()
@@ -168,6 +170,7 @@ def parse_description(raw: Mapping[str, Any], *, folder: Path, where: str) -> Se
         symbol=raw.get("symbol"),
         symbols=tuple(str(symbol) for symbol in raw.get("symbols", ())),
         revisions=_one_file(root / raw["revisions"], where) if "revisions" in raw else None,
+        series=_series(raw.get("series", []), folder, where),
         note=str(raw.get("note", "")),
         quirks=_quirks(raw.get("quirks", {}), where),
     )
@@ -292,6 +295,12 @@ def _one_file(path: Path, where: str) -> Path:
     if not path.is_file():
         raise DataError(f"{where}: file {path} does not exist", file=str(path), hint="check files and root")
     return path
+
+
+def _series(given: Any, folder: Path, where: str) -> tuple[Path, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, str) and one for one in given):
+        raise ConfigError(f'{where}: expected series = ["series.toml"], received {given!r}')
+    return tuple(_one_file(folder / one, where) for one in given)
 
 
 def _columns(raw: Mapping[str, Any], where: str) -> Mapping[str, str]:

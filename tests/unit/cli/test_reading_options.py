@@ -1,0 +1,106 @@
+"""Options that decide how bars are read and what stands beside them, as a user gives them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+STOCKS = """version = 1
+name = "mine"
+files = ["mine.csv"]
+class = "stock"
+frame = "1d"
+time = "session"
+price_basis = "split_adjusted"
+"""
+INDICES = """version = 1
+kind = "series"
+name = "indices"
+files = ["indices.csv"]
+event_time = "date"
+at_close = true
+symbol = "name"
+value = "close"
+[series]
+vix = "VIX"
+sp500 = "SPY"
+"""
+
+
+def write_market(folder: Path, count: int = 60) -> None:
+    """Write two stocks and, beside them, a file with the VIX and the fund on the S&P 500."""
+    days = pd.bdate_range("2016-02-01", periods=count + 4)
+    days = days[~days.isin(pd.to_datetime(["2016-02-15", "2016-03-25"]))][:count].date
+    wave = np.sin(np.arange(len(days)) / 4.0)
+    stocks = [pd.DataFrame({"date": days, "symbol": s, "close": p + wave}) for s, p in (("AAA", 20.0), ("BBB", 40.0))]
+    pd.concat(stocks).to_csv(folder / "mine.csv", index=False)
+    (folder / "mine.toml").write_text(STOCKS)
+    names = [pd.DataFrame({"date": days, "name": s, "close": p + wave}) for s, p in (("VIX", 18.0), ("SPY", 200.0))]
+    pd.concat(names).to_csv(folder / "indices.csv", index=False)
+    (folder / "indices.toml").write_text(INDICES)
+
+
+def column(path: Path, name: str) -> np.ndarray:
+    return pq.read_table(path).column(name).to_numpy(zero_copy_only=False)
+
+
+def test_imported_series_reach_features_of_imported_bars(foresail, tmp_path):
+    write_market(tmp_path)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    for name in ("mine", "indices"):
+        done = foresail("import", f"{name}.toml", "--json")
+        assert done.code == 0, done.err
+    names = "vix_level,spy_return"
+    done = foresail("features", "compute", "--bars", "mine", "--set", names, "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["absent"] == {}
+    assert list(document["bars"]["series"]) == ["indices"]
+    level = column(tmp_path / "features.parquet", "vix_level")
+    np.testing.assert_allclose(level[:60], 18.0 + np.sin(np.arange(60) / 4.0))  # known at the close of its session
+
+
+def test_series_stand_beside_bars_of_a_path_where_they_are_named(foresail, tmp_path):
+    write_market(tmp_path)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    asked = ("features", "compute", "--bars", "mine.toml", "--set", "vix_level", "--force", "--json")
+    assert "vix_level" in json.loads(foresail(*asked).out)["absent"]
+    by_path = foresail(*asked, "--series", "indices.toml")
+    assert json.loads(by_path.out)["absent"] == {}, by_path.err
+    assert foresail("import", "indices.toml").code == 0
+    by_name = foresail(*asked, "--series", "indices")
+    assert json.loads(by_name.out)["features_hash"] == json.loads(by_path.out)["features_hash"]
+    (tmp_path / "mine.toml").write_text('series = ["indices.toml"]\n' + STOCKS)
+    declared = foresail(*asked)
+    assert json.loads(declared.out)["features_hash"] == json.loads(by_path.out)["features_hash"]
+    wrong = foresail(*asked, "--series", "indexes")
+    assert wrong.code == 2
+    assert "Did you mean 'indices'" in json.loads(wrong.out)["text"]
+
+
+def settings(folder: Path) -> None:
+    (folder / "foresail.toml").write_text(
+        'version = 1\n[run]\nforecaster = "ridge"\nfeatures = ["log_return_1", "volatility_20", "vix_level"]\n'
+        'horizons = [1]\ndecision_horizon = 1\n[walk_forward]\ntrain = "120 sessions"\n'
+        'minimum_train = "120 sessions"\nrefit = "60 sessions"\n'
+    )
+
+
+def test_a_run_records_its_series_and_is_repeated_with_them(foresail, tmp_path):
+    write_market(tmp_path, count=240)
+    settings(tmp_path)
+    done = foresail("run", "--bars", "mine.toml", "--series", "indices.toml", "--out", "one", "--json")
+    assert done.code == 0, done.err
+    record = json.loads((tmp_path / "one" / "run.json").read_text())
+    assert list(record["inputs"]["series"]) == ["indices"]
+    again = foresail("verify", "one", "--json")
+    assert again.code == 0, again.out
+    rows = (tmp_path / "indices.csv").read_text().splitlines()
+    (tmp_path / "indices.csv").write_text("\n".join([*rows[:-1], rows[-1].rpartition(",")[0] + ",199"]) + "\n")
+    changed = foresail("verify", "one", "--json")
+    assert changed.code == 5
+    assert "the series that stood beside the bars" in json.loads(changed.out)["text"]
