@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from foresail.core.clock import from_ns
 from foresail.core.errors import ConfigError
-from foresail.domain.instruments import AssetClass
+from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.signals import Side
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Target",
     "choose_exit",
     "crypto_ladder",
+    "exit_group",
     "is_crypto_weekend",
     "is_near_stop",
     "must_leave_for_news",
@@ -37,6 +38,8 @@ _REWARD = Decimal(2)  # reward to risk where nothing else is known
 _NEAR = Decimal("0.01")
 _WEEKEND = Decimal("0.7")
 _THIRD = Decimal(1) / Decimal(3)
+_CRYPTO_MAJORS = frozenset({"BTC", "XBT", "ETH", "WBTC"})
+_LARGE = frozenset({"USD", "EUR", "JPY", "GBP", "CHF", "AUD", "CAD", "NZD"})
 _NEWS_NS = 30 * 60 * 1_000_000_000
 
 
@@ -122,6 +125,21 @@ class ExitInputs:
     atr: Decimal | None = None
     may_exceed: bool = False
     leave_at: int = 0
+
+
+def exit_group(instrument: Instrument) -> str:
+    """Return the key of ``CLASS_EXITS`` under which an instrument falls.
+
+    A pair of two large currencies is a major where one of them is the dollar, else a cross; the others are exotic.
+    """
+    if instrument.asset_class is AssetClass.STOCK:
+        return "stock"
+    codes = instrument.id.removesuffix(".perp").rpartition(".")[2].partition("~")[0].split("-")
+    if instrument.asset_class is AssetClass.CRYPTO:
+        return "crypto_major" if codes[0] in _CRYPTO_MAJORS else "crypto_other"
+    if not set(codes) <= _LARGE:
+        return "forex_exotic"
+    return "forex_major" if "USD" in codes else "forex_cross"
 
 
 def choose_exit(inputs: ExitInputs) -> ExitPlan:

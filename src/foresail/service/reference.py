@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from foresail.core.canonical import write_atomic
 from foresail.domain.instruments import AssetClass
@@ -18,7 +19,7 @@ from foresail.reporting.reference import NOT_BY_HAND, markdown_table, run_folder
 from foresail.risk.profiles import DEFAULT_PROFILE, PROFILES
 from foresail.service.feature_pictures import feature_pictures
 from foresail.service.limits import limits_table
-from foresail.service.settings import RUN_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings, run_value
+from foresail.service.settings import RUN_KEYS, VENUE_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings, run_value
 
 __all__ = ["reference_pages", "settings_page"]
 
@@ -80,6 +81,10 @@ def settings_page() -> str:
         (f"`{key}`", kind, meaning, _walk_default(daily, key), _walk_default(hourly, key))
         for key, (kind, meaning) in WALK_KEYS.items()
     ]
+    venue = [
+        (f"`{key}`", kind, meaning, _value(getattr(daily.trading.venue, key)))
+        for key, (kind, meaning) in VENUE_KEYS.items()
+    ]
     known = [("`forecaster`", ", ".join(FORECASTERS)), ("`profile`", ", ".join(PROFILES))]
     return "\n".join(
         (
@@ -88,6 +93,7 @@ def settings_page() -> str:
             markdown_table("## `[walk_forward]`", names, walk),
             "A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760).\n",
             markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
+            markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
             markdown_table("## Known names", ("key", "names"), known),
         )
     )
@@ -99,6 +105,10 @@ def _run_default(settings: PipelineSettings, key: str) -> str:
     value = run_value(settings, key)
     if isinstance(value, tuple):
         return str(list(value)) if value else ("the default set" if key == "features" else "none")
+    return _value(value)
+
+
+def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -19,12 +19,14 @@ from foresail.domain.actions import DelistingRule
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
+from foresail.engine.trading_settings import VenueChoice
 from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.options import build_forecaster
 from foresail.risk.editing import read_limits
 
 __all__ = [
     "RUN_KEYS",
+    "VENUE_KEYS",
     "WALK_KEYS",
     "WORKSPACE_FILE",
     "Overrides",
@@ -58,8 +60,21 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
         "fraction",
         "what a listing pays that ends while held, on its last print: 0, or -0.3 to lose 30 %",
     ),
+    "stops": (
+        "name",
+        "what backtest and paper do about a position without a stop (EXIT-01): class hangs that of its tier or class "
+        "on it, class_and_target a target of twice the distance besides, none nothing",
+    ),
     "seed": ("integer", "seed of everything random"),
 }
+VENUE_KEYS: dict[str, tuple[str, str]] = {
+    "impact": ("name", "what large orders move the price by: none, square_root, almgren, almgren_low, almgren_high"),
+    "volume_share": ("fraction", "most of a bar's volume that is filled, the rest waits; 0 = no cap"),
+    "latency_ms": ("fraction", "an order acts from the first bar that starts so long after its decision"),
+    "latency_bars": ("integer", "and lets so many bars pass besides"),
+    "good_for_bars": ("integer", "bars that an order without an end of its own waits; 0 = no bound"),
+}
+_TRADING_KEYS = ("stops",)  # of [run], kept together in the settings
 _INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
@@ -187,7 +202,9 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     if document.get("version") != 1:
         raise ConfigError(f"{path}: expected version = 1, received {document.get('version')!r}")
     _check_keys(
-        "top level", document, dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits"), ("", ""))
+        "top level",
+        document,
+        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue"), ("", "")),
     )
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
@@ -195,6 +212,10 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
     capital = values.pop("capital", None)
     inputs = {key: values.pop(key) for key in _INPUT_KEYS if key in values}
+    trading = {key: values.pop(key) for key in _TRADING_KEYS if key in values}
+    told = document.get("venue", {})
+    _check_keys("venue", told, VENUE_KEYS)
+    venue = {key: _typed("venue", key, value, VENUE_KEYS[key][0]) for key, value in told.items()}
     spans = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
     }
@@ -206,6 +227,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         walk_forward=replace(base.walk_forward, **spans),
         forecaster_options=chosen,
         limits=read_limits(document.get("limits", {})),
+        trading=replace(base.trading, **trading, venue=VenueChoice(**venue)),
     )
     return settings if capital is None else _with_capital(settings, capital)
 
@@ -266,7 +288,8 @@ def _check_inputs(settings: PipelineSettings) -> None:
 
 def run_value(settings: PipelineSettings, key: str) -> Any:
     """Return the value of a key of [run] other than the capital."""
-    return getattr(settings.inputs if key in _INPUT_KEYS else settings, key)
+    of = settings.inputs if key in _INPUT_KEYS else settings.trading if key in _TRADING_KEYS else settings
+    return getattr(of, key)
 
 
 def template() -> str:
@@ -286,6 +309,7 @@ def template() -> str:
         "top_k": base.top_k,
         "cost_gate": base.cost_gate,
         "delisting_return": base.delisting_return,
+        "stops": base.trading.stops,
         "seed": base.seed,
         "train": f"{base.walk_forward.train_bars} sessions",
         "minimum_train": f"{base.walk_forward.minimum_train_bars} sessions",
@@ -303,4 +327,9 @@ def template() -> str:
         "# Risk limits that differ from the profile's; foresail limits tells all with their values and origins.",
     ]
     lines += ['# breakers.daily_loss = 0.01   # a fraction; "off" takes a limit away where it may be absent']
+    lines += ["", "[venue]"]
+    lines += [
+        f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"
+        for key, (kind, meaning) in VENUE_KEYS.items()
+    ]
     return "\n".join(lines) + "\n"

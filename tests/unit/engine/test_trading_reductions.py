@@ -26,6 +26,7 @@ from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
+from foresail.engine.trading_settings import TradingSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.ledger.entries import AlertRaised, OrderIntended, ReductionBegun, ReductionEnded
@@ -74,8 +75,9 @@ def make(bars: Panel, strategy: Holder) -> tuple[TradingParts, SimulatedLink]:
     block = ForecastBlock(np.empty((2, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
     data = MarketData(bars, simulated_bar_set(bars), {}, np.full(2, BARS), None)
     wide = PipelineSettings(
-        capital=D(100_000), horizons=(1,), decision_horizon=1, targets=("close",), profile="multi-asset"
-    )
+        capital=D(100_000), horizons=(1,), decision_horizon=1, targets=("close",), profile="multi-asset",
+        trading=TradingSettings(stops="none"),
+    )  # fmt: skip
     inputs = BacktestInputs(data, wide, bars, {}, WalkForward(block, ()), 252.0)
     built = build_parts(bars, data.bar_set, wide, strategy=strategy, explain=None)
     limits = TradingLimits(profile="multi-asset")

@@ -11,6 +11,7 @@ from foresail.domain.accounts import Account
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.orders import Order
 from foresail.domain.signals import Cancel, Intent, Signal, TargetWeights
+from foresail.engine.trading.desk_exits import DeskExits
 from foresail.engine.trading.desk_orders import Author
 from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
@@ -29,12 +30,14 @@ class DeskStages:
     ----------
     view : (position, account) -> the market as a strategy may see it there
     instruments : records by id
+    exits : puts in the stops that a strategy does not name; None = nothing is put in
     """
 
     view: Callable[[int, Account], MarketView]
     instruments: Any
     allocator: VolatilityScaledTopK
     planner: PlannerSettings
+    exits: DeskExits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +105,17 @@ class StrategyDesk:
         ConfigError
             If the strategy asks for an instrument that is not in the set.
         """
-        view = self._stages.view(call.position, call.account)
+        exits, view = self._stages.exits, self._stages.view(call.position, call.account)
         intents = self._strategy.step(memory, view)
         if not intents:
             return None
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
+            targets = targets if exits is None else exits.targets(targets, call)
         author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
-        direct = self._direct(author.orders(intents, call), call)
+        asked = author.orders(intents, call)
+        direct = self._direct(asked if exits is None or not asked else exits.orders(asked, call), call)
         return Proposal(targets, *direct, intents, author.changes(intents, call), author.cancelled(intents, call))
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:

@@ -1,0 +1,114 @@
+"""Stops for what would be held without one (EXIT-01 to 04, 08): hung on targets and on orders before they leave.
+
+Weights and orders of a strategy need not name a stop. Where a profile's limits hold, the stop of the price tier, else
+of the class, is put in: measured from the average price of what is held, from the newest price of what is bought. What
+a strategy names itself stays. At a crypto weekend every stop of a decision stands at 0.7 of its distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.core.numbers import round_tick
+from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
+from foresail.domain.orders import Order, OrderKind
+from foresail.domain.signals import Side, TargetWeights
+from foresail.domain.tiers import tier_of
+from foresail.engine.trading.parts import DeskCall
+from foresail.portfolio.exits import ExitInputs, ExitPlan, choose_exit, exit_group, weekend_stop
+from foresail.portfolio.sizing import pip_size
+
+__all__ = ["DeskExits"]
+
+_FEW_PIPS = 600  # a price of fewer pips: the widest stop of 60 would be a tenth of it
+_PROTECTING = frozenset({OrderKind.STOP, OrderKind.STOP_LIMIT, OrderKind.TRAILING})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeskExits:
+    """Puts stops in.
+
+    Attributes
+    ----------
+    basis : price tiers exist on raw prices only
+    has_targets : whether a target of twice the distance is put in besides
+    """
+
+    instruments: Mapping[InstrumentId, Instrument]
+    basis: PriceBasis
+    has_targets: bool = False
+
+    def targets(self, wanted: TargetWeights, call: DeskCall) -> TargetWeights:
+        """Return target weights in which whatever is to be held has a stop."""
+        entries = {one.instrument: (one.quantity, one.average_price) for one in call.account.positions}
+        stops, targets = list(wanted.stops), list(wanted.targets)
+        for i, (name, weight) in enumerate(zip(wanted.instruments, wanted.weights, strict=True)):
+            held, paid = entries.get(name, (Decimal(0), Decimal(0)))
+            price = call.prices.get(name, math.nan)
+            entry = float(paid) if float(held) * weight > 0.0 else price
+            if weight == 0.0 or not (math.isfinite(weight) and math.isfinite(entry) and entry > 0.0):
+                continue
+            plan = self._plan(name, Side.BUY if weight > 0.0 else Side.SELL, _exact(entry), call.at, stops[i])
+            if plan is None:
+                continue
+            if self.has_targets and math.isnan(stops[i]) and math.isnan(targets[i]):
+                targets[i] = float(plan.targets[0].price)
+            stops[i] = float(plan.stop)
+        return replace(wanted, stops=tuple(stops), targets=tuple(targets))
+
+    def orders(self, wanted: Iterable[Order], call: DeskCall) -> list[Order]:
+        """Return orders of which each that opens something has a stop."""
+        orders = list(wanted)
+        held = {one.instrument: one.quantity for one in call.account.positions}
+        guarded = {one.parent for one in orders if one.parent and one.reduce_only and one.kind in _PROTECTING}
+        return [self._order(one, held.get(one.instrument, Decimal(0)), call, guarded) for one in orders]
+
+    def _order(self, order: Order, held: Decimal, call: DeskCall, guarded: set[OrderId]) -> Order:
+        signed = order.quantity if order.side is Side.BUY else -order.quantity
+        reduces = order.reduce_only or (held * signed < 0 and abs(signed) <= abs(held))
+        is_stop = order.kind is OrderKind.STOP and order.trigger_price is None
+        if reduces or order.id in guarded or not (order.stop_price is None or is_stop):
+            return order
+        entry = order.stop_price if is_stop else order.limit_price or order.trigger_price
+        if entry is None:
+            price = call.prices.get(order.instrument, math.nan)
+            if not (math.isfinite(price) and price > 0.0):
+                return order
+            entry = _exact(price)
+        plan = self._plan(order.instrument, order.side, entry, call.at, math.nan)
+        if plan is None:
+            return order
+        if is_stop:
+            order = replace(order, trigger_price=order.stop_price)
+        tick = self.instruments[order.instrument].tick
+        if self.has_targets and order.target_price is None:
+            order = replace(order, target_price=max(tick, round_tick(plan.targets[0].price, tick)))
+        return replace(order, stop_price=max(tick, round_tick(plan.stop, tick)))
+
+    def _plan(self, name: InstrumentId, side: Side, entry: Decimal, at: int, own: float) -> ExitPlan | None:
+        """Return where to leave; None where the stop would lie within a tick of the entry, or a level is no price."""
+        one = self.instruments[name]
+        sign = 1 if side is Side.BUY else -1
+        if math.isnan(own):
+            tier = None
+            if one.asset_class is AssetClass.STOCK and self.basis is PriceBasis.RAW:
+                tier = tier_of(float(entry), basis=self.basis)
+            pip, group = pip_size(one.currency), exit_group(one)
+            if one.asset_class is AssetClass.FOREX and pip * _FEW_PIPS >= entry:
+                group = "stock"  # a pip is no small step of such a price: a fraction of it is
+            tier_stop = None if tier is None else _exact(tier.stop)
+            plan = choose_exit(ExitInputs(entry, side, group, pip=pip, tier_stop=tier_stop))
+        else:
+            plan = ExitPlan(side, _exact(own), stop_from="the signal's own stop")
+            if sign * (entry - plan.stop) <= 0:
+                return None  # a stop that protects a gain stays where it is
+        plan = weekend_stop(plan, entry, at, one.asset_class)
+        return plan if sign * (entry - plan.stop) >= one.tick else None
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))

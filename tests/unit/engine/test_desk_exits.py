@@ -1,0 +1,172 @@
+"""Stops where a strategy names none (EXIT-01 to 04, 08): in an account under a profile, and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foresail.core.clock import to_ns
+from foresail.core.errors import UnknownNameError
+from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.accounts import Account, Position
+from foresail.domain.forecast import ForecastBlock
+from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
+from foresail.domain.limits import TradingLimits
+from foresail.domain.orders import FillReason, Order, OrderKind
+from foresail.domain.signals import Intent, OrderIntent, Side, TargetWeights, Weights
+from foresail.engine.backtest import Backtest, run_backtest
+from foresail.engine.driver import BacktestInputs
+from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.trading.desk_exits import DeskExits
+from foresail.engine.trading.parts import DeskCall
+from foresail.engine.trading_settings import TradingSettings
+from foresail.engine.walkforward import WalkForward
+from foresail.evaluation.simulated_market import simulated_bar_set
+from foresail.protocols import MarketView
+from foresail.risk.accounts import trading_limits
+from foresail.testing.builders import bar_panel
+
+D = Decimal
+A = InstrumentId("sim.S01.A")
+BTC, SOL = InstrumentId("crypto.X.BTC-USDT"), InstrumentId("crypto.X.SOL-USDT")
+EUR = InstrumentId("fx.EUR-USD")
+
+
+@dataclass
+class Once:
+    """Asks for the same at the first decisions."""
+
+    intents: Sequence[Intent]
+    times: int = 1
+
+    @property
+    def spec(self) -> Any:
+        return SimpleNamespace(id="test/once@1", every=1, critical_inputs=())
+
+    def start(self) -> dict[str, int]:
+        return {"n": 0}
+
+    def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
+        state["n"] += 1
+        return self.intents if state["n"] <= self.times else ()
+
+
+def run(closes: Sequence[float], strategy: Once, limits: TradingLimits | None, stops: str = "class") -> Backtest:
+    bars = bar_panel({A: closes})
+    none = np.empty(0, dtype=np.int64)
+    block = ForecastBlock(np.empty((1, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
+    data = MarketData(bars, simulated_bar_set(bars), {}, np.full(1, len(closes)), None)
+    settings = PipelineSettings(
+        capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",), trading=TradingSettings(stops)
+    )
+    inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
+    return run_backtest(inputs, strategy=strategy, first=0, limits=limits)
+
+
+HOLD = Once([Weights(((A, 0.1),))], times=99)
+UP_AND_DOWN = [100.0, 100, 103, 106, 104, 101, 97.5, 97.5]
+
+
+def stopped(book: Backtest) -> list[float]:
+    return [float(one.reference_price) for one in book.fills if one.reason is FillReason.STOP]
+
+
+def test_a_weight_has_the_stop_of_its_class_where_it_was_bought() -> None:
+    book = run(UP_AND_DOWN, HOLD, trading_limits("multi-asset"))
+    paid = float(book.fills[0].price)
+    assert stopped(book) == [pytest.approx(0.98 * paid, abs=0.01)]  # it does not follow the price up
+
+
+def test_research_and_the_choice_of_none_hold_without() -> None:
+    assert stopped(run(UP_AND_DOWN, HOLD, None)) == []
+    assert stopped(run(UP_AND_DOWN, HOLD, replace(trading_limits("multi-asset"), profile=""))) == []
+    assert stopped(run(UP_AND_DOWN, HOLD, trading_limits("multi-asset"), "none")) == []
+    with pytest.raises(UnknownNameError, match="class_and_target"):
+        TradingSettings("tight")
+
+
+def test_a_target_comes_with_it_where_it_is_asked_for() -> None:
+    book = run(
+        [100, 100, 103, 106, 106], Once([Weights(((A, 0.1),))], 2), trading_limits("multi-asset"), "class_and_target"
+    )
+    paid = float(book.fills[0].price)
+    (target,) = [float(one.reference_price) for one in book.fills if one.reason is FillReason.TARGET]
+    assert target == pytest.approx(1.04 * paid, abs=0.02)
+
+
+def test_an_order_of_its_own_gets_one_and_keeps_its_own() -> None:
+    bare = Once([OrderIntent(A, Side.BUY, D(10))])
+    assert stopped(run([*UP_AND_DOWN, 96, 96], bare, trading_limits("multi-asset"))) == [97.0]  # tier mid: 3 %
+    own = Once([OrderIntent(A, Side.BUY, D(10), stop_price=D(99))])
+    assert stopped(run([100, 100, 101, 98, 98], own, trading_limits("multi-asset"))) == [99.0]
+
+
+def record(name: InstrumentId, kind: AssetClass, currency: str = "USD", tick: str = "0.01") -> Instrument:
+    return Instrument(name, name, kind, currency=currency, tick=D(tick), lot=D("0.001"), sector=name)
+
+
+RECORDS = {
+    BTC: record(BTC, AssetClass.CRYPTO),
+    SOL: record(SOL, AssetClass.CRYPTO),
+    EUR: record(EUR, AssetClass.FOREX, tick="0.00001"),
+    A: record(A, AssetClass.STOCK),
+}
+WEDNESDAY, SATURDAY = (to_ns(datetime(2024, 1, day, 12, tzinfo=UTC)) for day in (3, 6))
+
+
+def call(at: int, held: Sequence[Position] = ()) -> DeskCall:
+    prices = {BTC: 40_000.0, SOL: 100.0, EUR: 1.1, A: 10.0}
+    return DeskCall(at, 0, Account("a", "USD", D(1000), D(1000), tuple(held), at), prices, {}, {})
+
+
+def filled(
+    name: InstrumentId, weight: float, at: int, *, stop: float = math.nan, held: Sequence[Position] = ()
+) -> float:
+    exits = DeskExits(RECORDS, PriceBasis.RAW)
+    found = exits.targets(TargetWeights((name,), (weight,), (stop,), (math.nan,)), call(at, held))
+    assert math.isnan(found.targets[0])
+    return found.stops[0]
+
+
+def test_every_class_has_its_distance() -> None:
+    assert filled(BTC, 0.1, WEDNESDAY) == pytest.approx(38_000)
+    assert filled(SOL, 0.1, WEDNESDAY) == pytest.approx(92)
+    assert filled(SOL, -0.1, WEDNESDAY) == pytest.approx(108)
+    assert filled(EUR, 0.1, WEDNESDAY) == pytest.approx(1.0970)
+    assert filled(A, 0.1, WEDNESDAY) == pytest.approx(9.5)  # tier low: 5 %, raw prices
+    assert math.isnan(filled(A, 0.0, WEDNESDAY))
+    assert filled(A, 0.1, WEDNESDAY, stop=9.9) == 9.9
+
+
+def test_at_a_crypto_weekend_stops_stand_nearer() -> None:
+    paid = [Position(SOL, D(1), D(90), 0)]
+    assert filled(SOL, 0.1, SATURDAY) == pytest.approx(100 - 0.7 * 8)
+    assert filled(SOL, 0.1, SATURDAY, held=paid) == pytest.approx(90 - 0.7 * 7.2)
+    assert filled(SOL, 0.1, SATURDAY, stop=80.0) == pytest.approx(86)
+    assert filled(SOL, 0.1, SATURDAY, stop=95.0, held=paid) == 95.0  # above the entry: it protects a gain
+    assert filled(EUR, 0.1, SATURDAY) == pytest.approx(1.0970)
+
+
+def test_exits_and_guarded_entries_are_left_alone() -> None:
+    exits = DeskExits(RECORDS, PriceBasis.RAW)
+    entry = Order(OrderId("e"), SOL, Side.BUY, D(2), OrderKind.MARKET, 0)
+    guard = Order(
+        OrderId("g"), SOL, Side.SELL, D(2), OrderKind.TRAILING, 0, trail=D(5), reduce_only=True, parent=OrderId("e")
+    )
+    assert exits.orders([entry, guard], call(WEDNESDAY)) == [entry, guard]
+    sale = replace(entry, side=Side.SELL, quantity=D(1))
+    assert exits.orders([sale], call(WEDNESDAY, [Position(SOL, D(1), D(90), 0)])) == [sale]
+    turn = exits.orders([replace(sale, quantity=D(3))], call(WEDNESDAY, [Position(SOL, D(1), D(90), 0)]))
+    assert [one.stop_price for one in turn] == [D(108)]
+    breakout = replace(entry, kind=OrderKind.STOP, stop_price=D(110))
+    assert [(one.trigger_price, one.stop_price) for one in exits.orders([breakout], call(WEDNESDAY))] == [
+        (D(110), D("101.2"))
+    ]
