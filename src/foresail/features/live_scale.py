@@ -21,6 +21,10 @@ class LiveScale:
     Parameters
     ----------
     instruments : N, the rows of every update
+
+    Attributes
+    ----------
+    close : (N,) adjusted close of the newest bar; NaN where no return can be taken of it
     """
 
     def __init__(self, instruments: int) -> None:
@@ -29,6 +33,7 @@ class LiveScale:
         self._total = np.zeros(instruments)
         self._squares = np.zeros((instruments, SCALE_WINDOW))
         self._count = np.zeros(instruments, dtype=np.int64)  # returns so far
+        self.close = np.full(instruments, np.nan)
 
     def read(self, panel: Panel) -> FloatArray:
         """Take the bars of a panel, oldest first; return (N, T) as ``label_scale`` does."""
@@ -55,6 +60,7 @@ class LiveScale:
         self._factor[known] = factor[known]
         price = np.where(present, close * self._factor, np.nan)
         usable = usable_price(price)
+        self.close = np.where(usable, price, np.nan)
         moved = np.flatnonzero(usable & np.isfinite(self._close))
         square = np.log(price[moved] / self._close[moved]) ** 2
         self._close[usable] = price[usable]

@@ -5,7 +5,8 @@
    listing or a change of model everything is computed anew, and the status says so (``serving_sets``).
 2. A model is checked when it is loaded (SERVE-06), and loaded again when another one is to answer. A model or a data
    set that cannot be used is refused by name; the others go on.
-3. ``forecasts/`` holds the records, ``status.json`` (what screens show) and the lock of the one process.
+3. Each forecast is scored when its horizon ends, and the log says what each model decided (EVAL-09, OPS-10).
+4. ``forecasts/`` holds the records, ``status.json`` (what screens show) and the lock of the one process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.serving_bars import BarFeed
-from foresail.service.serving_records import ForecastRecords
+from foresail.service.serving_outcomes import OutcomeWindow
+from foresail.service.serving_records import DecisionLog, ForecastRecords
+from foresail.service.serving_scores import ForecastScores, score_lines
 from foresail.service.serving_sets import PATHS, ServedSet
 from foresail.service.workspace import find_workspace
 
@@ -72,8 +75,9 @@ class _Daemon:
         self._every = frame_ns(request.every) if request.every else 0  # ns
         self._registry = ModelRegistry(workspace, clock=clock)
         self.folder = workspace / "forecasts"
-        self._records = ForecastRecords(self.folder)
+        self._records, self._decisions = ForecastRecords(self.folder), DecisionLog(self.folder)
         self._sets: dict[str, ServedSet] = {}
+        self._scores: dict[str, ForecastScores] = {}  # class_frame -> its scores
         self._models: dict[str, LoadedModel] = {}  # class_frame -> the model that answers
         self._places: set[str] = set()  # class_frame of the sets that could be read
         self._finest = 0  # frame, ns
@@ -166,9 +170,10 @@ class _Daemon:
         except ForesailError as e:
             return told | {"refused": e.text, "hint": e.hint}
         taken = self._clock.monotonic_s() - since
-        written = self._records.append(served.market.place, rows)
+        place = served.market.place
+        written = self._records.append(place, rows)
         reasons = Counter(row["reason"] for row in rows if row["stale"])
-        return told | {
+        told |= {
             "stage": served.market.model.entry.stage,
             "as_of": format_ns(served.market.standing.end),
             "rows": len(rows),
@@ -179,6 +184,15 @@ class _Daemon:
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
         }
+        if written:
+            self._decisions.append(place, told, rows)
+        return told | self._scored(place, served.market.outcomes)
+
+    def _scored(self, place: str, outcomes: OutcomeWindow) -> dict[str, Any]:
+        """Score what has come true, and return how the models of a class and frame have done lately."""
+        if place not in self._scores:
+            self._scores[place] = ForecastScores(self.folder / place, self._registry)
+        return {"scored": self._scores[place].resolve(outcomes), "scores": self._scores[place].recent()}
 
     def _entry(self, place: str) -> ModelEntry:
         """Return which model is to answer for a class and frame at this moment."""
@@ -334,4 +348,5 @@ def _lines(status: dict[str, Any]) -> list[str]:
         if one.get("path"):  # a status of an earlier version says nothing of it
             why = f" ({one['why']})" if one["why"] else ""
             lines.append(f"  {PATHS[one['path']]} in {one['taken_ms']:.1f} ms{why}")
+        lines += score_lines(one.get("scores", ()))
     return lines

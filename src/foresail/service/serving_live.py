@@ -20,17 +20,20 @@ from foresail.features.givens import GIVENS
 from foresail.features.live import LiveDriver
 from foresail.features.live_scale import LiveScale
 from foresail.features.session_flags import NUMBERS
+from foresail.features.targets import forward_adjusted
 from foresail.service.loading import Loaded
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting import check_moment, settled
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.serving_answers import LiveAnswers, live_answers
+from foresail.service.serving_outcomes import OutcomeWindow
 from foresail.service.training_data import feature_context
 
 __all__ = ["LiveMarket"]
 
 _CALENDAR = tuple(NUMBERS)
+_OUTCOMES = 300  # rows beside the longest horizon that are kept to score forecasts by
 _THREADS = 2  # share the work of the history; values do not depend on it
 
 
@@ -43,6 +46,7 @@ class LiveMarket:
 
     Attributes
     ----------
+    outcomes : the newest rows as labels see them
     refusal : why new bars cannot be taken one by one; empty where they can
 
     Raises
@@ -59,11 +63,14 @@ class LiveMarket:
         kept = replace(context, calendar_names=_CALENDAR, calendar=np.empty((len(_CALENDAR), 0)))
         self._driver = LiveDriver(bars.instruments, names, kept, bars.fields, threads=_THREADS, form="model")
         values = self._driver.replay(self._driver.snapshot(), bars, context)
-        self._names = names
+        self._names, self._kept = names, _OUTCOMES + max(model.spec.horizons)
         self._scale = LiveScale(len(bars.instruments))
         scale = self._scale.read(bars)
         features = replace(bars, values=values, fields=names)
         self.standing = standing_of(bars, features, scale)
+        self.outcomes = OutcomeWindow(
+            bars.instruments, bars.end, bars.available_at, forward_adjusted(bars, "close"), scale
+        )
         self._raw = self._whole(features, scale)
         answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
         self.refusal = _outside(context) or (answers if isinstance(answers, str) else "")
@@ -110,6 +117,8 @@ class LiveMarket:
         close, here = bar.field("close")[:, 0], bar.present[:, 0]
         scale = self._scale.update(close, bar.field("total_factor")[:, 0], here)
         self.standing = self.standing.after(bar, features, scale)
+        newest_at = int(bar.end[0]), int(bar.available_at[0])
+        self.outcomes = self.outcomes.after(*newest_at, self._scale.close, scale, kept=self._kept)
         newest = replace(bar, values=features[:, None], fields=self._names)
         self._raw = self._answers.tell(newest, scale)
 

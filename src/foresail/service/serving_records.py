@@ -7,6 +7,7 @@ at most one notice that nothing is forecast because inputs are stale. Later corr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from foresail.core.errors import UserError
 from foresail.evaluation.registry_file import RecordFile
 
-__all__ = ["ForecastRecords"]
+__all__ = ["DecisionLog", "ForecastRecords"]
 
 _Key = tuple[str, str, str, int, bool]
 
@@ -85,9 +86,61 @@ class ForecastRecords:
         except OSError as e:
             raise UserError(
                 f"{path}: forecasts cannot be written: {e.strerror or e}",
-                hint="check that the folder is writable and the disk is not full, then start again",
+                hint=_FULL,
             ) from e
         return len(fresh)
+
+
+class DecisionLog:
+    """What each deployed model decided: ``forecasts/<class>_<frame>/decisions/<day>.jsonl`` (OPS-10).
+
+    A line for each round that wrote forecasts: how many names each class got, by horizon, how sure the model was, and
+    how long it took. The day is that of the round, UTC.
+
+    Parameters
+    ----------
+    folder : that of the forecasts
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def append(self, place: str, told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write a line.
+
+        Parameters
+        ----------
+        told : what the round says of the set
+        rows : its forecasts
+
+        Raises
+        ------
+        UserError
+            If the file cannot be written.
+        """
+        by_horizon: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if not row["stale"]:
+                by_horizon.setdefault(str(row["horizon"]), []).append(row)
+        at = str(rows[0]["prediction_time"])
+        line = {
+            "at": at,
+            **{
+                name: told[name] for name in ("data", "model", "stage", "as_of", "path", "taken_ms", "written", "stale")
+            },
+            "votes": {h: dict(sorted(Counter(one["signal"] for one in own).items())) for h, own in by_horizon.items()},
+            "confidence": {h: sum(one["confidence_score"] for one in own) / len(own) for h, own in by_horizon.items()},
+        }
+        file = RecordFile(self._folder / place / "decisions" / f"{at[:10]}.jsonl")
+        try:
+            file.path.parent.mkdir(parents=True, exist_ok=True)
+            file.cut_torn()
+            file.append([line])
+        except OSError as e:
+            raise UserError(f"{file.path}: decisions cannot be written: {e.strerror or e}", hint=_FULL) from e
+
+
+_FULL = "check that the folder is writable and the disk is not full, then start again"
 
 
 def _key(row: Mapping[str, Any]) -> _Key:

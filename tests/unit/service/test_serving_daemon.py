@@ -18,6 +18,7 @@ import pytest
 
 from foresail.core.clock import SimulatedClock, format_ns, from_ns, to_ns
 from foresail.core.errors import ConfigError, DataError, IntegrityError, UnknownNameError, UserError
+from foresail.features.targets import compute_targets
 from foresail.forecasting.records import RECORD_COLUMNS
 from foresail.service import models_loading, serving_daemon, training_data
 from foresail.service.models import promote_model, retire_model
@@ -114,6 +115,14 @@ def records(workspace: Path, place: str = "stock_1d") -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
+def scores(workspace: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
+    files = sorted((workspace / "forecasts/stock_1d/scores").glob("*.jsonl"))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    found = dict(zip(keys(lines), lines, strict=True))
+    assert len(found) == len(lines)  # each once
+    return found
+
+
 def keys(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(r["model_version"], r["instrument"], r["as_of"], r["horizon"]) for r in rows]
 
@@ -157,6 +166,65 @@ def test_a_kill_in_the_middle_of_a_batch_loses_and_repeats_nothing(workspace):
     told = serve(at_bar(LIVE))["last"]["sets"][0]
     assert 0 < told["written"] < told["rows"]
     assert file.read_bytes() == whole
+
+
+def test_every_forecast_is_scored_once_when_its_horizon_ends(workspace):
+    clock = at_bar(LIVE)
+    told = serve(clock, from_ns(int(PANEL.end[LIVE + 7])) + timedelta(hours=12))
+    rows, found = records(workspace), scores(workspace)
+    labels = compute_targets(PANEL, sorted({row["horizon"] for row in rows}))
+    place = {name: i for i, name in enumerate(PANEL.instruments)}
+    ended = 0
+    for row, key in zip(rows, keys(rows), strict=True):
+        t = int(np.searchsorted([format_ns(int(end)) for end in PANEL.end], row["as_of"]))
+        assert (key in found) == (t + row["horizon"] <= LIVE + 7)
+        if key not in found:
+            continue
+        ended += 1
+        actual = labels.values[place[row["instrument"]], t, 0, labels.horizons.index(row["horizon"])]
+        assert found[key]["outcome"] == pytest.approx(actual, abs=1e-12)
+        gaps = [(float(level), actual - value) for level, value in row["quantiles"].items()]
+        assert found[key]["loss"] == pytest.approx(np.mean([max(q * gap, (q - 1) * gap) for q, gap in gaps]))
+        assert found[key]["inside"] == (row["quantiles"]["0.1"] <= actual <= row["quantiles"]["0.9"])
+    assert ended == len(found) > 20
+    shown = told["last"]["sets"][0]["scores"]
+    first = min(labels.horizons)
+    mine = [one for one in found.values() if one["horizon"] == first]
+    assert shown[0]["scored"] == len(mine)
+    assert shown[0]["coverage"] == pytest.approx(np.mean([one["inside"] for one in mine]))
+    assert shown[0]["right"] == pytest.approx(np.mean([one["right"] for one in mine]))
+    assert any("right sign" in line for line in serving_status().lines)
+
+
+def test_a_restart_and_a_torn_score_file_score_nothing_twice(workspace):
+    clock = at_bar(LIVE)
+    serve(clock, from_ns(int(PANEL.end[LIVE + 5])))
+    shown = serve(clock)["last"]["sets"][0]["scores"]
+    before = scores(workspace)
+    again = serve(clock)["last"]["sets"][0]
+    assert again["scored"] == 0
+    assert again["scores"] == shown
+    assert scores(workspace) == before
+    for file in sorted((workspace / "forecasts/stock_1d/scores").glob("*.jsonl")):
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) * 2 // 3])  # some lines, and a part of one
+    (workspace / "forecasts/stock_1d/scores/settled.json").unlink(missing_ok=True)
+    assert serve(clock)["last"]["sets"][0]["scored"] > 0
+    assert scores(workspace) == before
+
+
+def test_the_log_says_what_a_model_decided_and_how_long_it_took(workspace):
+    serve(at_bar(LIVE), from_ns(int(PANEL.end[LIVE + 2])))
+    files = sorted((workspace / "forecasts/stock_1d/decisions").glob("*.jsonl"))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    assert [one["as_of"] for one in lines] == sorted({row["as_of"] for row in records(workspace)})
+    assert [one["path"] for one in lines] == ["whole", "live"]
+    horizons = {str(row["horizon"]) for row in records(workspace)}
+    for one in lines:
+        assert {*one["votes"]} == {*one["confidence"]} == horizons
+        assert all(sum(votes.values()) == NAMES for votes in one["votes"].values())
+        assert all(0.5 <= sure <= 1.0 for sure in one["confidence"].values())
+        assert one["taken_ms"] >= 0.0
 
 
 def test_a_promotion_is_picked_up_and_a_model_is_checked_once(workspace, monkeypatch):

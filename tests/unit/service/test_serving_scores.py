@@ -1,0 +1,137 @@
+"""Scores of stored forecasts: the figures by hand, absent bars, removed models, rolling figures and their limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foresail.core.clock import NS_PER_DAY, format_ns
+from foresail.core.ids import InstrumentId
+from foresail.service.models_registry import ModelRegistry
+from foresail.service.serving_outcomes import OutcomeWindow
+from foresail.service.serving_records import ForecastRecords
+from foresail.service.serving_scores import ForecastScores, score_lines
+
+NAMES = ("stock.US.A", "stock.US.B")
+START = 20_000 * NS_PER_DAY + 21 * NS_PER_DAY // 24
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+def window(close: list[list[float]], scale: float = 0.02) -> OutcomeWindow:
+    values = np.array(close)
+    end = START + NS_PER_DAY * np.arange(values.shape[1])
+    return OutcomeWindow(tuple(map(InstrumentId, NAMES)), end, end + 60, values, np.full(values.shape, scale))
+
+
+def row(bar: int, horizon: int = 1, name: int = 0, **other: Any) -> dict[str, Any]:
+    curve = {f"{level:g}": 0.02 * (level - 0.5) for level in LEVELS}
+    return {
+        "model_version": "stock_1d_gone_v1 gone@1-00",
+        "instrument": NAMES[name],
+        "as_of": format_ns(START + NS_PER_DAY * bar),
+        "horizon": horizon,
+        "stale": False,
+        "predicted_return": 0.001,
+        "confidence_score": 0.6,
+        "prob_down": 0.2,
+        "prob_neutral": 0.5,
+        "prob_up": 0.3,
+        "quantiles": curve,
+        **other,
+    }
+
+
+class Kept:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records = ForecastRecords(folder)
+        self.scores = self.fresh()
+
+    def fresh(self) -> ForecastScores:
+        return ForecastScores(self.folder / "stock_1d", ModelRegistry(self.folder))
+
+    def lines(self) -> list[dict[str, Any]]:
+        files = sorted((self.folder / "stock_1d/scores").glob("*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def test_a_score_by_hand(kept: Kept) -> None:
+    kept.records.append("stock_1d", [row(0), row(0, 2), row(0, 1, 1, stale=True, quantiles=None)])
+    assert kept.scores.resolve(window([[100.0], [50.0]])) == 0
+    assert kept.scores.resolve(window([[100.0, 103.0], [50.0, 51.0]])) == 1
+    (line,) = kept.lines()
+    outcome = math.log(1.03)
+    assert line["outcome"] == pytest.approx(outcome)
+    loss = sum(max(q * (outcome - 0.02 * (q - 0.5)), (q - 1) * (outcome - 0.02 * (q - 0.5))) for q in LEVELS)
+    assert line["loss"] == pytest.approx(loss / len(LEVELS))
+    assert (line["inside"], line["right"], line["class"]) == (False, True, "BUY")
+    assert line["class_loss"] == pytest.approx(-math.log(0.3))
+    assert line["known_at"] == format_ns(START + NS_PER_DAY)
+    assert kept.scores.resolve(window([[100.0, 103.0, 99.9], [50.0, 51.0, 52.0]])) == 1
+    second = kept.lines()[-1]
+    assert (second["horizon"], second["inside"], second["right"], second["class"]) == (2, True, False, "HOLD")
+
+
+def test_no_move_has_no_sign_and_an_absent_bar_is_waited_for_and_then_told(kept: Kept) -> None:
+    nan = float("nan")
+    kept.records.append("stock_1d", [row(0), row(0, 1, 1)])
+    close = [[10.0, nan], [5.0, 5.0]]
+    assert kept.scores.resolve(window(close)) == 1
+    assert kept.lines()[0]["right"] is None
+    for _ in range(4):
+        close = [[*close[0], 10.0], [*close[1], 5.0]]
+        assert kept.scores.resolve(window(close)) == 0
+    close = [[*close[0], 10.0], [*close[1], 5.0]]
+    assert kept.scores.resolve(window(close)) == 1
+    assert kept.lines()[-1]["outcome"] is None
+    assert kept.fresh().resolve(window(close)) == 0
+    assert kept.scores.recent()[0]["scored"] == 1
+
+
+def test_days_that_are_settled_are_not_read_again_and_still_count(kept: Kept, monkeypatch) -> None:
+    close = [[100.0 + i % 3 for i in range(30)], [50.0] * 30]
+    kept.records.append("stock_1d", [row(bar) for bar in range(30)])
+    assert kept.scores.resolve(window(close)) == 29
+    told = kept.scores.recent()
+    settled = json.loads((kept.folder / "stock_1d/scores/settled.json").read_text())["before"]
+    assert settled == format_ns(START + 29 * NS_PER_DAY)[:10]
+    fresh = kept.fresh()
+    assert fresh.resolve(window(close)) == 0
+    assert fresh.recent() == told
+    assert [*fresh._days] == [settled]
+    (kept.folder / "stock_1d/scores/settled.json").unlink()
+    lost = kept.fresh()
+    assert lost.resolve(window(close)) == 0
+    assert lost.recent() == told
+
+
+def test_the_newest_hundred_are_told_and_bad_ones_ask_for_a_new_model(kept: Kept) -> None:
+    rng = np.random.default_rng(1)
+    moves = np.concatenate([rng.normal(0, 0.004, 120), np.full(101, 0.05)])
+    close = [np.exp(np.cumsum(moves)).tolist(), [50.0] * 221]
+    kept.records.append("stock_1d", [row(bar) for bar in range(220)])
+    early = kept.fresh()
+    early.resolve(window([one[:120] for one in close]))
+    (good,) = early.recent()
+    assert good["scored"] == 100
+    assert good["coverage"] > 0.9
+    assert any("P10 to P90 held" in text for text in good["retrain"])  # too wide is wrong too
+    kept.scores.resolve(window(close))
+    (bad,) = kept.scores.recent()
+    assert (bad["scored"], bad["coverage"], bad["right"]) == (100, 0.0, 1.0)
+    assert bad["calibration_gap"] == pytest.approx(-0.4)
+    assert bad["loss_ratio"] is None  # of a model that was removed nobody knows what it promised
+    assert not any("lose" in text for text in bad["retrain"])
+    lines = score_lines([bad])
+    assert "stock_1d_gone_v1, 1 bar ahead, last 100: P10-P90 held 0%, right sign 100% (said 60%)" in lines[0]
+    assert "retrain" in lines[1]
