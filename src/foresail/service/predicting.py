@@ -30,7 +30,7 @@ from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_output import csv_lines, table_lines
-from foresail.service.predicting_reasons import leading_reasons
+from foresail.service.predicting_reasons import leading_reasons, looked_into
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.reading import Reading
@@ -54,7 +54,7 @@ class PredictRequest:
     symbols : ids or tickers; empty = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : of ``CALIBRATIONS``
-    explain : tell the leading features of each forecast
+    explain : tell the leading features of each forecast, and of a network similar days and weights
     as_csv : lines are CSV
     reading : frame, extended hours, series and pairs beside the bars
     """
@@ -129,7 +129,9 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     if request.explain:
         why = leading_reasons(model, inputs, ready, last)
         for row in rows:
-            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
+            key = InstrumentId(row["instrument"]), row["horizon"]
+            row["reasons"] = None if row["stale"] else why[key]
+            row.update({} if row["stale"] else inside.get(key, {}))
     return rows
 
 

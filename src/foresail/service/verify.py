@@ -16,8 +16,8 @@ from foresail.service.demo import demo_extras
 from foresail.service.loading import Loaded, load_reading, with_facts
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, load_plugin
-from foresail.service.run import Job, record_of, write_run
 from foresail.service.reading import reading_of
+from foresail.service.run import Job, record_of, write_run
 from foresail.service.runfolder import RunReader, code_hash
 from foresail.service.workspace import find_workspace
 
@@ -74,8 +74,6 @@ def _changed_file(folder: Path, error: DataError) -> str | None:
     return file.name if file.parent == folder and file.name != "complete" and (folder / "complete").is_file() else None
 
 
-def verify_run(folder: Path, *, progress: Progress) -> Outcome:
-    """Repeat a run and tell whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
 def _changed_input(loaded: Loaded, inputs: dict[str, Any]) -> str:
     """Return what of a market is not what a run recorded; empty where all of it is."""
     if loaded.inputs["content"] != inputs["content"]:
@@ -86,6 +84,8 @@ def _changed_input(loaded: Loaded, inputs: dict[str, Any]) -> str:
     return ""
 
 
+def verify_run(folder: Path, *, progress: Progress) -> Outcome:
+    """Repeat a run and tell whether every promised file has the same bytes; exit 4 if not, 5 if inputs are missing."""
     try:
         reader = RunReader(folder)
     except DataError as e:
