@@ -42,13 +42,15 @@ class BreakerAction:
     Attributes
     ----------
     trips : to journal as ``BreakerTripped``
-    alerts : to journal as ``AlertRaised`` and send as ``Notify``
+    alerts : of those trips, to journal as ``AlertRaised`` and send as ``Notify``
+    conditions : alerts that hold as long as their condition does (ALERT-01); what was said lately is not said again
     cancels_entries : whether open orders that do not reduce are taken back
     close_fraction : of every position, 0 to 1
     """
 
     trips: tuple[BreakerTrip, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    conditions: tuple[Alert, ...] = ()
     cancels_entries: bool = False
     close_fraction: float = 0.0
 
@@ -70,10 +72,10 @@ def due(state: RiskState, limits: TradingLimits, now: int) -> BreakerAction:
     in_force = state.breakers_in_force(now)
     new = [one for one in found if one[0].rule not in in_force and one[0].rule not in state.memory.acted]
     alerts = [Alert(f"ALERT-06 {trip.rule}", severity, trip.text) for trip, severity, _ in new]
-    alerts += _money_alert(state, rules)
     return BreakerAction(
         trips=tuple(trip for trip, _, _ in new),
         alerts=tuple(alerts),
+        conditions=tuple(_daily_loss_alert(state, rules)),
         cancels_entries=bool(new),
         close_fraction=max((fraction for _, _, fraction in new), default=0.0),
     )
@@ -138,11 +140,14 @@ def _money_loss(state: RiskState, rules: BreakerLimits) -> bool:
     return not float(start - equity) < rules.daily_loss_money * float(start) / rules.money_base
 
 
-def _money_alert(state: RiskState, rules: BreakerLimits) -> list[Alert]:
-    """ALERT-01."""
-    if not _money_loss(state, rules):
+def _daily_loss_alert(state: RiskState, rules: BreakerLimits) -> list[Alert]:
+    """ALERT-01: the loss of the day reached the limit in money, or the profile's own."""
+    lost = state.day_loss()
+    in_r = None if rules.daily_loss_r is None else rules.daily_loss_r * rules.risk_per_trade
+    own = min((limit for limit in (rules.daily_loss, in_r) if limit is not None), default=None)
+    if (own is None or lost < own) and not _money_loss(state, rules):
         return []
-    return [Alert("ALERT-01 daily loss", Severity.CRITICAL, f"{state.day_loss():.2%} of the day's equity is lost")]
+    return [Alert("ALERT-01 daily loss", Severity.CRITICAL, f"{lost:.2%} of the day's equity is lost")]
 
 
 def _counts(state: RiskState, rules: BreakerLimits) -> list[_Due]:

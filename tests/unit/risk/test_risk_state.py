@@ -91,10 +91,21 @@ def test_daily_loss_in_money_is_critical():
     journal = Journal(trading_limits("nasdaq"))
     action = journal.mark(NOON, "95000")
     assert rules(action) == ["RISK-28 daily loss in money"]
-    assert {a.kind: a.severity for a in action.alerts}["ALERT-01 daily loss"] is Severity.CRITICAL
+    assert [(a.kind, a.severity) for a in action.conditions] == [("ALERT-01 daily loss", Severity.CRITICAL)]
     small = Journal(trading_limits("nasdaq"), equity="10000")
     assert rules(small.mark(NOON, "9501")) == []
     assert rules(small.mark(NOON + 1, "9500")) == ["RISK-28 daily loss in money"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "quiet", "loud"), [("multi-asset", "98001", "98000"), ("funnel", "98001", "98000")]
+)
+def test_the_limit_of_a_profile_is_critical_as_the_one_in_money_is(profile, quiet, loud):
+    journal = Journal(trading_limits(profile))
+    assert journal.mark(NOON, quiet).conditions == ()
+    assert [(a.kind, a.severity) for a in journal.mark(NOON + 1, loud).conditions] == [
+        ("ALERT-01 daily loss", Severity.CRITICAL)
+    ]
 
 
 def test_weekly_loss_pauses_seven_days():

@@ -40,7 +40,7 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     action = due(core.risk, limits, at)
     for trip in action.trips:
         core.write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
-    effects = tell(core, at, action.alerts)
+    effects = tell(core, at, (*action.alerts, *unsaid(action.conditions, core.risk, at)))
     if action.cancels_entries:
         effects += core.take_back(at, None, entries_only=True)
     if action.close_fraction > 0:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.alerts import Severity
 from foresail.domain.effects import Ask, Effect, Notify, Send
 from foresail.domain.events import VenueOutcome, VenueReport
 from foresail.domain.instruments import Instrument
@@ -201,8 +202,8 @@ class ReportReader:
         return (Ask(report.order_id, state.order.instrument),)
 
     def _strange(self, report: VenueReport, text: str) -> tuple[Effect, ...]:
-        self._write(AlertRaised, report.event_time, kind="venue.strange", severity="high", text=text)
-        notify = Notify("venue.strange", "high", text)
+        self._write(AlertRaised, report.event_time, kind="venue.strange", severity=Severity.ALERT.value, text=text)
+        notify = Notify("venue.strange", Severity.ALERT.value, text)
         state = self._orders.get(report.order_id)
         return (notify,) if state is None else (Ask(report.order_id, state.order.instrument), notify)
 
