@@ -10,6 +10,7 @@ from typing import Any
 
 from foresail.core.errors import DataError, ForesailError
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
+from foresail.engine.trading_settings import trading_of_plain
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
 from foresail.service.demo import demo_extras
@@ -35,6 +36,7 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     for name in ("horizons", "features", "targets"):
         values[name] = tuple(values[name])
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
+    values["trading"] = trading_of_plain(values.get("trading", {}))
     values["limits"] = tuple((key, _tuples(value)) for key, value in values.get("limits", ()))
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)
 
