@@ -15,6 +15,7 @@ from foresail.domain.bars import BarSet
 from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
 from foresail.domain.universe import Universe
+from foresail.engine.trading_settings import TradingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class PipelineSettings:
     cost_gate : whether an expected move must exceed the round-trip cost
     delisting_return : simple return from the last print to what a holder gets when a listing ends, fraction
     limits : (name, value) of limits that differ from the profile's (``risk.editing``); None = off
+    trading : stops, sizes and venue
     """
 
     horizons: tuple[int, ...] = (1, 5)
@@ -92,6 +94,7 @@ class PipelineSettings:
     cost_gate: bool = True
     delisting_return: float = 0.0
     limits: tuple[tuple[str, Any], ...] = ()
+    trading: TradingSettings = field(default_factory=TradingSettings)
     seed: int = 7
 
 

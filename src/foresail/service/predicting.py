@@ -30,7 +30,7 @@ from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_output import csv_lines, table_lines
-from foresail.service.predicting_reasons import leading_reasons, looked_into
+from foresail.service.predicting_reasons import leading_reasons
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.reading import Reading

@@ -101,16 +101,16 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     else:
         left = asked_names(request, chosen_names(request.features, bar_set.asset_class)[1])
         names, absent = available_features(loaded.data, left)
-    seed = _SEED if request.seed is None else request.seed
-    chosen: dict[str, Any] = {}
-    if base is None:
-        ready, chosen = chosen_inputs(ready, request, seed)
-        inputs, names = ready.inputs, ready.inputs.features.fields
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
     ready = plan_parts(inputs, absent, instruments=_sector_rows(request, loaded))
     _check_base(base, ready)
+    seed = _SEED if request.seed is None else request.seed
+    chosen: dict[str, Any] = {}
+    if base is None:
+        ready, chosen = chosen_inputs(ready, request, seed)
+        inputs, names = ready.inputs, ready.inputs.features.fields
     options, rule = _options(request), rule_of(request, loaded.data, ready)
     spec = _spec(request.forecaster, names, horizons, inputs.targets.names)
     if "context_length" in options:
@@ -129,6 +129,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "refit": request.refit,
         "base": None if base is None else base.record["model_version"],
         "classes": rule.content(),
+        "selection": chosen,
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, rule, recipe)
@@ -148,7 +149,8 @@ def _filled(request: TrainRequest, base: LoadedModel | None) -> TrainRequest:
             forecaster=request.forecaster or _DEFAULT_FORECASTER,
             features=request.features or _DEFAULT_FEATURES,
         )
-    if request.forecaster not in ("", base.spec.name) or request.features or request.horizons or request.targets:
+    given = (request.features, request.horizons, request.targets, request.select, request.without)
+    if request.forecaster not in ("", base.spec.name) or any(given):
         raise ConfigError(
             f"a fine-tuned model has forecaster, features, horizons and targets of its base {base.entry.name}",
             hint="leave --forecaster, --features, --horizons, --targets, --select and --without out",
