@@ -54,7 +54,7 @@ class PredictRequest:
     symbols : ids or tickers; empty = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : of ``CALIBRATIONS``
-    explain : tell the leading features of each forecast, and of a network similar days and weights
+    explain : tell the leading features of each forecast
     as_csv : lines are CSV
     reading : frame, extended hours, series and pairs beside the bars
     """
@@ -129,9 +129,7 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     if request.explain:
         why = leading_reasons(model, inputs, ready, last)
         for row in rows:
-            key = InstrumentId(row["instrument"]), row["horizon"]
-            row["reasons"] = None if row["stale"] else why[key]
-            row.update({} if row["stale"] else inside.get(key, {}))
+            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
     return rows
 
 
