@@ -75,11 +75,6 @@ class LiveDriver:
             bytes.fromhex(source_hash()) + SCHEMA_VERSION.to_bytes(4, "little") + program, dtype=np.uint8
         ).copy()
 
-    @property
-    def calendar_names(self) -> tuple[str, ...]:
-        """Numbers of the calendar that a bar's context row must hold, see ``FeatureContext.calendar_names``."""
-        return tuple(series.name for series in self._plan.series if series.kind == "calendar")
-
     def update(self, bar_row: FloatArray, present: BoolArray, context_row: ContextRow) -> FloatArray:
         """Take one bar and return its features.
 
