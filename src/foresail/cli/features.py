@@ -27,6 +27,12 @@ _Until = Annotated[
 ]
 _Zone = Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")]
 _Force = Annotated[bool, typer.Option("--force", help="Replace an existing file once the new one is complete.")]
+_Style = Annotated[
+    str, typer.Option("--style", help="Frames that mtf_agreement adds up: intraday, swing or position.")
+]
+_Set = Annotated[
+    str, typer.Option("--set", help="Sets, names, NAME@FRAME, preset:NAME or default, separated by commas.")
+]
 _SAMPLE = "embedded:us20"
 
 
@@ -34,13 +40,14 @@ _SAMPLE = "embedded:us20"
 def _compute(
     *,
     bars: _Bars = _SAMPLE,
-    wanted: Annotated[str, typer.Option("--set", help="A set, or names and sets separated by commas.")] = "spine",
+    wanted: _Set = "spine",
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")] = Path("features.parquet"),
     frame: Frame = None,
     extended: Extended = False,
     series: Series = None,
     pair: Pair = None,
     form: _Form = "display",
+    style: _Style = "intraday",
     until: _Until = None,
     timezone: _Zone = None,
     names: Annotated[
@@ -55,7 +62,7 @@ def _compute(
         from foresail.service.features import FeatureRequest, compute_features
 
         reading = reading_asked(extended=extended, series=series, pair=pair)
-        request = FeatureRequest(wanted, bars, frame, form, until, timezone, names, reading)
+        request = FeatureRequest(wanted, bars, frame, form, until, timezone, names, reading, style)
         outcome = compute_features(request, out=out, force=force, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code
 
@@ -111,6 +118,7 @@ def _plot(
     series: Series = None,
     pair: Pair = None,
     form: _Form = "display",
+    style: _Style = "intraday",
     until: _Until = None,
     timezone: _Zone = None,
     last: Annotated[int, typer.Option("--last", min=2, help="Show so many of the newest bars.")] = 500,
@@ -124,7 +132,7 @@ def _plot(
         from foresail.service.features import FeatureRequest
 
         reading = reading_asked(extended=extended, series=series, pair=pair)
-        request = FeatureRequest(name, bars, frame, form, until, timezone, None, reading)
+        request = FeatureRequest(name, bars, frame, form, until, timezone, None, reading, style)
         outcome = plot_feature(request, symbol, out=out, last=last, force=force, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code
 

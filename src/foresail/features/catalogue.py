@@ -51,6 +51,7 @@ __all__ = [
     "expand_set",
     "features_hash",
     "find",
+    "reason_of_frame",
     "resolve",
     "validate_columns",
 ]
@@ -216,11 +217,12 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
     if spec.scope == "row" and not series and not calendar and len(panel.instruments) < 2:
         return "compares instruments, and this set has only one"
-    return _reason_of_frame(spec, panel.frame, calendar)
+    return reason_of_frame(spec, panel.frame)
 
 
-def _reason_of_frame(spec: FeatureSpec, frame: str, calendar: Sequence[str]) -> str | None:
+def reason_of_frame(spec: FeatureSpec, frame: str) -> str | None:
     """Return why bars of a frame cannot give a feature that looks within the day, None if they can."""
+    calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
     if not frame.endswith(("d", "w")):
         return None
     if spec.name.startswith("hour_"):

@@ -3,8 +3,7 @@
 1. A name is split in feature and frame; ``direction_15m`` is short for ``trend_direction@15m``.
 2. History: the panel is coarsened to each frame, the features are computed there, and every row takes those of the last
    closed bar (MTF-03): the bar that the row itself closes, or an earlier one, never the one that is under way.
-3. Live: rows of the bar under way are kept; when a row closes it, the same aggregation makes the coarse bar and the
-   frame's own driver takes it. Both give the same bits.
+3. Live: ``frames_live`` does the same row by row. Both give the same bits.
 
 A value stays until the instrument's next complete bar of its frame, and is absent where the row itself is.
 """
@@ -17,28 +16,28 @@ from types import MappingProxyType
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray
+from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
-from foresail.core.ids import InstrumentId
-from foresail.domain.bins import FRAMES, assign_bins, check_coarser
+from foresail.domain.bins import FRAMES, check_coarser
 from foresail.domain.calendars import frame_ns
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.catalogue import find
 from foresail.features.coarse import coarsen
-from foresail.features.context import ContextRow, FeatureContext, calendar_flags
-from foresail.features.live import LiveDriver
-from foresail.features.session_flags import NUMBERS
+from foresail.features.context import FeatureContext
 
 __all__ = [
     "AGREEMENT_INPUTS",
+    "DIRECTION",
     "STYLES",
-    "FrameBar",
-    "FrameLiveDriver",
+    "FrameRequest",
     "FrameSettings",
     "compute_frames",
     "frame_names",
+    "frame_request",
+    "higher_frames",
     "split_frame",
+    "with_directions",
 ]
 
 # MTF-03: frames of each style, fastest first.
@@ -46,8 +45,8 @@ STYLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"intraday": ("5m", "15m", "1h"), "swing": ("1h", "4h", "1d"), "position": ("1d", "1w")}
 )
 AGREEMENT_INPUTS = ("mtf_direction_1", "mtf_direction_2", "mtf_direction_3")
-_DIRECTION = "trend_direction"
-_SHORT = {f"direction_{frame}": (_DIRECTION, frame) for frame in FRAMES} | {"direction_60m": (_DIRECTION, "1h")}
+DIRECTION = "trend_direction"
+_SHORT = {f"direction_{frame}": (DIRECTION, frame) for frame in FRAMES} | {"direction_60m": (DIRECTION, "1h")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def frame_names(names: Sequence[str], frames: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class FrameRequest:
     """What is asked of each frame: positions in the answer by frame, None = the rows' own."""
 
     columns: tuple[str, ...]
@@ -106,11 +105,11 @@ class _Request:
         """Return the features of a frame, without repeats, the direction last where it is needed."""
         wanted = [name for _, name in self.frames.get(frame, ())]
         if frame is not None and frame in self.directions:
-            wanted.append(_DIRECTION)
+            wanted.append(DIRECTION)
         return tuple(dict.fromkeys(wanted))
 
 
-def _request(names: Sequence[str], own: str, settings: FrameSettings) -> _Request:
+def frame_request(names: Sequence[str], own: str, settings: FrameSettings) -> FrameRequest:
     """Return names sorted by frame.
 
     Raises
@@ -136,10 +135,10 @@ def _request(names: Sequence[str], own: str, settings: FrameSettings) -> _Reques
     for frame in [*(f for f in frames if f is not None), *directions]:
         if frame_ns(frame) != frame_ns(own):
             check_coarser(frame, own)
-    return _Request(tuple(columns), {k: tuple(v) for k, v in frames.items()}, directions)
+    return FrameRequest(tuple(columns), {k: tuple(v) for k, v in frames.items()}, directions)
 
 
-def _higher(request: _Request, own: str) -> tuple[str, ...]:
+def higher_frames(request: FrameRequest, own: str) -> tuple[str, ...]:
     """Return the coarser frames that must be computed, shortest first."""
     wanted = {f for f in request.frames if f is not None}
     wanted |= {f for f in request.directions if frame_ns(f) != frame_ns(own)}
@@ -147,7 +146,12 @@ def _higher(request: _Request, own: str) -> tuple[str, ...]:
 
 
 def compute_frames(
-    panel: Panel, names: Sequence[str], context: FeatureContext, settings: FrameSettings | None = None
+    panel: Panel,
+    names: Sequence[str],
+    context: FeatureContext,
+    settings: FrameSettings | None = None,
+    *,
+    form: str = "display",
 ) -> Panel:
     """Return features of several frames on the rows of one panel.
 
@@ -156,6 +160,7 @@ def compute_frames(
     panel : (N, T, F) bars of the shortest frame
     names : features, ``name@frame`` or ``direction_15m``
     context : of the same panel; a coarse bar sees what its last row sees
+    form : "display" or "model", as for ``batch.compute``; directions are free of units in both
 
     Returns
     -------
@@ -173,26 +178,26 @@ def compute_frames(
     Timing: a row sees the coarse bars that ended by its own end; they are known when it is.
     """
     settings = settings or FrameSettings()
-    request = _request(names, panel.frame, settings)
+    request = frame_request(names, panel.frame, settings)
     context = context.complete(panel)
     n, t, _ = panel.shape
     out = np.full((n, t, len(request.columns)), np.nan)
     directions: dict[str, FloatArray] = {}
-    for frame in _higher(request, panel.frame):
+    for frame in higher_frames(request, panel.frame):
         coarse = coarsen(panel, frame, extended=settings.extended)
         inner = _coarse_context(context, coarse.last_row)
-        values = compute(coarse.panel, request.features(frame), inner, threads=settings.threads)
+        values = compute(coarse.panel, request.features(frame), inner, threads=settings.threads, form=form)
         joined = _join(values, coarse.last_row, t)
         for i, name in request.frames.get(frame, ()):
             out[:, :, i] = joined[:, :, values.fields.index(name)]
         if frame in request.directions:
-            directions[frame] = joined[:, :, values.fields.index(_DIRECTION)]
+            directions[frame] = joined[:, :, values.fields.index(DIRECTION)]
     own = next((f for f in request.directions if frame_ns(f) == frame_ns(panel.frame)), None)
     if own is not None:
-        directions[own] = compute(panel, [_DIRECTION], context, threads=settings.threads).values[:, :, 0]
+        directions[own] = compute(panel, [DIRECTION], context, threads=settings.threads).values[:, :, 0]
     if request.frames.get(None):
-        context = _with_directions(context, request.directions, directions, (n, t))
-        base = compute(panel, request.features(None), context, threads=settings.threads)
+        context = with_directions(context, request.directions, directions, (n, t))
+        base = compute(panel, request.features(None), context, threads=settings.threads, form=form)
         for i, name in request.frames[None]:
             out[:, :, i] = base.field(name)
     out[~panel.present] = np.nan
@@ -221,7 +226,7 @@ def _join(values: Panel, last_row: np.ndarray, times: int) -> FloatArray:
     return joined
 
 
-def _with_directions(
+def with_directions(
     context: FeatureContext, frames: Sequence[str], directions: Mapping[str, FloatArray], shape: tuple[int, int]
 ) -> FeatureContext:
     """Return the context with the directions of a style's frames as given numbers; an unused place is 0."""
@@ -233,132 +238,3 @@ def _with_directions(
     given = np.concatenate([context.given[:, :, keep], np.stack(columns, axis=2)], axis=2)
     names = (*(context.given_names[i] for i in keep), *AGREEMENT_INPUTS)
     return replace(context, given_names=names, given=np.ascontiguousarray(given))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameBar:
-    """One row of bars for ``FrameLiveDriver``.
-
-    Attributes
-    ----------
-    values : (N, F) in the order of the driver's fields
-    present : (N,)
-    start, end, available_at : ns UTC
-    context : reference and given values of the row; calendar numbers in the order of ``NUMBERS`` or of the context
-    """
-
-    values: FloatArray
-    present: BoolArray
-    start: int
-    end: int
-    available_at: int
-    context: ContextRow
-
-
-class _FrameState:
-    """The bar under way of one frame, its driver, and what each instrument last closed."""
-
-    def __init__(self, driver: LiveDriver, frame: str) -> None:
-        self.driver = driver
-        self.frame = frame
-        self.rows: list[FrameBar] = []
-        self.stop = -1
-        self.newest = np.full((len(driver.instruments), len(driver.names)), np.nan)
-
-
-class FrameLiveDriver:
-    """Features of several frames for the newest row, bit for bit those of ``compute_frames``.
-
-    Parameters
-    ----------
-    panel : a panel of the same instruments, fields, frame and calendar; its times and values are not used
-    names, context, settings : as in ``compute_frames``
-    """
-
-    def __init__(
-        self, panel: Panel, names: Sequence[str], context: FeatureContext, settings: FrameSettings | None = None
-    ) -> None:
-        self._settings = settings or FrameSettings()
-        self._shape = panel.cut(0, 0)
-        self._request = _request(names, panel.frame, self._settings)
-        self._context = context
-        self.names = self._request.columns
-        coarse = replace(context, calendar=np.empty((0, 0)), calendar_names=tuple(NUMBERS))
-        self._frames = tuple(
-            _FrameState(LiveDriver(panel.instruments, self._request.features(f), coarse, panel.fields), f)
-            for f in _higher(self._request, panel.frame)
-        )
-        self._base: LiveDriver | None = None
-        if self._request.frames.get(None):
-            given = _with_directions(
-                replace(context, given=np.empty((len(panel.instruments), 0, len(context.given_names)))),
-                self._request.directions,
-                {f: np.empty((len(panel.instruments), 0)) for f in self._request.directions},
-                (len(panel.instruments), 0),
-            )
-            self._base = LiveDriver(panel.instruments, self._request.features(None), given, panel.fields)
-        own = [f for f in self._request.directions if frame_ns(f) == frame_ns(panel.frame)]
-        self._own = LiveDriver(panel.instruments, [_DIRECTION], context, panel.fields) if own else None
-
-    @property
-    def instruments(self) -> tuple[InstrumentId, ...]:
-        """The rows of every update."""
-        return self._shape.instruments
-
-    def update(self, bar: FrameBar) -> FloatArray:
-        """Take one row and return its (N, names) features; rows come in the order of their ends."""
-        out = np.full((len(self.instruments), len(self.names)), np.nan)
-        directions: dict[str, FloatArray] = {}
-        for state in self._frames:
-            self._advance(state, bar)
-            for i, name in self._request.frames.get(state.frame, ()):
-                out[:, i] = state.newest[:, state.driver.names.index(name)]
-            if state.frame in self._request.directions:
-                directions[state.frame] = state.newest[:, [state.driver.names.index(_DIRECTION)]]
-        if self._own is not None:
-            own = next(f for f in self._request.directions if f not in directions)
-            directions[own] = self._own.update(bar.values, bar.present, bar.context)
-        if self._base is not None:
-            row = bar.context
-            if self._request.directions:
-                given = row.given.reshape(len(self.instruments), 1, -1)
-                n = len(self.instruments)
-                context = replace(self._context, given=given)
-                context = _with_directions(context, self._request.directions, directions, (n, 1))
-                row = replace(row, given=context.given[:, 0])
-            base = self._base.update(bar.values, bar.present, row)
-            for i, name in self._request.frames[None]:
-                out[:, i] = base[:, self._base.names.index(name)]
-        out[~bar.present] = np.nan
-        return out
-
-    def _advance(self, state: _FrameState, bar: FrameBar) -> None:
-        """Add a row to the bar under way, and close it where this row ends it."""
-        own = self._shape
-        if bar.start >= state.stop:
-            span = np.array([bar.start]), np.array([bar.end])
-            bins = assign_bins(*span, own.calendar, own.frame, state.frame, extended=self._settings.extended)
-            if bins.end[0] <= bins.start[0]:
-                return
-            state.rows, state.stop = [], int(bins.end[0])
-        if bar.end > state.stop:
-            return
-        state.rows.append(bar)
-        if bar.end != state.stop:
-            return
-        rows = state.rows
-        fine = replace(
-            own,
-            values=np.ascontiguousarray(np.stack([r.values for r in rows], axis=1)),
-            present=np.ascontiguousarray(np.stack([r.present for r in rows], axis=1)),
-            start=np.array([r.start for r in rows]),
-            end=np.array([r.end for r in rows]),
-            available_at=np.array([r.available_at for r in rows]),
-        )
-        coarse = coarsen(fine, state.frame, extended=self._settings.extended).panel
-        numbers = calendar_flags(coarse.start, coarse.end, coarse.calendar, tuple(NUMBERS))[:, 0]
-        row = replace(bar.context, calendar=numbers)
-        values = state.driver.update(coarse.values[:, 0], coarse.present[:, 0], row)
-        here = coarse.present[:, 0]
-        state.newest[here] = values[here]
-        state.rows, state.stop = [], -1

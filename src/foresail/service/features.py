@@ -23,18 +23,18 @@ from foresail.core.arrays import FloatArray
 from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import ConfigError, UnknownNameError, UserError
-from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
 from foresail.features.batch import FORMS, compute
-from foresail.features.catalogue import CATALOGUE, expand, find
-from foresail.features.declared.sets import SETS, members_for
+from foresail.features.catalogue import find
 from foresail.features.declared.spec import SCHEMA_VERSION
-from foresail.features.frames import compute_frames, split_frame
+from foresail.features.frame_columns import absent_in_frames, has_frames, plain_features
+from foresail.features.frames import STYLES, FrameSettings, compute_frames, split_frame
 from foresail.features.kernels.build import warm
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
+from foresail.service.feature_names import chosen_names
 from foresail.service.loading import EMBEDDED, Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.reading import Reading
@@ -60,7 +60,7 @@ class FeatureRequest:
 
     Attributes
     ----------
-    names : sets, features and ``feature@frame``, separated by commas
+    names : sets, features, ``feature@frame``, ``set@frame`` and presets, separated by commas, see ``feature_names``
     bars : as for a run; the embedded sample of the demo by default
     frame : coarsen the bars to this frame first; None = as they are
     form : "display" (as defined) or "model" (free of units)
@@ -68,6 +68,7 @@ class FeatureRequest:
     timezone : of times that carry none
     instruments : only the first so many, by id
     reading : extended hours, series and pairs beside the bars
+    style : whose frames ``mtf_agreement`` adds up: intraday, swing or position (MTF-03)
     """
 
     names: str = "spine"
@@ -78,6 +79,12 @@ class FeatureRequest:
     timezone: str | None = None
     instruments: int | None = None
     reading: Reading = field(default_factory=Reading)
+    style: str = "intraday"
+
+    @property
+    def frames(self) -> FrameSettings:
+        """Return how features of other frames are formed."""
+        return FrameSettings(style=self.style, extended=self.reading.extended)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,45 +116,6 @@ class FeatureTable:
         values = self.panel.values[self.panel.present]
         shares = np.isfinite(values).mean(axis=0) if len(values) else np.zeros(len(self.panel.fields))
         return {name: float(share) for name, share in zip(self.panel.fields, shares, strict=True)}
-
-
-def chosen_names(text: str, asset_class: AssetClass | None = None) -> tuple[str, tuple[str, ...]]:
-    """Return the name of the set and the catalogue names that a list of sets and features asks for.
-
-    Parameters
-    ----------
-    text : for example "spine" or "rsi_14,macd,sma_20@1w"
-    asset_class : whose variants the members of sets take (FEAT-21); a feature that is named stays as it is
-
-    Raises
-    ------
-    ConfigError
-        If the list is empty.
-    UnknownNameError
-        If a name is neither a set nor a feature.
-    """
-    asked = [part.strip() for part in text.split(",") if part.strip()]
-    if not asked:
-        raise ConfigError("expected the name of a set or of features", hint=f"for example {', '.join(sorted(SETS))}")
-    names: list[str] = []
-    for one in asked:
-        if one in SETS:
-            names += [spec.name for spec in expand(members_for(one, asset_class))]
-        else:
-            names.append(_checked(one, alone=len(asked) == 1))
-    return (asked[0] if len(asked) == 1 and asked[0] in SETS else "chosen"), tuple(dict.fromkeys(names))
-
-
-def _checked(name: str, *, alone: bool) -> str:
-    """Return the catalogue name of a feature, its frame kept."""
-    feature, frame = split_frame(name)
-    try:
-        spec = find(feature)
-    except UnknownNameError as e:
-        known = [*SETS, *CATALOGUE] if alone else list(CATALOGUE)
-        hint = f"foresail features list shows all {len(CATALOGUE)} features; sets: {', '.join(sorted(SETS))}"
-        raise UnknownNameError("feature or set" if alone else "feature", feature, known, hint=hint) from e
-    return spec.name if frame is None else f"{spec.name}@{frame}"
 
 
 def load_market(request: FeatureRequest, clock: Clock | None = None) -> tuple[Loaded, MarketData]:
@@ -183,9 +151,11 @@ def compute_table(request: FeatureRequest, *, progress: Progress) -> FeatureTabl
     if request.form not in FORMS:
         raise UnknownNameError("form of features", request.form, FORMS)
     chosen_names(request.names)  # a wrong name is refused before anything is read
+    if request.style not in STYLES:
+        raise UnknownNameError("style of frames", request.style, STYLES)
     loaded, data = load_market(request)
-    set_name, names = chosen_names(request.names, data.bar_set.asset_class)
-    panel, absent = _computed(data, names, request.form, progress)
+    set_name, names = chosen_names(request.names, data.bar_set.asset_class, data.bars.frame)
+    panel, absent = _computed(data, names, request, progress)
     return FeatureTable(
         panel,
         data.bars,
@@ -198,33 +168,30 @@ def compute_table(request: FeatureRequest, *, progress: Progress) -> FeatureTabl
     )
 
 
-def _computed(data: MarketData, names: tuple[str, ...], form: str, progress: Progress) -> tuple[Panel, dict[str, str]]:
+def _computed(
+    data: MarketData, names: tuple[str, ...], request: FeatureRequest, progress: Progress
+) -> tuple[Panel, dict[str, str]]:
     """Return the columns in order, those that cannot be had without values, and the reasons."""
-    plain = tuple(dict.fromkeys(split_frame(name)[0] for name in names))
-    context, specs, reasons = feature_inputs(data, plain)
-    here = {spec.name for spec in specs}
-    own = [name for name in names if split_frame(name)[1] is None and name in here]
-    framed = [name for name in names if split_frame(name)[1] is not None and split_frame(name)[0] in here]
-    if framed and form != "display":
-        raise ConfigError(
-            f"{framed[0]}: features of other frames come in display form only",
-            hint="coarsen the bars instead: --frame",
-        )
+    context, _, reasons = feature_inputs(data, plain_features(names) or ("close",))
+    absent = absent_in_frames(names, data.bars.frame, reasons, request.frames)
+    here = [name for name in names if name not in absent]
+    framed = [name for name in here if has_frames([name])]
+    own = [name for name in here if name not in framed]
     out = np.full((*data.bars.present.shape, len(names)), np.nan)
-    done, total = 0, len(own) + len(framed)
+    done, total = 0, len(here)
     if total:
         progress("kernels, compiled once", 0, 1)
         warm()
         progress("computing features", 0, total)
     for block in [own[i : i + _BLOCK] for i in range(0, len(own), _BLOCK)]:
-        values = compute(data.bars, block, context, form=form).values
+        values = compute(data.bars, block, context, form=request.form).values
         out[:, :, [names.index(name) for name in block]] = values
         done += len(block)
         progress("computing features", done, total)
     if framed:
-        out[:, :, [names.index(name) for name in framed]] = compute_frames(data.bars, framed, context).values
+        values = compute_frames(data.bars, framed, context, request.frames, form=request.form).values
+        out[:, :, [names.index(name) for name in framed]] = values
         progress("computing features", total, total)
-    absent = {name: reasons[split_frame(name)[0]] for name in names if split_frame(name)[0] in reasons}
     return replace(data.bars, values=out, present=data.bars.present.copy(), fields=names), absent
 
 

@@ -107,8 +107,8 @@ def test_wrong_requests_say_what_to_do(tmp_path):
         compute_features(request(), out=tmp_path / "a.csv", progress=quiet)
     with pytest.raises(UserError, match="there is no folder"):
         compute_features(request(), out=tmp_path / "no" / "a.parquet", progress=quiet)
-    with pytest.raises(ConfigError, match="display form"):
-        compute_table(request("rsi_14@1w", form="model"), progress=quiet)
+    with pytest.raises(UnknownNameError, match="style of frames 'day'"):
+        compute_table(request("mtf_agreement", style="day"), progress=quiet)
     with pytest.raises(UserError):
         compute_table(FeatureRequest(names="rsi_14", bars=str(tmp_path / "nowhere")), progress=quiet)
 
