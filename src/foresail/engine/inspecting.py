@@ -7,7 +7,7 @@ such thing gives nothing, and the report has no such section.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import plain
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
-from foresail.domain.training import TrainingSet
+from foresail.domain.training import Targets, TrainingSet
 from foresail.engine.explaining import Contribution
 from foresail.features.catalogue import CATALOGUE
 from foresail.forecasting.curve import mean_weights
@@ -25,7 +25,18 @@ from foresail.forecasting.neural.similar import PastDays, SimilarDays, similar_d
 from foresail.forecasting.neural.tft.explanation import TftExplanation
 from foresail.protocols import ExplainingForecaster, Forecaster
 
-__all__ = ["Attention", "Inside", "Issued", "LookedInto", "Selection", "SimilarDay", "look_inside"]
+__all__ = [
+    "Attention",
+    "Inside",
+    "Issued",
+    "LookedInto",
+    "Selection",
+    "SimilarDay",
+    "look_inside",
+    "nearest_days",
+    "past_days",
+    "selection_of",
+]
 
 _FORECASTS = 5  # best ranked names that are looked into
 _REASONS = 5  # features told of each, XPL-03
@@ -174,9 +185,8 @@ def look_inside(forecaster: Forecaster, features: Panel, data: TrainingSet, issu
     places = newest[np.lexsort((rows[newest, 0], -middle))][:_FORECASTS]
     best, whole = rows[places], predicted[places, 0, step] @ mean_weights(forecaster.spec.levels)
     shares = forecaster.explain(features, best, horizon) * (scale[best[:, 0], best[:, 1]] * np.sqrt(horizon))[:, None]
-    days = similar_days(
-        best, forecaster.encode(features, best), _past_days(forecaster, data, step), count=_DAYS, apart=horizon
-    )
+    past = past_days(forecaster, data.features, data.targets, data.train_rows)(step)
+    days = similar_days(best, forecaster.encode(features, best), past, count=_DAYS, apart=horizon)
     seen = tuple(
         LookedInto(
             str(features.instruments[i]),
@@ -187,22 +197,55 @@ def look_inside(forecaster: Forecaster, features: Panel, data: TrainingSet, issu
         )
         for place, (i, now) in enumerate(best.tolist())
     )
-    groups = {name: CATALOGUE[name].group for name in features.fields if name in CATALOGUE}
-    told = forecaster.weights_of(features, rows[newest], groups) if isinstance(forecaster, _Selecting) else None
-    chosen = None if told is None else _selection(told)
+    chosen = selection_of(forecaster, features, rows[newest])
     return Inside(int(features.available_at[rows[-1, 1]]), horizon, seen, chosen)
 
 
-def _past_days(forecaster: _Encoding, data: TrainingSet, step: int) -> PastDays:
-    rows = data.train_rows
+def selection_of(forecaster: Forecaster, features: Panel, rows: IntArray) -> Selection | None:
+    """Return mean selection weights and attention of some forecasts; None of a forecaster that has none.
+
+    Parameters
+    ----------
+    rows : (R, 2) instrument and time, at least one
+    """
+    if not isinstance(forecaster, _Selecting):
+        return None
+    groups = {name: CATALOGUE[name].group for name in features.fields if name in CATALOGUE}
+    return _selection(forecaster.weights_of(features, rows, groups))
+
+
+def nearest_days(
+    forecaster: Forecaster, features: Panel, targets: Targets, rows: IntArray, asked: IntArray
+) -> dict[int, list[tuple[SimilarDay, ...]]]:
+    """Return horizon -> for each asked row the most similar days before it; empty of a forecaster without a state.
+
+    Parameters
+    ----------
+    rows : (M, 2) instrument and time of the days that may be compared; those whose outcome was not known yet are left
+    asked : (R, 2)
+    """
+    if not isinstance(forecaster, _Encoding) or not len(rows) or not len(asked):
+        return {}
+    at, states = past_days(forecaster, features, targets, rows), forecaster.encode(features, asked)
+    found = {}
+    for step, horizon in enumerate(targets.horizons):
+        days = similar_days(asked, states, at(step), count=_DAYS, apart=horizon)
+        found[horizon] = [_days(features, days, place) for place in range(len(asked))]
+    return found
+
+
+def past_days(forecaster: _Encoding, features: Panel, targets: Targets, rows: IntArray) -> Callable[[int], PastDays]:
+    """Return what gives the days that may be compared, by the position of a horizon; states are computed once."""
     every = max(1, math.ceil(len(rows) / _PAST))
     rows = rows[rows[:, 1] % every == 0]
-    return PastDays(
-        rows,
-        forecaster.encode(data.features, rows),
-        data.targets.values[rows[:, 0], rows[:, 1], data.targets.names.index("close"), step],
-        data.targets.label_end[rows[:, 1], step],
-    )
+    states = forecaster.encode(features, rows)
+    k = targets.names.index("close")
+
+    def at(step: int) -> PastDays:
+        followed = targets.values[rows[:, 0], rows[:, 1], k, step]
+        return PastDays(rows, states, followed, targets.label_end[rows[:, 1], step])
+
+    return at
 
 
 def _reasons(features: Panel, shares: FloatArray, values: FloatArray) -> tuple[Contribution, ...]:

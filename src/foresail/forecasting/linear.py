@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import ModelError
 from foresail.domain.panel import Panel
 from foresail.forecasting.location import Location
 from foresail.forecasting.residual import ResidualForecaster
@@ -26,3 +27,28 @@ class Ridge(ResidualForecaster):
     def centre(self, location: Location, features: Panel, rows: IntArray, unit: FloatArray) -> FloatArray:
         """Return (R, K, H): drift and linear part."""
         return location.base(unit) + location.linear(feature_rows(features, rows, self._spec.features))
+
+    def explain(self, features: Panel, rows: IntArray, horizon: int) -> FloatArray:
+        """Return (R, F), what each feature adds to the expected log return of the close, in standardised units.
+
+        The linear parts themselves: coefficient times distance from the mean, what a missing-value mark adds counted
+        for its feature. With the drift, which is no feature's, they are the centre of the forecast exactly.
+
+        Parameters
+        ----------
+        horizon : bars, one of the spec's
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        ModelError
+            If the horizon or the close is not forecast.
+        """
+        location = self.fitted_location("explain")
+        if horizon not in self._spec.horizons or "close" not in self._spec.targets:
+            raise ModelError(
+                f"{self._spec.name} forecasts {self._spec.targets} at {self._spec.horizons}, not {horizon}"
+            )
+        at = (self._spec.targets.index("close"), self._spec.horizons.index(horizon))
+        return location.parts(feature_rows(features, rows, self._spec.features), at)

@@ -98,6 +98,24 @@ class Location:
                 out += (z[:, p] - self.offset[p])[:, None, None] * self.beta[p]
         return out
 
+    def parts(self, x: FloatArray, at: tuple[int, int]) -> FloatArray:
+        """Return (R, F), what each feature adds to the linear part; a mark of missing values counts for its feature.
+
+        Parameters
+        ----------
+        x : (R, F)
+        at : positions of target and horizon
+        """
+        out = np.zeros((len(x), x.shape[1]))
+        beta = self.beta[:, at[0], at[1]]
+        active = np.flatnonzero(beta)
+        if len(active):
+            z = self.scaler.columns(x)
+            owner = [*range(x.shape[1]), *self.scaler.marked]
+            for p in active.tolist():
+                out[:, owner[p]] += (z[:, p] - self.offset[p]) * beta[p]
+        return out
+
     def base(self, unit: FloatArray) -> FloatArray:
         """Return (R, K, H), the part that does not depend on features; ``unit`` is (R, 1, H)."""
         drift = np.clip(self.drift / unit, -_DRIFT_CAP, _DRIFT_CAP)

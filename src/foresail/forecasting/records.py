@@ -42,6 +42,8 @@ RECORD_COLUMNS: dict[str, str] = {
     **dict.fromkeys(BUCKETS, "FCST-13; the five sum to 1"),
     "quantiles": "level -> log return",
     "reasons": "leading features with what they add to the mean, where they were asked for (XPL-03)",
+    "similar": "of a network, where they were asked for: the most similar days before it, and what followed (XPL-03)",
+    "inside": "of a tft, where it was asked for: selection weights, and attention over the past (XPL-02)",
     "model_version": "name in the registry and version of what was fitted",
     "features_hash": "of schema version, ordered names and the input row (FEAT-16)",
 }
@@ -75,6 +77,8 @@ def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[st
         **dict(zip(BUCKETS, map(float, buckets), strict=True)),
         "quantiles": {f"{level:g}": value for level, value in record.quantiles},
         "reasons": None,
+        "similar": None,
+        "inside": None,
     }
     return {column: row[column] for column in RECORD_COLUMNS}
 

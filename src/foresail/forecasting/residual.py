@@ -113,13 +113,24 @@ class ResidualForecaster(ABC):
         NotFittedError
             Before ``fit`` or ``load``.
         """
-        if self._location is None:
-            raise NotFittedError(f"{self._spec.name} was asked to predict before it was fitted", hint="fit or load it")
+        location = self.fitted_location("predict")
         unit = scale_unit(scale, rows, self._spec.horizons)
-        centre = self.centre(self._location, features, rows, unit[..., 0])
+        centre = self.centre(location, features, rows, unit[..., 0])
         spread = self.spread(features, rows, unit[..., 0])
         curves = quantile_curves(centre, spread, spread, self.multipliers(features, rows), self._spec.levels)
         return finish(curves * unit, self._spec.targets)
+
+    def fitted_location(self, wanted: str) -> Location:
+        """Return the fitted centre.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``; ``wanted`` says what was asked for.
+        """
+        if self._location is None:
+            raise NotFittedError(f"{self._spec.name} was asked to {wanted} before it was fitted", hint="fit or load it")
+        return self._location
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``.

@@ -25,12 +25,13 @@ from foresail.forecasting.calibration import calibrate_block
 from foresail.forecasting.curve import finish
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Progress
+from foresail.service.feature_health import health_document
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_output import csv_lines, table_lines
-from foresail.service.predicting_reasons import leading_reasons
+from foresail.service.predicting_reasons import leading_reasons, looked_into
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.reading import Reading
@@ -54,7 +55,7 @@ class PredictRequest:
     symbols : ids or tickers; empty = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : of ``CALIBRATIONS``
-    explain : tell the leading features of each forecast
+    explain : tell the leading features of each forecast, and of a network similar days and weights
     as_csv : lines are CSV
     reading : frame, extended hours, series and pairs beside the bars
     """
@@ -100,7 +101,9 @@ def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | 
     progress("forecasting", 0, 1)
     rows = forecast_market(model, loaded, request, now=now)
     progress("forecasting", 1, 1)
-    return _outcome(model, loaded, rows, as_csv=request.as_csv)
+    outcome = _outcome(model, loaded, rows, as_csv=request.as_csv)
+    outcome.document["health"] = health_document(model, loaded.data, now)
+    return outcome
 
 
 def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest, *, now: int) -> list[dict[str, Any]]:
@@ -128,8 +131,11 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     rows = shown.rows(chosen, ready, _values(model, inputs, ready, last, request.calibration))
     if request.explain:
         why = leading_reasons(model, inputs, ready, last)
+        inside = looked_into(model, inputs, ready, last)
         for row in rows:
-            row["reasons"] = None if row["stale"] else why[InstrumentId(row["instrument"]), row["horizon"]]
+            key = InstrumentId(row["instrument"]), row["horizon"]
+            row["reasons"] = None if row["stale"] else why[key]
+            row.update({} if row["stale"] else inside.get(key, {}))
     return rows
 
 

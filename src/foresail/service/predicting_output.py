@@ -12,12 +12,13 @@ from foresail.forecasting.records import RECORD_COLUMNS
 __all__ = ["csv_lines", "table_lines"]
 
 _LOW, _HIGH = "0.1", "0.9"
+_NEWEST = 5  # bars of the attention that the screen tells
 
 
 def csv_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a header and a line for each row; what is absent is empty."""
+    """Return a header and a line for each row; what is absent is empty. Weights of a network are for JSON only."""
     levels = list(dict.fromkeys(level for row in rows for level in (row["quantiles"] or {})))
-    plain = [column for column in RECORD_COLUMNS if column != "quantiles"]
+    plain = [column for column in RECORD_COLUMNS if column not in ("quantiles", "inside")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*plain, *(f"q{level}" for level in levels)])
@@ -29,7 +30,12 @@ def csv_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        return "; ".join(f"{one['feature']} {one['adds']:+.6f}" for one in value)
+        return "; ".join(
+            f"{one['feature']} {one['adds']:+.6f}"
+            if "feature" in one
+            else f"{one['instrument']} {one['day']} {one['followed']:+.6f}"
+            for one in value
+        )
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 NaN alone differs from itself
         return ""
     return repr(value) if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value
@@ -54,7 +60,24 @@ def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: S
         lines.append(f"{start} {moves} {row['predicted_return']:>+8.2%} {sure}  {buckets}")
         if row["reasons"]:
             lines.append("  " + ", ".join(f"{one['feature']} {one['adds']:+.3%}" for one in row["reasons"]))
+        lines += _looked_into(row)
     return [*lines, *(f"note: {one}" for one in notes)]
+
+
+def _looked_into(row: dict[str, Any]) -> list[str]:
+    """Return a line of similar days and one of weights, where a network told them."""
+    lines = []
+    if row["similar"]:
+        days = (
+            f"{one['instrument'].rpartition('.')[2]} {one['day']} then {one['followed']:+.2%}" for one in row["similar"]
+        )
+        lines.append("  similar days: " + ", ".join(days))
+    if row["inside"]:
+        groups = ", ".join(f"{one['name']} {one['share']:.0%}" for one in row["inside"]["groups"][:5])
+        past = row["inside"]["attention"] or []
+        newest = f"; {sum(past[-_NEWEST:]):.0%} of the attention on the last {_NEWEST} bars" if past else ""
+        lines.append(f"  selected: {groups}{newest}")
+    return lines
 
 
 _BUCKETS = frozenset(name for name in RECORD_COLUMNS if name.startswith("prob_") and "percent" in name) | {"prob_flat"}

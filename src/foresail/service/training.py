@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from foresail.core.canonical import canonical_bytes, hash_value, plain
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ModelError
 from foresail.domain.calendars import bars_per_year
-from foresail.domain.training import FitReport
+from foresail.domain.training import FitReport, TrainingSet
 from foresail.evaluation.registry import Lineage, Trial, TrialRegistry
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import attach, build_forecaster
 from foresail.measures.honesty import SharpeSample
-from foresail.protocols import Progress
+from foresail.protocols import Forecaster, Progress
 from foresail.reporting.model_card import render_model_card
 from foresail.service.models_folder import RECORD, WEIGHTS, read_document
 from foresail.service.models_loading import probe_document
@@ -35,6 +35,7 @@ from foresail.service.training_baselines import baseline_rows, paired_tests
 from foresail.service.training_card import card_document
 from foresail.service.training_classes import fit_classes
 from foresail.service.training_data import Ready, plan_refit, scaler_document
+from foresail.service.training_importance import PermutationSettings, permutation_importance
 from foresail.service.training_job import FittedModel, TrainJob, resolve_training
 from foresail.service.training_progress import EpochLines, history_of
 from foresail.service.training_record import training_outcome, training_record
@@ -119,6 +120,7 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
         told.progress("training", 0, 1)
     tune: Any = None if base is None else getattr(base, "fine_tune", None)
     report: FitReport = forecaster.fit(training, seed=job.seed) if tune is None else tune(training, seed=job.seed)
+    report = _with_importance(forecaster, report, training, job.seed)
     if silent:
         told.progress("training", 1, 1)
     attach(forecaster, progress=None, checkpoint=None)
@@ -126,6 +128,15 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
     shift = IntervalShift.fit(raw, training, job.spec.levels)
     classes = fit_classes(raw, training, job.spec.levels, shift=shift, rule=job.rule)
     return FittedModel(forecaster, report, shift, classes, ready)
+
+
+def _with_importance(forecaster: Forecaster, report: FitReport, data: TrainingSet, seed: int) -> FitReport:
+    """Return the report with permutation importance where a network has none of its own (XPL-02)."""
+    if report.importance or not hasattr(forecaster, "encode"):
+        return report
+    found = permutation_importance(forecaster, data, PermutationSettings(seed=seed))
+    note = "importance: rise of the validation loss when a feature is permuted" + ("" if found else "; none rose")
+    return replace(report, importance=found, notes=(*report.notes, note))
 
 
 def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) -> int:

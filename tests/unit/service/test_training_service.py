@@ -496,9 +496,21 @@ def test_stored_none_and_online_calibration(workspace):
         predict(calibration="wrong")
 
 
+def test_ridge_tells_its_linear_parts(workspace):
+    """XPL-01: the parts of all features and the drift are the mean of the forecast."""
+    row = predict(explain=True, symbols=(str(PANEL.instruments[0]),))["forecasts"][0]
+    assert len(row["reasons"]) == 5
+    sizes = [abs(one["adds"]) for one in row["reasons"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 0.0
+    assert row["similar"] is None
+    assert row["inside"] is None
+
+
 def test_reasons_add_up_where_the_model_can_say(workspace, monkeypatch):
+    trivial = train(forecaster="no_change")["model"]
     with pytest.raises(CapabilityError, match="cannot say which features"):
-        predict(explain=True)
+        predict(model=trivial, explain=True)
 
     def explain(self: Any, features: Any, rows: Any, horizon: int) -> Any:
         out = np.zeros((len(rows), features.shape[2]))
@@ -660,6 +672,42 @@ def test_the_same_from_python(workspace):
     assert frame["q0.1"].iloc[0] < frame["q0.9"].iloc[0]
     assert "1d" in str(told)
     assert [one["model"] for one in foresail.models()] == ["stock_1d_ridge_v1", "stock_1d_ridge_v2"]
+
+
+# -- networks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_tft_tells_similar_days_and_weights_of_each_forecast(workspace):
+    pytest.importorskip("torch")
+    small = {"width": "8", "heads": "2", "epochs": "1", "context_length": "10", "threads": "1"}
+    name = train(forecaster="tft", options=small, horizons="1", targets="close")["model"]
+    asked = PredictRequest(data="mine", model=name, at=LAST_DAY, explain=True, symbols=(str(PANEL.instruments[0]),))
+    told = predict_with(asked, progress=quiet, clock=fixed_clock())
+    (row,) = told.document["forecasts"]
+    assert len(row["reasons"]) == 5
+    assert len(row["similar"]) == 5
+    distances = [one["distance"] for one in row["similar"]]
+    assert distances == sorted(distances)
+    assert all(one["day"] < row["as_of"][:10] for one in row["similar"])
+    inside = row["inside"]
+    assert sum(one["share"] for one in inside["groups"]) == pytest.approx(1.0, abs=0.01)
+    assert len(inside["attention"]) == 10
+    assert sum(inside["attention"]) + inside["attention_ahead"] == pytest.approx(1.0, abs=0.01)
+    assert any(line.startswith("  similar days: ") for line in told.lines)
+    assert any(line.startswith("  selected: ") for line in told.lines)
+    as_csv = predict_with(replace(asked, as_csv=True), progress=quiet, clock=fixed_clock()).lines
+    assert row["similar"][0]["day"] in as_csv[1]
+    assert predict(model=name)["forecasts"][0]["similar"] is None
+
+
+def test_an_lstm_has_permutation_importance_on_its_card(workspace):
+    pytest.importorskip("torch")
+    small = {"width": "8", "epochs": "6", "context_length": "5", "threads": "1", "stride": "1", "rate": "0.02"}
+    record = train(forecaster="lstm", options=small, horizons="1", targets="close")["record"]
+    assert sum(share for _, share in record["importance"]) == pytest.approx(1.0, abs=1e-6)
+    assert any("permuted" in note for note in record["notes"])
+    card = json.loads((workspace / "models/stock_1d_lstm_v1/card.json").read_text())
+    assert card["importance"] == dict(record["importance"])
 
 
 # -- beside baselines -------------------------------------------------------------------------------------------------
