@@ -15,6 +15,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
+from foresail.engine.settings import MarketData
 from foresail.features.context import ContextRow, FeatureContext, calendar_flags
 from foresail.features.givens import GIVENS
 from foresail.features.live import LiveDriver
@@ -28,7 +29,7 @@ from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.serving_answers import LiveAnswers, live_answers
 from foresail.service.serving_outcomes import OutcomeWindow
-from foresail.service.training_data import feature_context
+from foresail.service.training_data import feature_context, model_features
 
 __all__ = ["LiveMarket"]
 
@@ -59,22 +60,24 @@ class LiveMarket:
         data = loaded.data
         bars, self.bar_set, self.model = data.bars, data.bar_set, model
         model.check_market(self.bar_set)
-        context, names = feature_context(data, model.spec.features)
-        kept = replace(context, calendar_names=_CALENDAR, calendar=np.empty((len(_CALENDAR), 0)))
-        self._driver = LiveDriver(bars.instruments, names, kept, bars.fields, threads=_THREADS, form="model")
-        values = self._driver.replay(self._driver.snapshot(), bars, context)
-        self._names, self._kept = names, _OUTCOMES + max(model.spec.horizons)
+        self.refusal = ""
+        self._driver: LiveDriver | None = None
+        self._answers: LiveAnswers | None = None
+        features = self._computed(data)
+        self._names, self._kept = features.fields, _OUTCOMES + max(model.spec.horizons)
         self._scale = LiveScale(len(bars.instruments))
         scale = self._scale.read(bars)
-        features = replace(bars, values=values, fields=names)
         self.standing = standing_of(bars, features, scale)
         self.outcomes = OutcomeWindow(
             bars.instruments, bars.end, bars.available_at, forward_adjusted(bars, "close"), scale
         )
         self._raw = self._whole(features, scale)
-        answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
-        self.refusal = _outside(context) or (answers if isinstance(answers, str) else "")
-        self._answers: LiveAnswers | None = None if isinstance(answers, str) or self.refusal else answers
+        if not self.refusal:
+            answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
+            if isinstance(answers, str):
+                self.refusal = answers
+            else:
+                self._answers = answers
 
     @property
     def place(self) -> str:
@@ -107,8 +110,23 @@ class LiveMarket:
         values = settled(self.model, self._raw[ready], self.standing.scale[ready])
         return shown.rows(every, ready, values)
 
+    def _computed(self, data: MarketData) -> Panel:
+        """Return the features of the history, and keep what remembers it or why nothing does."""
+        wanted = self.model.spec.features
+        self.refusal = "the model reads features of other frames" if any("@" in name for name in wanted) else ""
+        if self.refusal:
+            return model_features(data, wanted)
+        context, names = feature_context(data, wanted)
+        self.refusal = _outside(context)
+        if self.refusal:
+            return model_features(data, wanted)
+        kept = replace(context, calendar_names=_CALENDAR, calendar=np.empty((len(_CALENDAR), 0)))
+        bars = data.bars
+        self._driver = LiveDriver(bars.instruments, names, kept, bars.fields, threads=_THREADS, form="model")
+        return replace(bars, values=self._driver.replay(self._driver.snapshot(), bars, context), fields=names)
+
     def _take(self, bar: Panel) -> None:
-        if self._answers is None:
+        if self._answers is None or self._driver is None:
             raise ValueError(f"new bars cannot be taken one by one: {self.refusal}")
         n = len(bar.instruments)
         flags = calendar_flags(bar.start, bar.end, bar.calendar, _CALENDAR)[:, 0]

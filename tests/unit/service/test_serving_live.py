@@ -242,6 +242,16 @@ def test_bars_of_a_file_are_read_whole(workspace, tmp_path):
     assert feed.newer(0) == "bars of a file are read whole"
 
 
+def test_a_model_that_reads_what_stands_beside_the_bars_is_computed_whole(workspace, monkeypatch):
+    serving = Serving("ridge")
+    monkeypatch.setattr("foresail.service.serving_live._outside", lambda _: "the model reads facts")
+    rows, _, _ = serving.at()
+    assert_same(rows, serving.predicted(), 0.0)
+    rows, path, why = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert (path, why) == ("whole", "the model reads facts")
+    assert_same(rows, serving.predicted(), 0.0)
+
+
 def test_the_status_says_which_way_it_was_and_how_long_it_took(workspace):
     promote_model("stock_1d_ridge_v1", clock=after(FIRST - 1))
     clock = after(FIRST - 1)
