@@ -125,7 +125,7 @@ def _resolved(
     data: MarketData, wanted: Sequence[str] | str, reference: dict[str, FloatArray]
 ) -> tuple[FeatureContext, tuple[FeatureSpec, ...], dict[str, str]]:
     """Return the context with the numbers that the wanted features read, those features, and why others are absent."""
-    sources = GivenSources(data.bars, data.bar_set, tuple(data.facts.values()), reference)
+    sources = GivenSources(data.bars, data.bar_set, tuple(data.facts.values()), reference, data.pairs)
     specs, absent = catalogue.resolve(wanted or None, data.bars, tuple(sorted(reference)), offered_givens(sources))
     needed = sorted({i.removeprefix("given:") for s in specs for i in s.inputs if i.startswith("given:")})
     context = _context(data, reference)

@@ -8,7 +8,7 @@ a split after its publication divides it. What cannot be filled is not offered, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,12 +40,14 @@ class GivenSources:
     ----------
     reference : name -> (T,) joined as-of; the close of a sector's fund is ``sector_<name of the sector>``, the day of
         its publication ``day_of_sector_<name>``
+    pairs : instrument -> the second leg of its pair
     """
 
     panel: Panel
     bar_set: BarSet
     facts: Sequence[FactTable] = ()
     reference: Mapping[str, FloatArray] | None = None
+    pairs: Mapping[InstrumentId, InstrumentId] = field(default_factory=dict)
 
     def funds(self) -> dict[str, FloatArray]:
         """Return sector -> (T,) close of its fund, sectors ascending."""
@@ -93,6 +95,8 @@ def _offers(row: GivenSeries, sources: GivenSources) -> bool:
     if row.form == "funds":
         known = sources.funds() if row.name == "sector_close" else sources.fund_days()
         return len(known) > (row.name == "sector_rank")
+    if row.form == "pair" and sources.pairs:
+        return True
     no_price = row.form in _PER_SHARE and sources.bar_set.price_basis is not PriceBasis.RAW
     if row.form == "book" or no_price:  # features.books.join joins books: nothing is carried over a broken one
         return False
@@ -142,6 +146,8 @@ def _filled(row: GivenSeries, sources: GivenSources) -> FloatArray:
         return _from_panel(row.name, sources)
     if row.form == "funds":
         return _from_funds(row.name, sources)
+    if row.form == "pair" and sources.pairs:
+        return _second_legs(row, sources)
     at = sources.panel.available_at
     joined = _joined(row, sources, at - NS_PER_DAY if row.form == "lagged" else at)
     day = at / NS_PER_DAY
@@ -161,6 +167,26 @@ def _against_price(form: str, figure: AsOf, panel: Panel) -> FloatArray:
     if form == "yield":
         return np.asarray(share / close, dtype=np.float64)
     return np.where(share > 0.0, close / np.where(share > 0.0, share, 1.0), np.nan)
+
+
+def _second_legs(row: GivenSeries, sources: GivenSources) -> FloatArray:
+    """Return the close of each instrument's second leg, adjusted as the panel's prices are inside the engine, (N, T).
+
+    An instrument without a second leg has what facts say, and NaN where they say nothing.
+    """
+    panel = sources.panel
+    closes = panel.field("close")
+    if "total_factor" in panel.fields:
+        factor = panel.field("total_factor")
+        closes = closes * np.where(np.isfinite(factor), factor, 1.0)
+    told = sources.table_of(row.field) is not None
+    legs = _joined(row, sources, panel.available_at).values if told else np.full(closes.shape, np.nan)
+    places = {name: i for i, name in enumerate(panel.instruments)}
+    for i, name in enumerate(panel.instruments):
+        other = sources.pairs.get(name)
+        if other is not None:
+            legs[i] = closes[places[other]] if other in places else np.nan
+    return legs
 
 
 def _joined(row: GivenSeries, sources: GivenSources, at: TimeArray) -> AsOf:

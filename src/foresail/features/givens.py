@@ -50,8 +50,8 @@ class GivenSeries:
     field : column of the facts that holds it
     form : "value"; "days_until" or "days_since" of a day given in days since 1970; "yield" and "price_multiple" of a
         figure per share, and "price_gap", made with the traded price; "lagged", the value 24 hours before;
-        "panel", made from bars and instruments; "funds", from the funds of sectors; "book", from order books, joined
-        by ``features.books.join``
+        "panel", made from bars and instruments; "pair", the close of the second leg among the bars, else the value;
+        "funds", from the funds of sectors; "book", from order books, joined by ``features.books.join``
     """
 
     name: str
@@ -239,7 +239,7 @@ def _static() -> Iterable[GivenSeries]:
     ):
         yield GivenSeries(name, unit, "instrument", classes, "UNI-05", None, reason, name, "panel")
     other = _Kind("price", "instrument", _ALL, "STRAT-21", _SESSION, "no second leg of a pair was named")
-    yield from _make("pair_close", other)
+    yield _derived("pair_close", "pair_close", "pair", other)
     frames = _Kind("sign", "instrument", _ALL, "MTF-01", 1, "bars of three frames were not given")
     yield from _make("mtf_direction_1 mtf_direction_2 mtf_direction_3", frames)
     yield from _make("industry", _Kind("code", "instrument", _S, "FUND-01", None, "no facts of industries hold it"))

@@ -204,7 +204,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     _check_keys(
         "top level",
         document,
-        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue"), ("", "")),
+        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue", "pairs"), ("", "")),
     )
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
@@ -327,6 +327,11 @@ def template() -> str:
         "# Risk limits that differ from the profile's; foresail limits tells all with their values and origins.",
     ]
     lines += ['# breakers.daily_loss = 0.01   # a fraction; "off" takes a limit away where it may be absent']
+    lines += [
+        "",
+        "[pairs]",
+        '# KO = "PEP"   # the second leg of an instrument, by ticker or id; spreads and their tests read it',
+    ]
     lines += ["", "[venue]"]
     lines += [
         f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"

@@ -104,3 +104,24 @@ def test_a_run_records_its_series_and_is_repeated_with_them(foresail, tmp_path):
     changed = foresail("verify", "one", "--json")
     assert changed.code == 5
     assert "the series that stood beside the bars" in json.loads(changed.out)["text"]
+
+
+def test_a_pair_takes_its_second_leg_from_the_bars(foresail, tmp_path):
+    write_market(tmp_path, count=300)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    asked = ("features", "compute", "--bars", "mine.toml", "--set", "spread_zscore,adf_pvalue", "--force", "--json")
+    assert "no second leg" in json.loads(foresail(*asked).out)["absent"]["spread_zscore_60_pair"]
+    done = foresail(*asked, "--pair", "AAA=BBB")
+    document = json.loads(done.out)
+    assert document["absent"] == {}, done.err
+    assert document["bars"]["pairs"] == [["stock.US.AAA", "stock.US.BBB"]]
+    score = column(tmp_path / "features.parquet", "spread_zscore_60_pair")
+    assert np.isfinite(score[:300]).sum() > 200  # of AAA
+    assert not np.isfinite(score[300:]).any()  # BBB has no second leg of its own
+    (tmp_path / "foresail.toml").write_text('version = 1\n[pairs]\nAAA = "BBB"\nEURUSD = "GBPUSD"\n')
+    settled = json.loads(foresail(*asked).out)
+    assert settled["features_hash"] == document["features_hash"]
+    for wrong, text in (("AAA=CCC", "unknown instrument of a pair 'CCC'"), ("AAA", "expected A=B"), ("AAA=AAA", "own")):
+        refused = foresail(*asked, "--pair", wrong)
+        assert refused.code == 2
+        assert text in json.loads(refused.out)["text"]

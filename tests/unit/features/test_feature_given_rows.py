@@ -200,3 +200,19 @@ def test_what_is_published_later_changes_nothing_before():
         early = [row for row in rows if row[2] <= cut + 1]
         part = fill_givens(names, sources_of(t=70, facts=(facts(early, "roe"),)))
         np.testing.assert_array_equal(part[:, : cut + 1], whole[:, : cut + 1])
+
+
+def test_the_second_leg_of_a_pair_is_the_adjusted_close_of_another_instrument():
+    ids = ("stock.US.AAA", "stock.US.BBB", "stock.US.CCC")
+    sources = sources_of(ids, close=np.arange(24.0).reshape(3, 8) + 1.0, pairs={ids[0]: ids[1], ids[1]: ids[2]})
+    sources.panel.values[1, 4:, FIELDS.index("total_factor")] = 2.0  # a split of BBB after the fourth bar
+    sources.panel.values[2, 5, :] = np.nan
+    sources.panel.present[2, 5] = False
+    legs = one("pair_close", sources)
+    np.testing.assert_array_equal(legs[0], (np.arange(8.0) + 9.0) * np.repeat([1.0, 2.0], 4))
+    np.testing.assert_array_equal(legs[1], [17, 18, 19, 20, 21, np.nan, 23, 24])  # nothing is carried over a gap
+    assert np.isnan(legs[2]).all()
+    told = replace(sources, facts=(facts([(ids[2], 0, 0, 5.0)], "pair_close"),))
+    np.testing.assert_array_equal(one("pair_close", told)[:2], legs[:2])
+    assert one("pair_close", told)[2, 1] == 5.0
+    assert "pair_close" not in offered_givens(replace(sources, pairs={}))
