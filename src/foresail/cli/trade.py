@@ -21,6 +21,13 @@ _Until = Annotated[str | None, typer.Option("--until", help="YYYY-MM-DD: nothing
 _Capital = Annotated[str | None, typer.Option("--capital", help="For example '100000 USD'.")]
 _Names = Annotated[int | None, typer.Option("--names", min=1, help="Only the first so many instruments, by id.")]
 _Zone = Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")]
+_Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="A strategy file, or FILE=SHARE of the equity; several may be given."),
+]
+_Slice = Annotated[
+    str, typer.Option("--slice", help="How large orders leave: twap:6:1h, vwap:8:30m or pov:6:1h:0.1; empty = at once.")
+]
 _Profile = Annotated[str | None, typer.Option("--profile", help="Risk profile.")]
 
 
@@ -35,13 +42,14 @@ def _start(
     bars: Annotated[
         str | None, typer.Option("--bars", help="Set to replay; left out, what the account traded before.")
     ] = None,
-    strategy: Annotated[Path | None, typer.Option("--strategy", help="A strategy file.")] = None,
+    strategy: _Strategies = None,
     speed: Annotated[str, typer.Option("--speed", help="max, or times the bars' own time: 1x, 60x.")] = "max",
     until: _Until = None,
     capital: _Capital = None,
     profile: _Profile = None,
     names: _Names = None,
     timezone: _Zone = None,
+    slices: _Slice = "",
     snapshot_every: Annotated[int, typer.Option("--snapshot-every", min=1, help="Events between snapshots.")] = 1000,
     confirm_limits: Annotated[
         str | None, typer.Option("--confirm-limits", help="Who lets limits be loosened; it is journalled.")
@@ -53,15 +61,18 @@ def _start(
     def work() -> tuple[Any, list[str], int]:
         from foresail.core.errors import ConfigError
         from foresail.service.paper import PaperRequest, start_paper
+        from foresail.service.sleeves import parse_strategies
         from foresail.service.stream import StreamRequest
 
-        if (bars is None) != (strategy is None):
+        if (bars is None) != (not strategy):
             raise ConfigError("expected --bars and --strategy together, or neither for an account that exists")
         stream = None
-        if bars is not None and strategy is not None:
+        if bars is not None and strategy:
+            first, sleeves = parse_strategies(strategy)
             stream = StreamRequest(
-                bars, strategy, until=until, timezone=timezone, capital=capital, profile=profile, names=names
-            )
+                bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
+                sleeves=sleeves, slices=slices,
+            )  # fmt: skip
         request = PaperRequest(
             account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits
         )
@@ -126,13 +137,17 @@ def parity_command(*, account: _Account = "paper", as_json: _Json = False) -> No
 def backtest_command(
     *,
     bars: Annotated[str, typer.Option("--bars", help="File, folder with foresail-set.toml, or an imported name.")],
-    strategy: Annotated[Path, typer.Option("--strategy", help="A strategy file, fuzzed for leaks before use.")],
+    strategy: Annotated[
+        list[str],
+        typer.Option("--strategy", help="A strategy file, fuzzed for leaks before use, or FILE=SHARE of the equity."),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; an existing one needs --force.")] = None,
     until: _Until = None,
     capital: _Capital = None,
     profile: _Profile = None,
     names: _Names = None,
     timezone: _Zone = None,
+    slices: _Slice = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -140,11 +155,14 @@ def backtest_command(
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.backtest import run_strategy_backtest
+        from foresail.service.sleeves import parse_strategies
         from foresail.service.stream import StreamRequest
 
+        first, sleeves = parse_strategies(strategy)
         request = StreamRequest(
-            bars, strategy, until=until, timezone=timezone, capital=capital, profile=profile, names=names
-        )
+            bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
+            sleeves=sleeves, slices=slices,
+        )  # fmt: skip
         return _leave(run_strategy_backtest(request, out=out, force=force, progress=Progress()))
 
     execute(work, as_json=as_json)

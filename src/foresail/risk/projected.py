@@ -181,6 +181,10 @@ class Projected:
         """Return the average daily volume in units, NaN where it is not measured."""
         return float(self._view.average_volume(instrument))
 
+    def is_sliced(self, order: Order) -> bool:
+        """Return whether an order leaves in slices, each of which is reviewed again."""
+        return order.id in getattr(self._view, "sliced", ())
+
     def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
         """Return (N, T) simple returns of the last days, NaN where missing; None where no history is kept."""
         returns: FloatArray | None = self._view.daily_returns(instruments)

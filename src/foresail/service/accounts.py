@@ -66,15 +66,12 @@ class AccountFolder:
             if asked is None:
                 self.existing()
             assert asked is not None  # noqa: S101 existing() has raised
-            return replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars)), True
-        content = _read(kept)["request"]
-        held = StreamRequest(
-            **{"facts": False, "boundary": OLD_BOUNDARY, **content, "strategy": Path(content["strategy"])}
-        )
+            return _whole(asked), True
+        held = _held(_read(kept)["request"])
         if asked is None:
             return held, False
-        wanted = replace(asked, strategy=asked.strategy.resolve(), bars=_resolved(asked.bars))
-        for name in ("bars", "strategy", "timezone", "capital", "profile", "names"):
+        wanted = _whole(asked)
+        for name in ("bars", "strategy", "timezone", "capital", "profile", "names", "sleeves", "slices"):
             if getattr(wanted, name) not in (None, getattr(held, name)):
                 raise ConfigError(
                     f"account {self.name} trades with {name} {getattr(held, name)}, received {getattr(wanted, name)}",
@@ -159,6 +156,19 @@ def is_running(journal: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _held(content: dict[str, Any]) -> StreamRequest:
+    """Return a request as it was written; older accounts lack what came later."""
+    sleeves = tuple((file, share) for file, share in content.get("sleeves", ()))
+    older = {"facts": False, "boundary": OLD_BOUNDARY}
+    return StreamRequest(**{**older, **content, "strategy": Path(content["strategy"]), "sleeves": sleeves})
+
+
+def _whole(request: StreamRequest) -> StreamRequest:
+    """Return a request that means the same from any folder."""
+    sleeves = tuple((str(Path(file).resolve()), share) for file, share in request.sleeves)
+    return replace(request, strategy=request.strategy.resolve(), bars=_resolved(request.bars), sleeves=sleeves)
 
 
 def _resolved(bars: str) -> str:

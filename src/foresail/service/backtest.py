@@ -24,6 +24,7 @@ from foresail.measures.performance import max_drawdown, sharpe_ratio
 from foresail.measures.returns import simple_returns
 from foresail.protocols import Progress
 from foresail.service.outcome import Outcome
+from foresail.service.shared_backtest import SharedBacktest, run_shared_backtest
 from foresail.service.stream import Stream, StreamRequest, fingerprint_of, open_stream
 from foresail.service.workspace import find_workspace
 
@@ -48,7 +49,13 @@ def run_strategy_backtest(request: StreamRequest, *, out: Path | None, force: bo
     target = out or workspace / "runs" / f"backtest-{stream.loaded.data.bar_set.name}-{hash_value(record)[:8]}"
     if target.exists() and not force:
         raise UserError(f"{target} exists", hint="choose another --out, or add --force to replace it")
-    result = run_backtest(stream.inputs, strategy=stream.strategy(), first=0, limits=stream.limits(), progress=progress)
+    result: Backtest | SharedBacktest
+    if stream.is_plain:
+        result = run_backtest(
+            stream.inputs, strategy=stream.strategy(), first=0, limits=stream.limits(), progress=progress
+        )
+    else:
+        result = run_shared_backtest(stream, progress=progress)
     document = {
         "format": 1,
         "record": record,
@@ -64,7 +71,7 @@ def entries_hash(entries: tuple[Entry, ...]) -> str:
     return hash_bytes(b"\n".join(encode_entry(one) for one in entries))
 
 
-def _figures(result: Backtest, stream: Stream) -> dict[str, Any]:
+def _figures(result: Backtest | SharedBacktest, stream: Stream) -> dict[str, Any]:
     """Return what came of it: net, gross and at twice the cost."""
     year = result.bars_per_year
     returns = simple_returns(result.net)
@@ -83,6 +90,7 @@ def _figures(result: Backtest, stream: Stream) -> dict[str, Any]:
         "trades": len(result.trades),
         "breakers": _breakers(result.journal),
         "warnings": stream.warnings(),
+        **({"strategies": result.profits} if isinstance(result, SharedBacktest) and result.profits else {}),
     }
 
 
@@ -136,6 +144,7 @@ def _lines(document: dict[str, Any], target: Path) -> list[str]:
             f"breaker {rule} tripped {one['times']} x, first {one['first']}"
             for rule, one in document["breakers"].items()
         ),
+        *(f"profit of {name or 'no strategy'}: {profit}" for name, profit in document.get("strategies", {}).items()),
         *(f"warning: {text}" for text in document["warnings"]),
         f"fingerprint {document['fingerprint'][:16]}; journal in {target / 'journal'}",
         "this is no verdict: foresail run --plugin judges a strategy against 1/N of the same names",

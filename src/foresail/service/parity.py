@@ -45,7 +45,7 @@ def parity_report(account: str, *, progress: Progress) -> Outcome:
     kept = folder.identity()
     context = ParityContext(
         changed_bars=changed_bars(folder.path / "bars.seen", stream.inputs.data.bars),
-        strategy_changed=kept.get("strategy_sha256") != stream.plugin.source_hash,
+        strategy_changed=kept.get("strategy_sha256") != stream.identity()["strategy_sha256"],
     )
     history = history_entries(stream, account, paper, progress)
     found = compare_journals(paper, history, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,8 +22,11 @@ from foresail.engine.parts import build_parts
 from foresail.engine.risk_facts import risk_facts
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.trading.core import TradingCore
+from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.simulated import SimulatedLink
+from foresail.engine.trading.slicing import Slicer
+from foresail.engine.trading.volumes import PanelVolumes
 from foresail.engine.walkforward import WalkForward
 from foresail.protocols import Strategy
 from foresail.risk.accounts import edited, rows, trading_limits
@@ -34,6 +38,7 @@ from foresail.service.loading import Loaded, load_bars, parse_until
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
+from foresail.service.sleeves import parse_slices
 
 __all__ = ["OLD_BOUNDARY", "Stream", "StreamRequest", "fingerprint_of", "open_stream"]
 
@@ -47,6 +52,8 @@ class StreamRequest:
 
     Attributes
     ----------
+    sleeves : (file, share of equity) of every strategy, where there are several or one has a share
+    slices : how large orders leave (``sleeves.parse_slices``), empty = at once
     facts : whether limits are told of the market; not so for accounts made before they were
     boundary : where a day begins unless the settings say so; None = as its class does. Accounts made before that have
         ``OLD_BOUNDARY``
@@ -59,6 +66,8 @@ class StreamRequest:
     capital: str | None = None
     profile: str | None = None
     names: int | None = None
+    sleeves: tuple[tuple[str, str], ...] = ()
+    slices: str = ""
     facts: bool = True
     boundary: str | None = None
 
@@ -69,25 +78,45 @@ class Stream:
 
     Attributes
     ----------
-    inputs : what a driver needs besides the strategy
+    plugins : the strategies
+    inputs : what a driver needs besides the strategies
     has_facts : whether limits are told of the market
+    shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
+    slices : how large orders leave, empty = at once
     """
 
     loaded: Loaded
-    plugin: Plugin
+    plugins: tuple[Plugin, ...]
     settings: PipelineSettings
     inputs: BacktestInputs
     has_facts: bool = True
+    shares: tuple[Decimal, ...] = ()
+    slices: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one strategy has the account for itself and its orders leave at once."""
+        return not self.shares and not self.slices
 
     def strategy(self) -> Strategy:
-        """Return a fresh strategy."""
-        return to_strategy(self.plugin, frame=self.loaded.data.bars.frame)
+        """Return a fresh strategy, the first of them."""
+        return self._fresh(self.plugins[0])
+
+    def _fresh(self, plugin: Plugin) -> Strategy:
+        return to_strategy(plugin, frame=self.loaded.data.bars.frame)
 
     def parts(self, *, account: str, environment: str) -> tuple[TradingParts, SimulatedLink]:
         """Return fresh parts of a core and the simulated venue on these bars."""
         data = self.inputs.data
         built = build_parts(data.bars, data.bar_set, self.settings, strategy=self.strategy(), explain=None)
-        return history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
+        parts, link = history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
+        if self.shares:
+            pairs = zip(self.plugins, self.shares, strict=True)
+            parts = with_sleeves(parts, [Sleeve(self._fresh(plugin), share) for plugin, share in pairs])
+        if self.slices:
+            slicer = Slicer(parse_slices(self.slices), PanelVolumes(data.bars), parts.instruments)
+            parts = replace(parts, slicer=slicer)
+        return parts, link
 
     def limits(self) -> TradingLimits:
         """Return the limits of breakers and caps: of the profile and the asset class, as the settings edit them."""
@@ -125,18 +154,23 @@ class Stream:
     def events(self) -> tuple[Event, ...]:
         """Return every event of the stored bars in their one order."""
         facts = risk_facts(self.inputs.data, self.limits(), 0) if self.has_facts else ()
-        return history_events(self.inputs.data.bars, 0, self.strategy().spec.every, facts)
+        every = math.gcd(*(self._fresh(plugin).spec.every for plugin in self.plugins))
+        return history_events(self.inputs.data.bars, 0, every, facts)
 
     def identity(self) -> dict[str, Any]:
-        """Return what must not change while an account lives: strategy, settings, names."""
+        """Return what must not change while an account lives: strategies, settings, names."""
+        pairs = zip(self.plugins, self.shares, strict=False)  # no shares: one strategy
         return {
             "bars": self.loaded.data.bar_set.name,
             "instruments": list(self.loaded.data.bars.instruments),
-            "strategy": self.plugin.id,
-            "strategy_sha256": self.plugin.source_hash,
+            "strategy": " + ".join(f"{plugin.id}={share}" for plugin, share in pairs) or self.plugins[0].id,
+            "strategy_sha256": hash_value([one.source_hash for one in self.plugins])
+            if self.shares
+            else self.plugins[0].source_hash,
             "capital": str(self.settings.capital),
             "currency": self.settings.currency,
             "profile": self.settings.profile,
+            **({"slices": self.slices} if self.slices else {}),
         }
 
     def record(self) -> dict[str, Any]:
@@ -156,7 +190,10 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     LookAheadError
         If the strategy looks ahead.
     """
-    plugin = load_plugin(request.strategy)
+    files = [Path(file) for file, _share in request.sleeves] or [request.strategy]
+    plugins = tuple(load_plugin(file) for file in files)
+    if request.slices:
+        parse_slices(request.slices)
     loaded = load_bars(
         request.bars,
         workspace=workspace,
@@ -176,9 +213,11 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         raise ConfigError(f"expected a capital above 0, received {settings.capital}")
     if check_leaks:
         part = bars.select(list(bars.instruments[:_FUZZ_NAMES]))
-        fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
+        for plugin in plugins:
+            fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
     inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
-    return Stream(loaded, plugin, settings, inputs, request.facts)
+    shares = tuple(Decimal(share) for _file, share in request.sleeves)
+    return Stream(loaded, plugins, settings, inputs, request.facts, shares, request.slices)
 
 
 def _with_boundary(limits: tuple[tuple[str, Any], ...], boundary: str) -> tuple[tuple[str, Any], ...]:

@@ -6,7 +6,7 @@ a package already) and hands back figures, tables and the text of the screen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from foresail.service.ledger_tables import TABLES
 from foresail.service.outcome import Outcome
 from foresail.service.paper import PaperRequest, paper_status, start_paper, stop_paper
 from foresail.service.parity import parity_report
+from foresail.service.sleeves import parse_strategies
 from foresail.service.stream import StreamRequest
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class BacktestResult(TradingReport):
 
 def backtest(
     bars: str | Path,
-    strategy: str | Path,
+    strategy: str | Path | Sequence[str | Path],
     *,
     out: str | Path | None = None,
     until: str | None = None,
@@ -120,6 +121,7 @@ def backtest(
     profile: str | None = None,
     names: int | None = None,
     timezone: str | None = None,
+    slices: str = "",
     force: bool = False,
     progress: Progress | None = None,
 ) -> BacktestResult:
@@ -128,13 +130,14 @@ def backtest(
     Parameters
     ----------
     bars : file, folder with ``foresail-set.toml``, or the name of an imported set
-    strategy : file, searched for leaks first
+    strategy : file, searched for leaks first; several share the account, equally or as "FILE=SHARE" says
     out : folder to write; None = ``runs/backtest-<set>-<hash>``
     until : "2015-12-31": nothing available after the end of that day, UTC
     capital : for example "100000 USD"
     profile : of the risk limits
     names : only the first so many instruments, by id
     timezone : of times that carry none
+    slices : how large orders leave, for example "twap:6:1h"; empty = at once
     force : replace an existing folder
     progress : called with stage, steps done, steps in all
 
@@ -143,9 +146,11 @@ def backtest(
     ForesailError
         If the request, the data or the strategy cannot be used.
     """
+    first, sleeves = parse_strategies(_texts(strategy))
     request = StreamRequest(
-        str(bars), Path(strategy), until=until, timezone=timezone, capital=capital, profile=profile, names=names
-    )
+        str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
+        sleeves=sleeves, slices=slices,
+    )  # fmt: skip
     target = None if out is None else Path(out)
     outcome = run_strategy_backtest(request, out=target, force=force, progress=progress or _silent)
     told = outcome.document
@@ -157,13 +162,14 @@ def paper(
     *,
     account: str = "paper",
     bars: str | Path | None = None,
-    strategy: str | Path | None = None,
+    strategy: str | Path | Sequence[str | Path] | None = None,
     speed: str = "max",
     until: str | None = None,
     capital: str | None = None,
     profile: str | None = None,
     names: int | None = None,
     timezone: str | None = None,
+    slices: str = "",
     snapshot_every: int = 1000,
     confirm_limits: str | None = None,
     progress: Progress | None = None,
@@ -176,7 +182,7 @@ def paper(
     account : name in this workspace
     bars, strategy : of a new account, both; of one that exists, neither
     speed : "max", or times the bars' own time, for example "60x"
-    until, capital, profile, names, timezone : as in ``backtest``
+    until, capital, profile, names, timezone, slices : as in ``backtest``
     snapshot_every : events between snapshots
     confirm_limits : who lets a change of the settings hold that loosens limits; it is journalled
     progress : as in ``backtest``
@@ -195,9 +201,11 @@ def paper(
         raise ConfigError("expected bars and strategy together, or neither for an account that exists")
     stream = None
     if bars is not None and strategy is not None:
+        first, sleeves = parse_strategies(_texts(strategy))
         stream = StreamRequest(
-            str(bars), Path(strategy), until=until, timezone=timezone, capital=capital, profile=profile, names=names
-        )
+            str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
+            sleeves=sleeves, slices=slices,
+        )  # fmt: skip
     request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits)
     return TradingReport(*_report(start_paper(request, progress=progress or _silent)))
 
@@ -274,6 +282,10 @@ def parity(account: str, *, progress: Progress | None = None) -> TradingReport:
         If there is no such account, or its bars cannot be used.
     """
     return TradingReport(*_report(parity_report(account, progress=progress or _silent)))
+
+
+def _texts(strategy: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(strategy)] if isinstance(strategy, str | Path) else [str(one) for one in strategy]
 
 
 def _report(outcome: Outcome) -> tuple[Mapping[str, Any], bool, str]:

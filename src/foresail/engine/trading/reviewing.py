@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from foresail.core.ids import InstrumentId
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
 from foresail.domain.signals import Signal
@@ -18,6 +18,7 @@ from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.entries import OrderReview, Reviewed, SignalSeen, TradingHalted
+from foresail.ledger.slices import slice_id
 from foresail.risk.gate import FAULT_RULE, halt_reason
 
 if TYPE_CHECKING:
@@ -46,12 +47,24 @@ def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[
         state=core.risk,
         facts_known=core.notes.facts,
         rates=call.rates,
+        sliced=_sliced(core, orders, call.at),
     )
     reviewed = core.parts.gate.review(asked, view)
     return tuple(
         _latched(core, ReviewedOrder(order, passed.quantity, rulings))
         for order, (passed, rulings) in zip(orders, reviewed, strict=True)
     )
+
+
+def _sliced(core: TradingCore, orders: Sequence[Order], at: int) -> frozenset[OrderId]:
+    """Return the orders that are to leave in slices; their children, which come here too, are not among them."""
+    slicer = core.parts.slicer
+    if slicer is None:
+        return frozenset()
+    children = {
+        slice_id(one.parent, one.method, number) for one in core.slices.open() for number in range(len(one.slices))
+    }
+    return frozenset(one.id for one in orders if one.id not in children and slicer.started(one, at) is not None)
 
 
 def review_or_halt(

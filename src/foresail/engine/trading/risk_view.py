@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from foresail.core.arrays import FloatArray
-from foresail.core.ids import InstrumentId
+from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order
@@ -32,6 +32,7 @@ class CoreRiskView:
     state : the fold that breakers and caps read (``risk.state``), None where there is none
     facts_known : newest value of every fact by name
     rates : account currency per unit of other currencies
+    sliced : parents among the orders under review: what they leave as counts, not they as a whole (EXEC-03)
     """
 
     account: Account
@@ -43,6 +44,7 @@ class CoreRiskView:
     state: Any = None
     facts_known: Mapping[str, float] = field(default_factory=dict)
     rates: Mapping[str, Decimal] = field(default_factory=dict)
+    sliced: frozenset[OrderId] = frozenset()
 
     def price(self, instrument: InstrumentId) -> float:
         """Return the last price, NaN where none is known (which refuses)."""
@@ -74,7 +76,7 @@ class CoreRiskView:
         return self.rates.get(self.instruments[instrument].currency, _ONE) if self.rates else _ONE
 
     def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
-        """Return (N, T) simple returns of the last days, NaN where missing; None where bars are not daily."""
+        """Return (N, T) simple returns of the last days, NaN where missing; None where no history is kept."""
         history = getattr(self.market, "daily_returns", None)
         returns: FloatArray | None = None if history is None else history(instruments)
         return returns
@@ -89,13 +91,13 @@ class CoreRiskView:
 
     def spread(self, instrument: InstrumentId) -> float:
         """Return the last measured ask minus bid, NaN where bars carry none."""
-        del instrument
-        return math.nan
+        known = getattr(self.market, "spread", None)
+        return math.nan if known is None else float(known(instrument)) * float(self._rate(instrument))
 
     def average_volume(self, instrument: InstrumentId) -> float:
-        """Return the average volume, NaN where it is not measured."""
-        del instrument
-        return math.nan
+        """Return the units traded a day, NaN where that is not measured."""
+        known = getattr(self.market, "average_volume", None)
+        return math.nan if known is None else float(known(instrument))
 
 
 def in_account_currency(order: Order, rate: Decimal) -> Order:
