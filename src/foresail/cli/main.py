@@ -11,6 +11,7 @@ import typer
 from foresail import __version__
 from foresail.cli.bench import bench_app
 from foresail.cli.contract import Progress, execute, leave_interrupted, refuse_usage
+from foresail.cli.feature_health import health_command
 from foresail.cli.features import features_app
 from foresail.cli.forecasts import forecasts_app
 from foresail.cli.holdout import holdout_app
@@ -46,6 +47,7 @@ app.command("predict")(predict_command)
 app.command("rebuild")(rebuild_command)
 app.command("backtest")(backtest_command)
 app.command("kill")(kill_command)
+features_app.command("health")(health_command)
 app.command("limits")(limits_command)
 app.command("parity")(parity_command)
 

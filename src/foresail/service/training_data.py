@@ -50,6 +50,7 @@ SCALE_NAME = "mean of EWMA(0.94) and 60-bar variance of the one-bar log return, 
 _SHARES = (0.6, 0.7, 0.8)  # where validation, calibration and test begin
 _REFIT_SHARES = (0.75, 0.875)  # the same without a test part
 _DIGITS = 16  # of a formula's hash
+_LEVELS = 101  # quantiles of a feature that are kept, by which later ones are told to have moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +251,16 @@ def scaler_document(training: TrainingSet, names: tuple[str, ...]) -> dict[str, 
     x = feature_rows(training.features, training.train_rows, names)
     scaler = Scaler.fit(x)
     missing: FloatArray = 1.0 - np.isfinite(x).mean(axis=0) if len(x) else np.ones(len(names))
+    columns = [column[np.isfinite(column)] for column in x.T]
+    empty = np.full(_LEVELS, np.nan)
+    quantiles = [np.quantile(one, np.linspace(0.0, 1.0, _LEVELS)) if len(one) else empty for one in columns]
     first, last = training.train_rows[0, 1], training.train_rows[-1, 1]
     return {
         "features": list(names),
         "mean": scaler.mean,
         "deviation": scaler.deviation,
         "missing_share": missing,
+        "quantiles": np.array(quantiles).T,
         "rows": len(x),
         "from": format_ns(int(training.features.end[first])),
         "to": format_ns(int(training.features.end[last])),
