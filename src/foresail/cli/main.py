@@ -176,6 +176,7 @@ def _import(
     path: Annotated[Path, typer.Argument(help="File or folder with bars.")],
     name: Annotated[str | None, typer.Option("--name", help="Name under which the set is stored.")] = None,
     timezone: _Zone = None,
+    frame: Annotated[str | None, typer.Option("--frame", help="Store bars of this coarser frame: 15m, 1h, 1d.")] = None,
     *,
     describe: Annotated[bool, typer.Option("--describe", help="Only print a proposal of foresail-set.toml.")] = False,
     as_json: _Json = False,
@@ -185,7 +186,7 @@ def _import(
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.importing import describe_set, import_set
 
-        outcome = describe_set(path) if describe else import_set(path, name=name, timezone=timezone)
+        outcome = describe_set(path) if describe else import_set(path, name=name, timezone=timezone, frame=frame)
         return _leave(outcome)
 
     execute(work, as_json=as_json)

@@ -18,12 +18,16 @@ from foresail.adapters.lean.reader import read_lean
 from foresail.adapters.lean.tables import is_lean_folder
 from foresail.core.canonical import plain
 from foresail.core.clock import Clock, SystemClock, format_ns
+from foresail.core.errors import ConfigError, DataError
 from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.calendars import frame_ns
 from foresail.domain.quality import QualityReport, QuarantinedRow
 from foresail.service.fact_import import describes_facts, import_facts
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 from foresail.store.embedded import EmbeddedStore
+from foresail.store.gate import check
+from foresail.store.resample import resample
 
 __all__ = ["describe_set", "import_set", "open_store", "store_bars"]
 
@@ -45,7 +49,12 @@ def describe_set(path: Path) -> Outcome:
 
 
 def import_set(
-    path: Path, *, name: str | None = None, timezone: str | None = None, clock: Clock | None = None
+    path: Path,
+    *,
+    name: str | None = None,
+    timezone: str | None = None,
+    frame: str | None = None,
+    clock: Clock | None = None,
 ) -> Outcome:
     """Read, check and store the bars at a path.
 
@@ -54,6 +63,7 @@ def import_set(
     path : folder with ``foresail-set.toml``, that file, or one Parquet or CSV file
     name : of the stored set, over what the description says
     timezone : IANA zone of times that carry none
+    frame : store bars of this coarser frame, made from those of the files
     clock : tells when the bars were recorded
 
     Raises
@@ -63,13 +73,33 @@ def import_set(
     ConfigError
         If the description is wrong, or contradicts the set that is stored under that name.
     """
+    if frame is not None and (describes_facts(path) or is_lean_folder(path)):
+        raise ConfigError(f"--frame {frame}: {path} holds no described bars", hint="leave --frame out")
     if describes_facts(path):
         return import_facts(path, open_store(), clock=clock or SystemClock(), name=name)
     if is_lean_folder(path):
         return _import_lean(path, name, clock or SystemClock())
     said = {key: value for key, value in (("name", name), ("zone", timezone)) if value is not None}
     bars, bar_set, quarantined, notes = read_bars(load_description(path, said))
+    if frame is not None and frame != bar_set.frame:
+        bars, bar_set, more = _coarser(bars, bar_set, frame)
+        quarantined, notes = (*quarantined, *more.quarantined), (*notes, *more.notes)
     return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
+
+
+def _coarser(bars: BarTable, bar_set: BarSet, frame: str) -> tuple[BarTable, BarSet, QualityReport]:
+    """Return bars of a coarser frame, and what the gate said of the fine ones; incomplete bars are left out."""
+    if frame_ns(frame) > frame_ns("1d"):
+        raise ConfigError(f"--frame {frame} is longer than a day", hint="import daily bars")
+    clean, report = check(bars, bar_set)
+    coarse, coarse_set, incomplete = resample(clean, bar_set, frame)
+    if coarse.table.num_rows == 0:
+        raise DataError(
+            f"--frame {frame}: {report.accepted} bars of {bar_set.frame} close no complete bar of that frame",
+            hint="give a longer history or a shorter frame",
+        )
+    told = f"bars of {frame} made from {report.accepted} bars of {bar_set.frame}: {incomplete} incomplete ones left out"
+    return coarse, coarse_set, replace(report, notes=(*report.notes, told))
 
 
 def _import_lean(path: Path, name: str | None, clock: Clock) -> Outcome:

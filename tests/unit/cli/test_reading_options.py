@@ -125,3 +125,84 @@ def test_a_pair_takes_its_second_leg_from_the_bars(foresail, tmp_path):
         refused = foresail(*asked, "--pair", wrong)
         assert refused.code == 2
         assert text in json.loads(refused.out)["text"]
+
+
+MINUTES = """version = 1
+name = "minutes"
+files = ["minutes.csv"]
+class = "crypto"
+frame = "1m"
+time = "start"
+zone = "UTC"
+price_basis = "raw"
+"""
+
+
+def write_minutes(folder: Path, hours: int = 30, holes: tuple[int, ...] = (125, 700)) -> None:
+    """Write minutes of two coins; the first lacks some."""
+    minutes = pd.date_range("2024-03-01", periods=60 * hours, freq="min")
+    level = 100.0 * np.exp(np.cumsum(0.001 * np.sin(np.arange(len(minutes)) / 11.0)))
+    rows = []
+    for symbol, keep in (
+        ("BTCUSD", ~np.isin(np.arange(len(minutes)), holes)),
+        ("ETHUSD", np.full(len(minutes), True)),
+    ):
+        rows.append(
+            pd.DataFrame(
+                {
+                    "date": minutes,
+                    "symbol": symbol,
+                    "open": level,
+                    "high": level * 1.01,
+                    "low": level * 0.99,
+                    "close": level * 1.001,
+                    "volume": 2.0,
+                }
+            )[keep]
+        )
+    pd.concat(rows).to_csv(folder / "minutes.csv", index=False)
+    (folder / "minutes.toml").write_text(MINUTES)
+
+
+def test_minutes_become_hours_and_incomplete_ones_are_counted(foresail, tmp_path):
+    write_minutes(tmp_path)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    asked = ("features", "compute", "--set", "log_return_1,atr_14", "--force", "--json")
+    done = foresail(*asked, "--bars", "minutes.toml", "--frame", "1h")
+    document = json.loads(done.out)
+    assert (document["bars"]["frame"], document["bars"]["fine_frame"]) == ("1h", "1m")
+    assert document["bars"]["incomplete_bars"] == 2
+    assert "2 incomplete ones are left out" in " ".join(document["notes"])
+    assert pq.read_table(tmp_path / "features.parquet").num_rows == 58
+    # the same hours out of the store, made when they were imported
+    stored = foresail("import", "minutes.toml", "--frame", "1h", "--name", "hours", "--json")
+    assert stored.code == 0, stored.err
+    imported = json.loads(stored.out)
+    assert (imported["set"]["frame"], imported["accepted"]) == ("1h", 58)
+    assert "2 incomplete ones left out" in " ".join(imported["notes"])
+    again = foresail(*asked, "--bars", "hours")
+    assert json.loads(again.out)["features_hash"] == document["features_hash"]
+    for frame, text in (("90s", "no multiple of 1m"), ("1w", "close no bar of that frame")):
+        refused = foresail(*asked, "--bars", "minutes.toml", "--frame", frame)
+        assert (refused.code, text in json.loads(refused.out)["text"]) == (2, True)
+
+
+def test_a_model_of_hours_learns_from_minutes(foresail, tmp_path):
+    write_minutes(tmp_path, hours=320)
+    (tmp_path / "foresail.toml").write_text(
+        'version = 1\n[run]\nforecaster = "ridge"\nfeatures = ["log_return_1", "volatility_20"]\nhorizons = [1]\n'
+        'decision_horizon = 1\n[walk_forward]\ntrain = "150 bars"\nminimum_train = "150 bars"\nrefit = "60 bars"\n'
+    )
+    done = foresail("run", "--bars", "minutes.toml", "--frame", "1h", "--out", "one", "--json")
+    assert done.code == 0, done.err
+    inputs = json.loads((tmp_path / "one" / "run.json").read_text())["inputs"]
+    assert (inputs["frame"], inputs["incomplete_bars"]) == ("1h", 2)
+    assert foresail("verify", "one", "--json").code == 0
+    words = ("--forecaster", "ridge", "--features", "log_return_1,volatility_20", "--horizons", "1", "--json")
+    trained = foresail("train", "--data", "minutes.toml", "--frame", "1h", *words)
+    assert trained.code == 0, trained.out
+    asked = ("predict", "--data", "minutes.toml", "--model", "crypto_1h_ridge_v1", "--at", "2024-03-14", "--json")
+    assert "1m" in json.loads(foresail(*asked).out)["text"]  # the model is of hours, the bars are minutes
+    told = foresail(*asked, "--frame", "1h")
+    assert told.code == 0, told.out
+    assert "crypto_1h_ridge" in told.out
