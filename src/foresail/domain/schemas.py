@@ -139,7 +139,7 @@ _DECISIONS = TableSchema(
         _text("reasons", "plain sentences, the decisive one first, separated by line feeds"),
         _text("strategy", "strategy id and version"),
         _text("model", "model version that forecast"),
-        _text("features_hash", "hash of the feature set"),
+        _text("features_hash", "hash of schema version, ordered names and the input row of the forecast (FEAT-16)"),
     ),
 )
 

@@ -50,6 +50,7 @@ __all__ = [
     "expand",
     "expand_set",
     "features_hash",
+    "features_hashes",
     "find",
     "reason_of_frame",
     "resolve",
@@ -247,8 +248,22 @@ def features_hash(names: Sequence[str], row: FloatArray) -> str:
     ----------
     row : (F,) float64; every NaN counts as the same absent value
     """
-    values = np.where(np.isnan(row), np.nan, row + 0.0).astype("<f8")
+    return features_hashes(names, row[None, :])[0]
+
+
+def features_hashes(names: Sequence[str], rows: FloatArray) -> list[str]:
+    """Return ``features_hash`` of each row.
+
+    Parameters
+    ----------
+    rows : (R, F) float64
+    """
+    values = np.ascontiguousarray(np.where(np.isnan(rows), np.nan, rows + 0.0), dtype="<f8")
     head = "\x1f".join([str(SCHEMA_VERSION), *names])
-    digest = hashlib.sha256(f"{head}\x1e".encode())
-    digest.update(values.tobytes())
-    return digest.hexdigest()
+    begun = hashlib.sha256(f"{head}\x1e".encode())
+    found = []
+    for row in values:
+        digest = begun.copy()
+        digest.update(row.data)
+        found.append(digest.hexdigest())
+    return found

@@ -18,6 +18,7 @@ from foresail.domain.signals import Side, Signal, SignalKind
 from foresail.engine.backtest import Backtest
 from foresail.engine.pipeline import PipelineResult
 from foresail.engine.trading.parts import ReviewedOrder
+from foresail.features.catalogue import features_hashes
 from foresail.ledger.trades import Trade
 from foresail.service.finished import Finished
 from foresail.service.report_figures import figures
@@ -113,8 +114,31 @@ def _decisions(result: PipelineResult) -> dict[str, Any]:
         "reasons": ["\n".join(s.reasons) or None for s in signals],
         "strategy": [f"{s.strategy}@{s.version}" for s in signals],
         "model": [s.model or None for s in signals],
-        "features_hash": [s.features_hash or None for s in signals],
+        "features_hash": _input_hashes(result, signals),
     }
+
+
+def _input_hashes(result: PipelineResult, signals: Sequence[Signal]) -> list[str | None]:
+    """Return the hash of the input row behind each signal (FEAT-16): of what its fold reads, in the form it is given.
+
+    What a strategy says itself stays. None where no model of the run forecast at that instant.
+    """
+    features, block = result.prepared.features, result.walk.block
+    issued = {int(at): int(p) for at, p in zip(block.issued_at, block.position, strict=True)}
+    place = {name: i for i, name in enumerate(features.instruments)}
+    found: list[str | None] = [s.features_hash or None for s in signals]
+    at = np.array([issued.get(s.decided_at, -1) if not s.features_hash else -1 for s in signals], dtype=np.int64)
+    row = np.array([place.get(s.instrument, -1) if s.model else -1 for s in signals], dtype=np.int64)
+    for fold in result.walk.folds:
+        if fold.report is None:
+            continue
+        here = np.flatnonzero((row >= 0) & (at >= fold.fold.test_from) & (at < fold.fold.test_to))
+        names = features.fields if fold.selected is None else fold.selected
+        columns = [features.index(name) for name in names]
+        told = features_hashes(names, features.values[row[here], at[here]][:, columns])
+        for i, digest in zip(here.tolist(), told, strict=True):
+            found[i] = digest
+    return found
 
 
 def _floats(values: Sequence[float]) -> FloatArray:

@@ -14,6 +14,7 @@ import pytest
 
 from foresail.core.canonical import canonical_bytes
 from foresail.domain.schemas import TABLES
+from foresail.features.catalogue import features_hash
 from foresail.service import report_figures
 from foresail.service.finished import Finished
 from foresail.service.report_figures import figures
@@ -45,6 +46,25 @@ def adjusted(finished: Finished) -> np.ndarray:
 def test_every_table_of_the_schema_is_there_and_valid(built: dict[str, pa.Table]) -> None:
     assert list(built) == list(TABLES)
     assert all(table.num_rows for table in built.values())
+
+
+def test_decisions_name_the_input_row_of_their_forecast(finished: Finished, built: dict[str, pa.Table]) -> None:
+    features, block = finished.result.prepared.features, finished.result.walk.block
+    place = {int(at): int(p) for at, p in zip(block.issued_at, block.position, strict=True)}
+
+    def own(row: dict, names: tuple[str, ...]) -> str:
+        i = features.instruments.index(row["instrument"])
+        columns = [features.index(name) for name in names]
+        return features_hash(names, features.values[i, place[row["decided_at"]], columns])
+
+    for row in rows_of(built["decisions"]):
+        assert row["features_hash"] == own(row, features.fields)
+    chosen = ("rsi_14", "log_return_5")
+    folds = tuple(replace(one, selected=chosen) for one in finished.result.walk.folds)
+    walk = replace(finished.result.walk, folds=folds)
+    other = tables(replace(finished, result=replace(finished.result, walk=walk)))
+    for row in rows_of(build_table("decisions", other["decisions"]), 10):
+        assert row["features_hash"] == own(row, chosen)
 
 
 def test_decisions_show_the_forecast_that_stood_behind_them(finished: Finished, built: dict[str, pa.Table]) -> None:
