@@ -60,6 +60,7 @@ class Signal:
     entry_price, target_price, stop_price : price levels of the set's basis at the decision; NaN where unknown
     reasons : plain sentences, the first being the decisive one
     rule : id of the requirement that decided, for example SIG-15
+    missing : critical inputs without a value (SIG-21)
     """
 
     instrument: InstrumentId
@@ -81,6 +82,7 @@ class Signal:
     decided_at: int
     expires_at: int
     rank: int = 0
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from foresail.core.ids import InstrumentId, OrderId
-from foresail.domain.orders import Order, OrderKind
+from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
@@ -38,10 +38,12 @@ class PositionLevels:
     Attributes
     ----------
     standing : instrument -> (stop, target), quote currency; None = none; names without either are absent
+    leaving : positions of which a stop or target has filled a part
     """
 
     def __init__(self) -> None:
         self.standing: dict[InstrumentId, tuple[float | None, float | None]] = {}
+        self.leaving: dict[InstrumentId, None] = {}
         self._split: dict[OrderId, float] = {}  # units after one unit before, of orders that waited through splits
 
     def apply(self, entry: Entry, books: Books, orders: OrderBook) -> None:
@@ -65,6 +67,7 @@ class PositionLevels:
         """Return everything as plain data."""
         return {
             "standing": {str(name): list(levels) for name, levels in self.standing.items()},
+            "leaving": list(self.leaving),
             "split": {str(name): by for name, by in self._split.items()},
         }
 
@@ -73,6 +76,7 @@ class PositionLevels:
         """Return the levels that ``to_plain`` told; none in a state of before there were any."""
         levels = cls()
         levels.standing = {InstrumentId(name): (both[0], both[1]) for name, both in plain.get("standing", {}).items()}
+        levels.leaving = {InstrumentId(name): None for name in plain.get("leaving", ())}
         levels._split = {OrderId(name): float(by) for name, by in plain.get("split", {}).items()}
         return levels
 
@@ -89,11 +93,15 @@ class PositionLevels:
         if held != 0:
             stop, target = (new if new is not None else old for new, old in zip(own, (stop, target), strict=True))
         self._put(name, stop, target)
+        if name in self.standing and state is None and fill.reason in (FillReason.STOP, FillReason.TARGET):
+            self.leaving[name] = None
 
     def _drop_closed(self, books: Books) -> None:
-        self.standing = {name: both for name, both in self.standing.items() if books.quantity(name) != 0}
+        for name in [name for name in self.standing if books.quantity(name) == 0]:
+            self._put(name, None, None)
 
     def _put(self, name: InstrumentId, stop: float | None, target: float | None) -> None:
+        self.leaving.pop(name, None)
         if stop is None and target is None:
             self.standing.pop(name, None)
         else:

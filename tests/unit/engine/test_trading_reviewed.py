@@ -8,11 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.unit.engine.trading_tens import A, B, S, decide, filled, kinds, make, order
+from tests.unit.engine.trading_tens import A, B, S, decide, filled, kinds, make, order, signal
 
 from foresail.domain.events import Operator, Rank
 from foresail.domain.orders import Order, Ruling
-from foresail.domain.signals import Horizon, Signal, SignalKind
 from foresail.engine.trading.parts import Decision, DeskCall
 from foresail.ledger.codec import decode_entry, encode_entry
 from foresail.ledger.entries import Decided, OrderIntended, Reviewed, SignalSeen
@@ -20,13 +19,6 @@ from foresail.service.ledger_tables import project
 
 CUT = Ruling("RISK-02 position", Decimal(3), "at most 3")
 REFUSED = (Ruling("RISK-13 liquidity", Decimal(0), "too thin"), Ruling("RISK-02 position", Decimal(3), "at most 3"))
-
-
-def signal(name: Any, at: int, confidence: float = 0.8) -> Signal:
-    return Signal(
-        name, SignalKind.BUY, Horizon.SWING_TRADE, 5, confidence, 0.02, 0.001, 10.0, 11.0, 9.0, ("because",),
-        "SIG-15", "test/desk@1", "1", "model-7", "f00d", at, at + 60 * S,
-    )  # fmt: skip
 
 
 class Cutting:

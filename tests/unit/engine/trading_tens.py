@@ -11,7 +11,7 @@ from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.events import BarsClosed, Rank, Timer, VenueOutcome, VenueReport
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind
-from foresail.domain.signals import Side
+from foresail.domain.signals import Horizon, Side, Signal, SignalKind
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import Decision, DeskCall, OrderGate, TradingParts
 from foresail.ledger.journal import Journal
@@ -111,3 +111,10 @@ def filled(core: TradingCore, one: Order, at: int, price: int = 10) -> tuple[Any
 def kinds(core: TradingCore, kind: type) -> list[Any]:
     """The entries of a kind."""
     return [one for one in core._writer if isinstance(one, kind)]  # type: ignore[attr-defined]
+
+
+def signal(name: Any, at: int, confidence: float = 0.8) -> Signal:
+    return Signal(
+        name, SignalKind.BUY, Horizon.SWING_TRADE, 5, confidence, 0.02, 0.001, 10.0, 11.0, 9.0, ("because",),
+        "SIG-15", "test/desk@1", "1", "model-7", "f00d", at, at + 60 * S,
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, D
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
 from foresail.engine.trading.reviewing import record, review_or_halt
+from foresail.engine.trading.watching import tell_of_signals
 from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     effects += take_back_orders(core, at, decision.cancel_orders)
     effects += send_changes(core, decision.changes, call)
     effects += warn_of_cost(core, allowed, call)
+    effects += tell_of_signals(core, at, decision.signals)
     for share in decision.shares:
         core.write(SharesPlanned, at, **asdict(share))
     _set_levels(core, decision.levels, at)

@@ -36,6 +36,7 @@ from foresail.engine.trading.protection import propose_profile, protect, reduce_
 from foresail.engine.trading.reductions import Reductions, facts_act
 from foresail.engine.trading.release import release
 from foresail.engine.trading.reports import ReportReader
+from foresail.engine.trading.watching import watch_prices
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
     CancelIntended,
@@ -267,7 +268,7 @@ class TradingCore:
         self.write(Marked, event.event_time, prices=tuple(prices))
         if self.notes.charged_until != event.event_time:  # a decision on an earlier bar came later than this one closed
             self.write(HoldingTimed, event.event_time, until=event.event_time)
-        return tuple(protect(self, event.event_time))
+        return (*protect(self, event.event_time), *watch_prices(self, event.event_time))
 
     def quiet_until(self) -> int:
         """Return up to which instant (ns UTC) marks change nothing while nothing is held; -1 = they do now.

@@ -106,13 +106,19 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
 
 
 def close_orders(
-    core: TradingCore, at: int, why: str, fraction: float = 1.0, *, only: InstrumentId | None = None
+    core: TradingCore,
+    at: int,
+    why: str,
+    fraction: float = 1.0,
+    *,
+    only: InstrumentId | None = None,
+    reason: FillReason = FillReason.EXIT,
 ) -> list[Order]:
     """Return market orders that close a fraction of every position, never more than is held less exits on their way.
 
     Parameters
     ----------
-    why : who closes, operator, breaker or reduction; part of the ids
+    why : who closes, operator, breaker, reduction, stop or expiry; part of the ids
     only : the one position that is meant; None = all
     """
     orders = []
@@ -131,6 +137,6 @@ def close_orders(
         units = exit_quantity(quantity, leaving, fraction, parts.instruments[name].lot)
         if identity in core.orders or units <= 0:
             continue  # the same command told again, or all of it is leaving already
-        order = Order(identity, name, side, units, OrderKind.MARKET, at, FillReason.EXIT, strategy=why)
+        order = Order(identity, name, side, units, OrderKind.MARKET, at, reason, strategy=why)
         orders.append(replace(order, reduce_only=True))
     return orders

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
-from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.parts import DeskCall
-from foresail.engine.trading.reductions import conditions_now, position_values
+from foresail.engine.trading.reductions import PAIR, conditions_now
+from foresail.engine.trading.watching import watch_book
 from foresail.ledger.entries import BreakerTripped, ReductionBegun, ReductionEnded
-from foresail.risk.alerts import AlertInputs, alerts_due, cost_share_alert, profile_alert, unsaid
+from foresail.risk.alerts import cost_share_alert, profile_alert, unsaid
 from foresail.risk.breakers import due
 
 if TYPE_CHECKING:
@@ -90,17 +90,12 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
                 left[name] = left.get(name, 1.0) * factor
         core.write(ReductionBegun, at, rule=rule, factors=factors, text=text)
         if factors:
-            effects += tell(core, at, [Alert(rule, Severity.WARNING, text)])
+            effects += tell(core, at, [Alert(_alert_of(rule), Severity.WARNING, text)])
     for name, factor in sorted(left.items()):
         effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
-    return [*effects, *_tell(core, at, limits)]
+    return [*effects, *watch_book(core, at, limits)]
 
 
-def _tell(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]:
-    """Journal the alerts that are due and were not said within 15 minutes: drifted positions, drawdown, Bitcoin."""
-    positions = core.books.positions()
-    if core.risk is None or not positions:
-        return []
-    equity = float(core.books.equity(rates=core.parts.market.rates()))
-    inputs = AlertInputs(equity=equity, values=position_values(core, positions), facts=core.notes.facts)
-    return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
+def _alert_of(rule: str) -> str:
+    """Return what is told when a condition begins: ALERT-05 of a pair that moves together, of others the rule itself."""
+    return f"ALERT-05{rule.removeprefix(PAIR)}" if rule.startswith(PAIR) else rule

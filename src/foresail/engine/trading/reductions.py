@@ -26,9 +26,10 @@ from foresail.risk.rules.correlation import correlations
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
 
-__all__ = ["Reductions", "conditions_now", "facts_act", "family", "is_calm", "position_values"]
+__all__ = ["PAIR", "Reductions", "conditions_now", "facts_act", "family", "is_calm", "position_values"]
 
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
+PAIR = f"{_PAIR} pair"  # how a rule of two names that move together begins
 _ALERTED = 0.15  # ALERT-02: share of equity
 _HALF = 0.5  # SIZE-10: crypto positions while Bitcoin is wild
 
@@ -135,7 +136,7 @@ def _pairs(core: TradingCore, limits: TradingLimits, positions: Sequence[Positio
     large = (n for n, v in values.items() if n in known or abs(v) + largest > book.correlation_share * equity)
     near = []
     for one, other in combinations(sorted(large), 2):
-        rule = f"{_PAIR} pair {one} {other}"
+        rule = f"{PAIR} {one} {other}"
         together = abs(values[one]) + abs(values[other])
         if rule in active or together > book.correlation_share * equity:
             near.append((rule, one, other, together))

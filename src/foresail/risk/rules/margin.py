@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.exposure import allow, asset_class_of, number, shrink_to_money
 from foresail.risk.projected import Projected
 
-__all__ = ["MarginUse", "margin_used"]
+__all__ = ["MarginUse", "margin_of", "margin_used"]
 
 _CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 
 
-def margin_used(view: Projected, limits: BookLimits) -> float:
-    """Return the initial margin of all positions, account currency; NaN where a price is not known.
+def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, limits: BookLimits) -> float:
+    """Return the initial margin of positions, account currency; NaN where a price is not known.
 
     Long spot positions that cash has paid for use none: only what exceeds equity less margin classes does.
+
+    Parameters
+    ----------
+    held : (instrument, signed units, value of one unit in the account's currency)
+    cash : of the account, account currency
     """
     total = 0.0
-    for position in view.account.positions:
-        own = asset_class_of(position.instrument)
-        is_levered = own is AssetClass.FOREX or position.quantity < 0 or position.instrument.endswith(".perp")
-        if is_levered:
-            value = abs(number(position.quantity)) * view.price(position.instrument)
-            total += value * limits.margin_rate[_CLASSES.index(own)]
-    return total + max(0.0, -float(view.account.cash))
+    for name, units, price in held:
+        own = asset_class_of(name)
+        if own is AssetClass.FOREX or units < 0.0 or name.endswith(".perp"):
+            total += abs(units) * price * limits.margin_rate[_CLASSES.index(own)]
+    return total + max(0.0, -cash)
+
+
+def margin_used(view: Projected, limits: BookLimits) -> float:
+    """Return ``margin_of`` all positions of a view, open orders and what passed before included."""
+    positions = view.account.positions
+    held = ((p.instrument, number(p.quantity), view.price(p.instrument)) for p in positions)
+    return margin_of(held, float(view.account.cash), limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,7 @@ class RankExpectedReturn:
                     reasons=reasons,
                     rule=rule,
                     rank=int(judged.place[i]),
+                    missing=judged.missing[i],
                 )
             )
         return signals

@@ -1,0 +1,117 @@
+"""What a core looks at and tells of by itself (ALERT-02 to 05, 07, 08, 10).
+
+What prices alone bring about is looked at with every bar of an account that is audited (ALERT-02, 03, 04, 07); what
+takes a history of returns (ALERT-05) at decisions; what signals say (ALERT-08, 10) where they are concluded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foresail.core.ids import InstrumentId
+from foresail.domain.limits import TradingLimits
+from foresail.domain.orders import FillReason
+from foresail.domain.signals import Signal, SignalKind
+from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.reductions import position_values
+from foresail.measures.value_at_risk import value_at_risk
+from foresail.risk.alerts import AlertInputs, alerts_due, unsaid
+from foresail.risk.profiles import PROFILES
+from foresail.risk.rules.leverage import margin_ratio
+from foresail.risk.rules.margin import margin_of
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
+
+__all__ = ["margin_now", "tell_of_signals", "value_at_risk_now", "watch_book", "watch_prices"]
+
+_CONFIDENCE = 0.70  # ALERT-10, where the profile names none (RISK-01)
+_LEAST_DAYS = 20  # of history behind a value at risk
+_THROUGH = "ALERT-03 "
+
+
+def watch_prices(core: TradingCore, at: int) -> list[CoreEffect]:
+    """Tell what the prices of a bar bring about, and sell what is through its stop and still held (ALERT-03).
+
+    A position whose stop the venue is filling by parts is left to it.
+    """
+    limits, positions = core.parts.limits, core.books.positions()
+    if not core.parts.is_audited or core.risk is None or limits is None or not positions:
+        return []
+    prices, stops = {}, {}
+    for name, (stop, _target) in core.levels.standing.items():
+        price = core.parts.market.price(name)
+        if stop is not None and price is not None and name not in core.levels.leaving:
+            prices[name], stops[name] = float(price), stop
+    inputs = AlertInputs(
+        equity=float(core.books.equity(rates=core.parts.market.rates())),
+        values=position_values(core, positions), prices=prices, stops=stops, facts=core.notes.facts,
+    )  # fmt: skip
+    found = alerts_due(core.risk, limits, inputs)
+    effects = tell(core, at, unsaid(found, core.risk, at))
+    for alert in found:
+        if alert.kind.startswith(_THROUGH):
+            name = InstrumentId(alert.kind.removeprefix(_THROUGH))
+            effects += core.intend(at, close_orders(core, at, "stop", only=name, reason=FillReason.STOP))
+    return effects
+
+
+def watch_book(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]:
+    """Tell what is due of the whole book at a decision: drifted positions, drawdown, Bitcoin, value at risk, margin."""
+    positions = core.books.positions()
+    if core.risk is None or not positions:
+        return []
+    equity = float(core.books.equity(rates=core.parts.market.rates()))
+    values = position_values(core, positions)
+    risk = margin = math.nan
+    if core.parts.is_audited:
+        risk, margin = value_at_risk_now(core, values, equity), margin_now(core, values, limits)
+    inputs = AlertInputs(equity=equity, values=values, facts=core.notes.facts, value_at_risk=risk, margin=margin)
+    return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
+
+
+def tell_of_signals(core: TradingCore, at: int, signals: Sequence[Signal]) -> list[CoreEffect]:
+    """Tell of confident new signals (ALERT-10) and of critical inputs that are missing (ALERT-08)."""
+    limits = core.parts.limits
+    if not core.parts.is_audited or core.risk is None or limits is None or not signals:
+        return []
+    profile = PROFILES.get(limits.profile)
+    known = None if profile is None else profile.signal_confidence.value
+    least = _CONFIDENCE if known is None else known
+    news = [
+        (f"{one.instrument}", f"{one.kind.value} at a confidence of {one.confidence:.0%}, above {least:.0%}")
+        for one in signals
+        if one.kind is not SignalKind.HOLD and one.confidence > least
+    ]
+    missing = sorted({name for one in signals for name in one.missing})
+    inputs = AlertInputs(equity=math.nan, news=news, missing=missing)
+    found = [one for one in alerts_due(core.risk, limits, inputs) if one.kind.startswith(("ALERT-08", "ALERT-10"))]
+    return tell(core, at, unsaid(found, core.risk, at))
+
+
+def value_at_risk_now(core: TradingCore, values: dict[InstrumentId, float], equity: float) -> float:
+    """Return the loss of one day in twenty at what is held (RISK-14), fraction of equity; NaN where it is not known.
+
+    A missing return counts as 0 on its day.
+    """
+    limits, history = core.parts.limits, getattr(core.parts.market, "daily_returns", None)
+    if limits is None or history is None or not values or not equity > 0.0:
+        return math.nan
+    names = sorted(values)
+    returns = history(names)
+    if returns is None or returns.shape[1] < _LEAST_DAYS:
+        return math.nan
+    window = np.nan_to_num(np.asarray(returns, dtype=np.float64)[:, -limits.book.value_at_risk_days :])
+    return value_at_risk(np.array([values[name] for name in names]) / equity @ window)
+
+
+def margin_now(core: TradingCore, values: dict[InstrumentId, float], limits: TradingLimits) -> float:
+    """Return cash over the margin in use (RISK-21); infinite where none is used."""
+    cash = float(core.books.cash)
+    held = ((name, math.copysign(1.0, value), abs(value)) for name, value in values.items())
+    return margin_ratio(cash, margin_of(held, cash, limits.book))
