@@ -179,6 +179,10 @@ def compute_frames(
     """
     settings = settings or FrameSettings()
     request = frame_request(names, panel.frame, settings)
+    if not request.directions and set(request.frames) == {None}:
+        plain = compute(panel, request.features(None), context, threads=settings.threads, form=form)
+        return replace(plain, values=plain.values[:, :, [plain.fields.index(name) for _, name in request.frames[None]]],
+                       fields=request.columns)  # fmt: skip
     context = context.complete(panel)
     n, t, _ = panel.shape
     out = np.full((n, t, len(request.columns)), np.nan)

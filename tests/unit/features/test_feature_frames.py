@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.errors import ConfigError, IntegrityError, UnknownNameError
 from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.coarse import coarsen
@@ -208,3 +208,62 @@ def test_stock_hours_close_with_the_session():
     assert len(coarse.last_row) == 7
     assert coarse.panel.end[-1] - coarse.panel.start[-1] == 30 * MINUTE
     assert all(a < b for a, b in pairwise(coarse.last_row))
+
+
+def part_of(context: FeatureContext, first: int, last: int) -> FeatureContext:
+    return replace(
+        context, reference=context.reference[:, first:last], calendar=np.empty((0, 0)), given=np.empty((0, 0, 0))
+    )
+
+
+@pytest.mark.parametrize("at", [0, 37, 300])
+@pytest.mark.parametrize("form", ["display", "model"])
+def test_a_snapshot_carries_the_bars_under_way_and_a_correction_is_replayed(at, form):
+    panel = bars(3, 420, 11, holes=0.02)
+    context = context_of(panel)
+    names = [*NAMES, "sma_10@15m", "sma_10"]
+    history = compute_frames(panel, names, context, form=form).values
+    driver = FrameLiveDriver(panel, names, context, form=form)
+    wrong = panel.values.copy()
+    wrong[:, at:, :4] *= 1.3
+    early, late = panel.cut(0, at), panel.cut(at, 420)
+    if at:
+        stream(driver, early, context)
+    kept = driver.snapshot()
+    for t in range(at, 420):  # bars that will be corrected
+        times = int(panel.start[t]), int(panel.end[t]), int(panel.available_at[t])
+        driver.update(FrameBar(wrong[:, t], panel.present[:, t], *times, context.row(t)))
+    rest = part_of(context, at, 420).complete(late)
+    assert same_bits(driver.replay(kept, late, rest), np.ascontiguousarray(history[:, at:]))
+    fresh = FrameLiveDriver(panel, names, context, form=form)  # another process
+    fresh.restore(kept)
+    assert same_bits(stream(fresh, late, rest), np.ascontiguousarray(history[:, at:]))
+
+
+def test_a_snapshot_of_other_frames_is_refused():
+    panel = bars(2, 20, 1)
+    context = context_of(panel)
+    kept = FrameLiveDriver(panel, ["rsi_14@15m", "mtf_agreement"], context).snapshot()
+    swing = FrameLiveDriver(panel, ["rsi_14@15m", "mtf_agreement"], context, FrameSettings(style="swing"))
+    with pytest.raises(IntegrityError, match="other instruments, features or frames"):
+        swing.restore(kept)
+    driver = FrameLiveDriver(panel, ["rsi_14@15m", "mtf_agreement"], context)
+    with pytest.raises(IntegrityError, match="the panel to replay has 1 instruments"):
+        driver.replay(kept, panel.select(panel.instruments[:1]), context)
+
+
+def test_an_instrument_that_joins_within_a_bar_is_there_from_its_next_one():
+    panel = bars(3, 240, 12)
+    panel.present[1, :100], panel.values[1, :100] = False, np.nan  # 100 rows: in the midst of 15 minutes and an hour
+    context = context_of(panel)
+    names = ["log_return_1@15m", "log_return_1@1h", "log_return_1", "mtf_agreement", "vix_change_1@1h"]
+    history = compute_frames(panel, names, context).values
+    few = panel.select([panel.instruments[0], panel.instruments[2]])
+    driver = FrameLiveDriver(few, names, context_of(few))
+    first = stream(driver, few.cut(0, 100), context_of(few))
+    assert same_bits(first, np.ascontiguousarray(history[[0, 2], :100]))
+    driver.enlist(panel.instruments, context)
+    rest = part_of(context, 100, 240).complete(panel.cut(100, 240))
+    assert same_bits(stream(driver, panel.cut(100, 240), rest), np.ascontiguousarray(history[:, 100:]))
+    with pytest.raises(IntegrityError, match="1 instruments of the driver are missing"):
+        driver.enlist(few.instruments, context_of(few))
