@@ -14,13 +14,12 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.calendars import bars_per_year, frame_ns
-from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.domain.panel import Panel
 from foresail.engine.settings import PipelineSettings
 from foresail.execution.costs import CostModel
 from foresail.execution.planner import PlannerSettings
-from foresail.execution.simulated.settings import VenueSettings
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.portfolio.sizing import WorstCase
@@ -80,6 +79,8 @@ def build_parts(
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
+    if settings.trading.venue.impact != costs.settings.impact:
+        costs = CostModel(replace(costs.settings, impact=settings.trading.venue.impact))
     limits = edited_positions(profile_named(settings.profile).limits(bar_set.asset_class), dict(settings.limits))
     per_year = bars_per_year(bars.calendar, bars.frame)
     per_day = (
@@ -104,7 +105,7 @@ def build_parts(
         frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
         worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
     )  # fmt: skip
-    venue = VenueSettings(close_only=not bars.has("open"), allow_short=limits.shorting)
+    venue = settings.trading.venue.settings(close_only=not bars.has("open"), allow_short=limits.shorting)
     return Parts(
         instruments=instruments,
         by_id=records,
@@ -124,7 +125,8 @@ def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
     Beta and VIX act on the targets themselves (``trading.desk_sizes``); cutting orders as well would act twice.
     """
     market = replace(limits.market, high_beta=None, vix_cut_above=None)
-    rules = trading_rules(replace(limits, market=market))
+    by_tier = bool(limits.profile) and parts.costs.settings.price_basis is PriceBasis.RAW
+    rules = trading_rules(replace(limits, market=market), by_tier=by_tier)
     return RiskGate(default_rules(parts.limits), parts.by_id, trading=rules, flow=limits.flow)
 
 

@@ -103,8 +103,13 @@ def position_rules(limits: Mapping[AssetClass, PositionLimits]) -> tuple[RiskRul
     return tuple(ByClass(row[0].name, tuple(zip(by_class, row, strict=True))) for row in rows)
 
 
-def trading_rules(limits: TradingLimits) -> tuple[TradingRule, ...]:
-    """Return every limit of an account that trades; what refuses without a computation comes first."""
+def trading_rules(limits: TradingLimits, *, by_tier: bool = False) -> tuple[TradingRule, ...]:
+    """Return every limit of an account that trades; what refuses without a computation comes first.
+
+    Parameters
+    ----------
+    by_tier : prices are raw, so the least volumes of price tiers hold (RISK-04)
+    """
     market, flow, book, account = limits.market, limits.flow, limits.book, limits.account
     return (
         Halts(),
@@ -121,7 +126,7 @@ def trading_rules(limits: TradingLimits) -> tuple[TradingRule, ...]:
         Vix(market),
         Conditions(market),
         PortfolioBeta(market),
-        Liquidity(market),
+        Liquidity(market, by_tier=by_tier),
         ThinHours(market),
         LeverageCap(book),
         MarginUse(book),

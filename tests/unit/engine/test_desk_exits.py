@@ -60,7 +60,7 @@ class Once:
 
 
 def run(closes: Sequence[float], strategy: Once, limits: TradingLimits | None, stops: str = "class") -> Backtest:
-    bars = bar_panel({A: closes})
+    bars = bar_panel({A: closes}, fields={"volume": {A: [5e6] * len(closes)}})
     none = np.empty(0, dtype=np.int64)
     block = ForecastBlock(np.empty((1, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
     data = MarketData(bars, simulated_bar_set(bars), {}, np.full(1, len(closes)), None)

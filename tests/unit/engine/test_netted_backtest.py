@@ -59,6 +59,7 @@ class Mixed:
 
 def inputs_of(seed: int) -> BacktestInputs:
     bars = small_panel(4, 90, seed=seed)
+    bars.values[:, :, bars.index("volume")] = 5e6  # as much as the price tiers of RISK-04 ask for
     none = np.empty(0, dtype=np.int64)
     block = ForecastBlock(np.empty((4, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
     data = MarketData(bars, simulated_bar_set(bars), {}, np.full(4, 90), None)

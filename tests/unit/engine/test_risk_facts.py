@@ -57,7 +57,9 @@ def panel(bars: int = 150, slope: float = 1.0, **kind: Any) -> Panel:
     market = draw.normal(0, 0.01, bars)
     own = draw.normal(0, 0.002, (len(NAMES), bars))
     moves = own + np.array([slope, 1.0, 1.0, 1.0])[:, None] * market
-    return bar_panel({name: 100 * np.exp(np.cumsum(moves[i])) for i, name in enumerate(NAMES)}, **kind)
+    closes = {name: 100 * np.exp(np.cumsum(moves[i])) for i, name in enumerate(NAMES)}
+    volumes = {name: [5e6] * bars for name in NAMES}  # as much as the price tiers of RISK-04 ask for
+    return bar_panel(closes, fields={"volume": volumes}, **kind)
 
 
 def data_of(bars: Panel, **more: Any) -> MarketData:

@@ -67,7 +67,8 @@ def panel(*, together: bool) -> Panel:
     own = draw.normal(0, 0.01, (2, BARS))
     moves = own[[0, 0]] + 0.1 * own[[1, 1]] * [[1], [-1]] if together else own
     closes = 100 * np.exp(np.cumsum(moves, axis=1))
-    return bar_panel({ONE: closes[0], TWO: closes[1]})
+    volumes = {name: np.full(BARS, 5e6).tolist() for name in (ONE, TWO)}  # as much as RISK-04 asks for
+    return bar_panel({ONE: closes[0], TWO: closes[1]}, fields={"volume": volumes})
 
 
 def make(bars: Panel, strategy: Holder) -> tuple[TradingParts, SimulatedLink]:

@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
+from foresail.core.clock import NS_PER_DAY
 from foresail.core.ids import InstrumentId
-from foresail.domain.instruments import Instrument
+from foresail.domain.calendars import frame_ns
+from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.panel import Panel
+from foresail.engine.day_closes import DayCloses
 from foresail.engine.rates import account_rates
 
 __all__ = ["PanelMarket"]
 
-_YEAR = 252  # bars of history for correlations and value at risk
+_YEAR = 252  # days of history for correlations and value at risk
+_RECENT = 20  # days behind an average volume and a volatility
+_LEAST_RETURNS = 10  # of them, for a volatility
 
 
 class PanelMarket:
@@ -36,10 +41,15 @@ class PanelMarket:
         self._close = bars.field("close")
         self._seen: BoolArray = bars.present & np.isfinite(self._close)
         self.ticks = [instruments[name].tick for name in self.names]
+        self._length = frame_ns(bars.frame)
         self._currency = currency
         self._is_foreign = any(instruments[name].currency != currency for name in self.names)
         self._position = -1
         self._returns: FloatArray | None = None  # of all bars, made when first asked for
+        self._days: DayCloses | None = None  # the same
+        self._volumes: FloatArray | None = None
+        self._volatility: FloatArray | None = None
+        self._counts_units = np.array([instruments[name].asset_class is not AssetClass.FOREX for name in self.names])
         n = len(self.names)
         self.last: FloatArray = np.full(n, np.nan)
         self.silent: IntArray = np.zeros(n, dtype=np.int64)
@@ -134,17 +144,65 @@ class PanelMarket:
         return known
 
     def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray | None:
-        """Return (N, T) simple returns over the last year of daily bars, NaN where a price is missing.
+        """Return (N, T) simple returns over the last year of days, NaN where a price is missing.
 
-        None for other frames: a return of an hour is no return of a day.
+        Of bars shorter than a day the last close of every UTC day that is over counts; None for longer ones.
         """
-        if self.bars.frame != "1d" or self._position < 1:
+        rows = [self.row[name] for name in instruments]
+        if self.bars.frame != "1d":
+            if self._length > NS_PER_DAY:
+                return None
+            over = self._day_closes().over(self._position)
+            if over < 2:
+                return None
+            days: FloatArray = self._day_closes().returns[rows, max(1, over - _YEAR) : over]
+            return days
+        if self._position < 1:
             return None
         if self._returns is None:
             self._returns = self._all_returns()
-        rows = [self.row[name] for name in instruments]
         returns: FloatArray = self._returns[rows, max(0, self._position - _YEAR) : self._position]
         return returns
+
+    def spread(self, instrument: InstrumentId) -> float:
+        """Return the ask minus bid of the bar of the last price, NaN where bars tell none."""
+        if "spread" not in self.bars.fields:
+            return math.nan
+        place = self._position - int(self.silent[self.row[instrument]])
+        return float(self.bars.field("spread")[self.row[instrument], place]) if place >= 0 else math.nan
+
+    def average_volume(self, instrument: InstrumentId) -> float:
+        """Return the units traded a day over the last 20 days that are over, NaN where that is not measured."""
+        return float(self.average_volumes(self._position)[self.row[instrument]])
+
+    def average_volumes(self, position: int) -> FloatArray:
+        """Return (N,) units traded a day over the last 20 days that are over at a position; NaN without any.
+
+        Volumes of currency pairs count quotes, no units: they are not measured.
+        """
+        if self._volumes is None:
+            volumes = np.where(self._counts_units[:, None], self._day_closes().volumes, np.nan)
+            self._volumes = _trailing(volumes)[0]
+        return self._of_day(self._volumes, position)
+
+    def daily_volatility(self, position: int) -> FloatArray:
+        """Return (N,) standard deviation of the daily returns of the last 20 days that are over at a position."""
+        if self._volatility is None:
+            mean, square, count = _trailing(self._day_closes().returns, squares=True)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                spread = np.sqrt(np.maximum(square - mean * mean, 0.0) * count / (count - 1))
+            self._volatility = np.where(count >= _LEAST_RETURNS, spread, np.nan)
+        return self._of_day(self._volatility, position)
+
+    def _of_day(self, values: FloatArray, position: int) -> FloatArray:
+        """Return the column of the newest day that is over at a position."""
+        over = self._day_closes().over(position)
+        return values[:, over - 1] if over else np.full(len(self.names), np.nan)
+
+    def _day_closes(self) -> DayCloses:
+        if self._days is None:
+            self._days = DayCloses(self.bars)
+        return self._days
 
     def _all_returns(self) -> FloatArray:
         """Return (N, T - 1) simple returns of all bars; column t is the return of bar t + 1, known with it."""
@@ -172,3 +230,20 @@ class PanelMarket:
         self._position = int(plain["position"])
         self.last = np.array([math.nan if one is None else float(one) for one in plain["last"]])
         self.silent = np.array(plain["silent"], dtype=np.int64)
+
+
+def _trailing(values: FloatArray, *, squares: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return (N, D) mean, mean square (where asked for) and count of what is known of 20 days up to each."""
+    told = np.isfinite(values)
+
+    def window(column: FloatArray) -> FloatArray:
+        total = np.cumsum(column, axis=1)
+        total[:, _RECENT:] -= total[:, :-_RECENT].copy()
+        return total
+
+    count = window(told.astype(np.float64))
+    known = np.where(told, values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(count > 0.0, window(known) / count, np.nan)
+        square = np.where(count > 0.0, window(known * known) / count, np.nan) if squares else mean
+    return mean, square, count

@@ -27,6 +27,7 @@ from foresail.domain.events import BarsClosed, Event, Fact, OrderEvent, Rank, Ve
 from foresail.domain.orders import Fill, FillReason, Order
 from foresail.domain.signals import Side
 from foresail.domain.universe import Universe
+from foresail.engine.risk_facts import BORROWABLE
 from foresail.engine.tradable import absurd_bars
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Attach
@@ -39,6 +40,7 @@ __all__ = ["SimulatedLink", "VenueRules"]
 
 _ENDED_AFTER_BARS = 10  # a held name without a print for so long has ended
 _PRICES = ("open", "high", "low", "close", "volume", "spread")
+_STATES = ("halted", "limit_up", "limit_down")  # which a set may carry
 _ENDINGS = frozenset({VenueOutcome.CANCELLED, VenueOutcome.EXPIRED})
 
 
@@ -74,7 +76,8 @@ class SimulatedLink:
     def __init__(self, venue: SimulatedVenue, market: PanelMarket, rules: VenueRules) -> None:
         self._venue, self._market, self._rules = venue, market, rules
         bars = market.bars
-        self._column = {name: bars.index(name) for name in _PRICES}
+        self._column = {name: bars.index(name) for name in (*_PRICES, *(one for one in _STATES if bars.has(one)))}
+        self._has_impact = venue.has_impact
         self._tradable = bars.present & ~absurd_bars(bars, rules.asset_class)
         self._waiting: list[Order] = []
         self._known: dict[OrderId, tuple[Decimal, Decimal]] = {}  # open orders: units in all, units filled
@@ -185,6 +188,8 @@ class SimulatedLink:
             self._on_bar(event.position)
         elif isinstance(event, Fact) and event.kind == "split" and event.instrument is not None:
             self._split(event.instrument, Decimal(repr(event.value)), event.available_at)
+        elif isinstance(event, Fact) and event.kind == BORROWABLE and event.instrument in self._records:
+            self._venue.lend(event.instrument, Decimal(repr(event.value)) if event.value >= 0.0 else None)
 
     def _split(self, name: InstrumentId, ratio: Decimal, at: int) -> None:
         """Restate orders, those that wait for their first bar included; one that is not even a lot any more is gone."""
@@ -215,6 +220,11 @@ class SimulatedLink:
             self._leave_blocked(int(i), now, start)
         row = bars.values[:, now]
         columns: dict[str, Any] = {name: np.ascontiguousarray(row[:, f]) for name, f in self._column.items()}
+        if "halted" in columns:
+            columns["halted"] = columns["halted"] > 0.0
+        if self._has_impact:  # of the days that were over before this bar
+            columns["average_volume"] = self._market.average_volumes(now - 1)
+            columns["volatility"] = self._market.daily_volatility(now - 1)
         present = self._tradable[:, now] & (now < self._rules.blocked_from)
         for fill in self._venue.step(VenueBar(now, end, present=present, start=start, **columns)):
             self._filled(fill, now)

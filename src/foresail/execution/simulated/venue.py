@@ -88,6 +88,11 @@ class SimulatedVenue:
         return self._instruments
 
     @property
+    def has_impact(self) -> bool:
+        """Whether what it fills moves prices, for which it is told of volumes and volatilities."""
+        return self._costs.impact is not None
+
+    @property
     def open_orders(self) -> tuple[Order, ...]:
         """Orders in the book, by (instrument, sequence)."""
         return tuple(self._open)
