@@ -83,12 +83,24 @@ def _start(
 
 @paper_app.command("status")
 def _status(*, account: _Account = "paper", as_json: _Json = False) -> None:
-    """Say what an account holds and whether it runs."""
+    """Say what an account holds, how it fares, what was alerted, and whether it runs."""
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.paper import paper_status
 
-        return _leave(paper_status(account))
+        return _leave(paper_status(account, is_measured=True))
+
+    execute(work, as_json=as_json)
+
+
+@paper_app.command("gate")
+def _gate(*, account: _Account = "paper", as_json: _Json = False) -> None:
+    """Say whether paper trading has shown enough for real money (PAPER-01, PAPER-02)."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.monitor import gate_account
+
+        return _leave(gate_account(account))
 
     execute(work, as_json=as_json)
 

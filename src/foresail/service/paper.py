@@ -10,7 +10,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -23,19 +24,22 @@ from foresail.domain.events import BarsClosed, Event
 from foresail.domain.panel import Panel
 from foresail.engine.trading.account import AccountRun, StreamRules
 from foresail.ledger.disk import RealDisk
-from foresail.ledger.recovery import Session
+from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
 from foresail.risk.versions import confirm_rows
 from foresail.service.accounts import AccountFolder, is_running
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
+from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, StreamRequest, open_stream
 from foresail.service.workspace import find_workspace
 
-__all__ = ["PaperRequest", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
+__all__ = ["PaperRequest", "latency_figures", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
 
 _STATUS_EVERY_S = 1.0
+_LATENCIES = 10_000  # newest decisions whose latency is kept
+_BUDGET_MS = 50.0  # EXEC-05: signal to execution
 _NAP_S = 0.05
 _GROUP = 64  # events in one commit at full speed, where nothing leaves
 
@@ -85,6 +89,7 @@ class _Daemon:
         self._speed = parse_speed(request.speed)
         self._is_stopping = False
         self._told_at = float("-inf")
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
 
     def stop(self, *_signal: Any) -> None:
         """Ask the loop to end after the event in hand."""
@@ -183,12 +188,20 @@ class _Daemon:
                 self._wait((event.available_at - first) / 1e9 / self._speed - (self._clock.monotonic_s() - began), run)
             if self._is_stopping:
                 return
-            run.apply(event)
+            self._apply(run, event)
             if isinstance(event, BarsClosed):
                 seen.note(bars, event.position)
             if self._clock.monotonic_s() - self._told_at >= _STATUS_EVERY_S:
                 self._tell(run, len(events), is_running=True)
         self._obey(run)
+
+    def _apply(self, run: AccountRun, event: Event) -> None:
+        """Apply an event; where orders came of it, note how long it took until they were durable and sent (EXEC-05)."""
+        was_live, began = run.is_live, self._clock.monotonic_s()
+        run.apply(event)
+        took = self._clock.monotonic_s() - began
+        if was_live and any(one.order.decided_at == event.available_at for one in run.core.orders.open()):
+            self._latencies.append(took * 1e3)
 
     def _obey(self, run: AccountRun) -> None:
         """Journal and do the one command that may wait; the file goes once the command is durable."""
@@ -207,7 +220,8 @@ class _Daemon:
     def _tell(self, run: AccountRun, total: int, *, is_running: bool) -> None:
         self._told_at = self._clock.monotonic_s()
         self._progress("paper", run.applied, total)
-        self._folder.write_status(status_of(run, total, is_running=is_running))
+        status = status_of(run, total, is_running=is_running)
+        self._folder.write_status({**status, "latency": latency_figures(self._latencies)})
 
 
 def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any]:
@@ -227,8 +241,46 @@ def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any
         "open_orders": sum(1 for _one in run.core.orders.open()),
         "blocked": dict(run.core.orders.blocked()),
         "halted": {scope or "account": list(why) for scope, why in run.core.latches.halted.items()},
+        **_risk_of(run),
         "entries": books.entries,
         "books": hash_value(asdict(books.state())),
+    }
+
+
+def _risk_of(run: AccountRun) -> dict[str, Any]:
+    """Return drawdown, losses and the breakers in force; nothing where no limits hold."""
+    state, now = run.core.risk, run.core.books.at
+    if state is None:
+        return {}
+    return {
+        "drawdown": round(state.drawdown, 6),
+        "day_loss": round(state.day_loss(), 6),
+        "week_loss": round(state.week_loss(), 6),
+        "breakers": {
+            rule: {"since": format_ns(one.since), "until": format_ns(one.until) if one.until else "", "text": one.text}
+            for rule, one in sorted(state.breakers_in_force(now).items())
+        },
+        "limits": state.memory.limits_digest,
+    }
+
+
+def latency_figures(milliseconds: Sequence[float]) -> dict[str, Any]:
+    """Return how long decisions took until their orders were durable and sent, ms, beside the budget (EXEC-05).
+
+    Parameters
+    ----------
+    milliseconds : of every decision with orders of this process
+    """
+    if not milliseconds:
+        return {"decisions": 0, "p50_ms": None, "p99_ms": None, "budget_ms": _BUDGET_MS, "within": None}
+    ordered = sorted(milliseconds)
+    within = sum(one <= _BUDGET_MS for one in ordered) / len(ordered)
+    return {
+        "decisions": len(ordered),
+        "p50_ms": round(ordered[len(ordered) // 2], 3),
+        "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 3),
+        "budget_ms": _BUDGET_MS,
+        "within": round(within, 6),
     }
 
 
@@ -288,12 +340,26 @@ def stop_paper(account: str, *, wait_s: float = 10.0, clock: Clock | None = None
     raise UserError(f"account {account} did not stop within {wait_s:.0f} s", hint="its journal stays whole if killed")
 
 
-def paper_status(account: str) -> Outcome:
-    """Return the last status that the process of an account told, and whether it runs."""
-    folder = AccountFolder(find_workspace(), account).existing()
+def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
+    """Return the last status that the process of an account told, and whether it runs.
+
+    Parameters
+    ----------
+    is_measured : read the journal and the bars as well, for the newest alerts and for slippage
+    """
+    workspace = find_workspace()
+    folder = AccountFolder(workspace, account).existing()
     status = folder.read_status()
     document = {**status, "account": account, "running": is_running(folder.journal)}
-    return Outcome(document, _lines(document))
+    lines = _lines(document)
+    if is_measured:
+        entries = list(read_entries(RealDisk(folder.journal)))
+        stream = open_stream(folder.settle_request(None)[0], workspace, check_leaks=False)
+        document["alerts"] = last_alerts(entries)
+        document["slippage"] = slippage_figures(account_record(stream, account, entries))
+        lines.append(slippage_line(document["slippage"]))
+        lines += [f"{one['severity']} {one['at']} {one['kind']}: {one['text']}" for one in document["alerts"]]
+    return Outcome(document, lines)
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
@@ -305,4 +371,16 @@ def _lines(document: dict[str, Any]) -> list[str]:
             "positions: " + (", ".join(f"{k} {v}" for k, v in document["positions"].items()) or "none"),
         ]
         lines += [f"HALTED {scope}: {why[1]} ({why[0]})" for scope, why in document["halted"].items()]
+    if "drawdown" in document:
+        lines.append(f"drawdown {document['drawdown']:.2%}, lost today {document['day_loss']:.2%}")
+    lines += [
+        f"BREAKER {rule} since {one['since']}, {'until ' + one['until'] if one['until'] else 'until a person re-arms'}"
+        for rule, one in document.get("breakers", {}).items()
+    ]
+    latency = document.get("latency", {})
+    if latency.get("decisions"):
+        lines.append(
+            f"decision to durable orders: p50 {latency['p50_ms']:.1f} ms, p99 {latency['p99_ms']:.1f} ms of "
+            f"{latency['decisions']} decisions; budget {latency['budget_ms']:.0f} ms (EXEC-05)"
+        )
     return lines

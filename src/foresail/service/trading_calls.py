@@ -6,8 +6,9 @@ a package already) and hands back figures, tables and the text of the screen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from foresail.service.backtest import run_strategy_backtest
 from foresail.service.kill import kill_account
 from foresail.service.ledger import LedgerRequest, rebuild_tables, show_ledger, tables_of
 from foresail.service.ledger_tables import TABLES
+from foresail.service.monitor import gate_account
 from foresail.service.outcome import Outcome
 from foresail.service.paper import PaperRequest, paper_status, start_paper, stop_paper
 from foresail.service.parity import parity_report
@@ -174,11 +176,11 @@ def paper(
     confirm_limits: str | None = None,
     progress: Progress | None = None,
 ) -> TradingReport:
-    """Trade on paper, or say how an account stands: ``foresail paper start | status | stop``.
+    """Trade on paper, or say how an account stands: ``foresail paper start | status | gate | stop``.
 
     Parameters
     ----------
-    command : "start" runs the account in this process until its bars end or a signal comes; "status"; "stop"
+    command : "start" runs the account in this process until its bars end or a signal comes; "status"; "gate"; "stop"
     account : name in this workspace
     bars, strategy : of a new account, both; of one that exists, neither
     speed : "max", or times the bars' own time, for example "60x"
@@ -192,7 +194,11 @@ def paper(
     ForesailError
         If there is no such command or account, or the account trades something else.
     """
-    commands = {"status": paper_status, "stop": stop_paper}
+    commands: dict[str, Callable[[str], Outcome]] = {
+        "gate": gate_account,
+        "status": partial(paper_status, is_measured=True),
+        "stop": stop_paper,
+    }
     if command in commands:
         return TradingReport(*_report(commands[command](account)))
     if command != "start":

@@ -1,0 +1,140 @@
+"""What paper trading has shown: the gate to real money, slippage against the model, latency, breakers, alerts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import foresail
+from foresail.ledger.disk import RealDisk
+from foresail.ledger.entries import AlertRaised, Deposited, Marked, OperatorActed
+from foresail.ledger.recovery import read_entries
+from foresail.service.accounts import AccountFolder
+from foresail.service.monitor import account_record, last_alerts, slippage_line
+from foresail.service.paper import latency_figures
+from foresail.service.stream import Stream, open_stream
+
+STRATEGY = """
+from foresail.domain.signals import Weights
+
+api = 1
+id = "test/turn@1"
+
+
+class Spec:
+    id, every, critical_inputs = id, 4, ("close",)
+
+
+class Strategy:
+    spec = Spec()
+
+    def start(self):
+        return {"n": 0}
+
+    def step(self, state, view):
+        state["n"] += 1
+        names = sorted(view.instruments)
+        return [Weights(((names[state["n"] % len(names)], 0.1),))]
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("monitor")
+    (folder / "turn.py").write_text(STRATEGY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        foresail.paper("start", account="m", bars="embedded:us20", strategy="turn.py", names=3, until="1990-09-30")
+    return folder
+
+
+@pytest.fixture
+def kept(place: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Stream, list[Any]]:
+    monkeypatch.chdir(place)
+    folder = AccountFolder(place, "m")
+    stream = open_stream(folder.settle_request(None)[0], place, check_leaks=False)
+    return stream, list(read_entries(RealDisk(folder.journal)))
+
+
+def numbered(entries: list[Any]) -> list[Any]:
+    return [replace(one, sequence=number) for number, one in enumerate(entries)]
+
+
+def test_daily_returns_compound_to_the_equity_of_the_account(kept: tuple[Stream, list[Any]]) -> None:
+    record = account_record(kept[0], "m", kept[1])
+    grown = math.prod(1.0 + one for one in record.returns.values())
+    assert grown == pytest.approx(float(foresail.paper(account="m").figures["equity"]) / 100_000, rel=1e-9)
+    assert record.days == 270  # 2 January to 28 September
+    assert record.round_trips > 30
+
+
+def test_money_paid_in_is_no_return(kept: tuple[Stream, list[Any]]) -> None:
+    stream, entries = kept
+    before = account_record(stream, "m", entries).returns
+    marks = [i for i, one in enumerate(entries) if isinstance(one, Marked)]
+    place = marks[50]
+    paid = Deposited(entries[place - 1].at, 0, Decimal(900_000), "USD")
+    more = account_record(stream, "m", numbered([*entries[:place], paid, *entries[place:]])).returns
+    assert max(abs(value) for value in more.values()) <= max(abs(value) for value in before.values())
+
+
+def test_slippage_is_that_of_the_fill_against_the_close_it_was_decided_on(kept: tuple[Stream, list[Any]]) -> None:
+    record = account_record(*kept[:1], "m", kept[1])
+    bars = kept[0].inputs.data.bars
+    executions = foresail.read_ledger("m").table("executions")
+    assert len(record.slippage) == (~executions["reason"].isin(["stop", "target"])).sum() > 60
+    one = record.slippage[0]
+    row = bars.instruments.index(one.instrument)
+    decided = int(np.searchsorted(bars.end, one.filled_at, side="left")) - 1  # filled at the open of the next bar
+    close = bars.field("close")[row, decided]
+    assert float(one.middle) == pytest.approx(close, abs=0.01)
+    assert abs(one.fraction) == pytest.approx(abs(float(one.price) / float(one.middle) - 1.0), rel=1e-12)
+    assert 0.0 < one.expected < 0.01
+
+
+def test_the_gate_tells_each_condition_with_its_figure(place: Path, kept: tuple[Stream, list[Any]]) -> None:
+    gate = foresail.paper("gate", account="m")
+    told = {one["name"]: one for one in gate.figures["conditions"]}
+    assert list(told) == ["period", "sharpe", "worst day", "trades", "alerts"]
+    assert told["period"]["passed"]
+    assert "270 days" in told["period"]["text"]
+    assert gate.figures["passed"] is all(one["passed"] for one in told.values())
+    assert gate.is_good  # a verdict never fails the command
+    assert gate.figures["slippage"]["expected"] > 0
+    assert ("begin live with about 10,000" in str(gate)) is gate.figures["passed"]
+
+
+def test_a_critical_alert_stays_open_until_somebody_re_arms(kept: tuple[Stream, list[Any]]) -> None:
+    stream, entries = kept
+    at = entries[-1].at
+    raised = AlertRaised(at, 0, "RISK-19", "CRITICAL", "the drawdown is 21 %")
+    assert len(account_record(stream, "m", numbered([*entries, raised])).critical) == 1
+    done = OperatorActed(at, 0, "rearm: looked into it", "ada")
+    assert account_record(stream, "m", numbered([*entries, raised, done])).critical == []
+    assert [one["kind"] for one in last_alerts([*entries, *[raised] * 12])] == ["RISK-19"] * 10
+
+
+def test_status_tells_risk_latency_slippage_and_alerts(place: Path, kept: tuple[Stream, list[Any]]) -> None:
+    status = foresail.paper(account="m")
+    told = status.figures
+    assert 0.0 <= told["drawdown"] < 0.2
+    assert isinstance(told["breakers"], dict)
+    assert told["latency"]["decisions"] > 20
+    assert 0.0 < told["latency"]["p50_ms"] <= told["latency"]["p99_ms"]
+    assert told["slippage"]["fills"] > 60
+    assert len(told["alerts"]) <= 10
+    for word in ("drawdown", "decision to durable orders", "bps expected by the cost model"):
+        assert word in str(status)
+
+
+def test_latency_percentiles() -> None:
+    assert latency_figures([])["decisions"] == 0
+    figures = latency_figures([float(one) for one in range(100, 0, -1)])
+    assert (figures["p50_ms"], figures["p99_ms"], figures["within"]) == (51.0, 100.0, 0.5)
+    assert slippage_line({"fills": 0, "measured": None, "expected": None}).endswith("yet")
