@@ -53,7 +53,9 @@ def train_command(
     names: Annotated[
         int | None, typer.Option("--names", min=1, help="Only the first so many instruments, by id.")
     ] = None,
-    sector: Annotated[str | None, typer.Option("--sector", help="Fine-tune --base on this sector.")] = None,
+    sector: Annotated[
+        str | None, typer.Option("--sector", help="Fine-tune --base for these sectors; all: each.")
+    ] = None,
     base: Annotated[str | None, typer.Option("--base", help="The model that is fine-tuned.")] = None,
     neutral_band: Annotated[
         float | None,

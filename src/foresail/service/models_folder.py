@@ -3,7 +3,7 @@
 ``models/<class>_<frame>_<model>_v<n>/`` holds
 
 - ``model.json``: what the model is, was fitted on and must be fed with; the one document that everything is checked by
-- ``weights/``: what ``Forecaster.save`` wrote
+- ``weights/``: what ``Forecaster.save`` wrote; with sectors, a folder for each (``forecasting.sectors``)
 - ``scaler.json``: statistics of the inputs that it was fitted on
 - ``calibration.json``: the conformal shift of each interval
 - ``probe.json``: a few inputs with the forecasts they gave, by which a loaded model proves to be the same
@@ -17,18 +17,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from foresail.core.canonical import canonical_bytes, hash_bytes, hash_file, write_atomic
 from foresail.core.errors import ModelError
+from foresail.forecasting.sectors import SECTOR_FOLDER
 
 __all__ = ["MANIFEST", "MODEL_FORMAT", "RECORD", "WEIGHTS", "read_document", "verified_record", "write_manifest"]
 
 MODEL_FORMAT = ("foresail-model", 1)
 MANIFEST, RECORD, WEIGHTS = "manifest.json", "model.json", "weights"
 _SUFFIXES = (".html", ".json", ".safetensors", ".txt")
+_SECTOR = re.compile(rf"{WEIGHTS}/{SECTOR_FOLDER}\d+")
 _FOREIGN = {  # how files begin that can hold code or that nothing here reads
     b"\x80": "a pickle",
     b"PK\x03\x04": "a zip archive, as which networks are pickled",
@@ -134,7 +137,7 @@ def _files(folder: Path) -> dict[str, Path]:
         if path.is_symlink():
             raise ModelError(f"{path} is a link; a model is made of files of its own", hint=_AGAIN)
         if path.is_dir():
-            if name != WEIGHTS:
+            if name != WEIGHTS and not _SECTOR.fullmatch(name):
                 raise ModelError(f"{path}: a model has no folder {name}", hint=_AGAIN)
             continue
         if name == MANIFEST:

@@ -24,6 +24,7 @@ from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.registry import forecaster_class
 from foresail.forecasting.rows import scale_unit
+from foresail.forecasting.sectors import load_with_sectors
 from foresail.protocols import Forecaster
 from foresail.service.models_folder import WEIGHTS, read_document
 from foresail.service.models_registry import ModelEntry
@@ -109,7 +110,7 @@ def load_model(entry: ModelEntry) -> LoadedModel:
     scale_name = read_document(entry.path / "scaler.json")["label_scale"]
     if scale_name != SCALE_NAME:
         raise ModelError(f"{entry.name}: labels were scaled by {scale_name!r}, this version scales by {SCALE_NAME!r}")
-    forecaster = forecaster_class(spec.name).load(entry.path / WEIGHTS)
+    forecaster = load_with_sectors(forecaster_class(spec.name), entry.path / WEIGHTS)
     if forecaster.spec != spec:
         raise ModelError(f"{entry.name}: weights of {_told(forecaster.spec)}, the record says {_told(spec)}")
     calibration = read_document(entry.path / "calibration.json")

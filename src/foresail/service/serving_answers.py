@@ -13,6 +13,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
+from foresail.forecasting.sectors import SectorNetworks
 from foresail.protocols import Forecaster
 
 __all__ = ["SAME", "LiveAnswers", "live_answers"]
@@ -41,6 +42,23 @@ class _Network:
 
     def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
         return self._live.update(bar, scale)
+
+
+class _Sectors:
+    """A transformer with last layers of its own for sectors: one live form for each, of its own instruments."""
+
+    def __init__(self, forecaster: SectorNetworks, history: Panel) -> None:
+        self._spec, self._lanes = forecaster.spec, []
+        for own, one in forecaster.lanes(history.instruments):
+            names = [history.instruments[i] for i in own]
+            self._lanes.append((own, names, _Network(one, history.select(names))))
+
+    def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
+        spec = self._spec
+        out = np.full((len(scale), len(spec.targets), len(spec.horizons), len(spec.levels)), np.nan)
+        for own, names, live in self._lanes:
+            out[own] = live.tell(bar.select(names), scale[own])
+        return out
 
 
 class _Tail:
@@ -89,7 +107,12 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
         return f"fewer bars than the {length} that the model looks back on"
     before, bar = history.cut(0, last), history.cut(last, last + 1)
     live: LiveAnswers
-    live = _Network(forecaster, before) if forecaster.spec.name == _TRANSFORMER else _Tail(forecaster, before, length)
+    if forecaster.spec.name != _TRANSFORMER:
+        live = _Tail(forecaster, before, length)
+    elif isinstance(forecaster, SectorNetworks):
+        live = _Sectors(forecaster, before)
+    else:
+        live = _Network(forecaster, before)
     told, asked = live.tell(bar, scale), np.isfinite(raw)
     if not asked.any():
         return "nothing can be forecast at the last bar, so nothing shows that the live form answers alike"

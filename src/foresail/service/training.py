@@ -41,6 +41,7 @@ from foresail.service.training_progress import EpochLines, history_of
 from foresail.service.training_record import training_outcome, training_record
 from foresail.service.training_request import TrainRequest, with_config
 from foresail.service.training_scores import HeldOut, forecast_held_out, score_held_out
+from foresail.service.training_sectors import parts_of, tuned_for_sectors
 from foresail.service.workspace import find_workspace
 
 __all__ = ["train_model"]
@@ -118,12 +119,15 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
     silent = not hasattr(forecaster, "progress")  # others tell their epochs themselves
     if silent:
         told.progress("training", 0, 1)
-    tune: Any = None if base is None else getattr(base, "fine_tune", None)
-    report: FitReport = forecaster.fit(training, seed=job.seed) if tune is None else tune(training, seed=job.seed)
+    if base is None:
+        report = forecaster.fit(training, seed=job.seed)
+    else:
+        forecaster, report = tuned_for_sectors(base, training, job)
     report = _with_importance(forecaster, report, training, job.seed)
     if silent:
         told.progress("training", 1, 1)
-    attach(forecaster, progress=None, checkpoint=None)
+    for one in parts_of(forecaster):
+        attach(one, progress=None, checkpoint=None)
     raw = forecaster.predict(training.features, training.calibration_rows, training.scale)
     shift = IntervalShift.fit(raw, training, job.spec.levels)
     classes = fit_classes(raw, training, job.spec.levels, shift=shift, rule=job.rule)

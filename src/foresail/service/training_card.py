@@ -138,5 +138,8 @@ def _limits(record: Mapping[str, Any]) -> list[str]:
     if record["absent"]:
         said.append(f"Features that these bars could not give: {', '.join(sorted(record['absent']))}.")
     if record["sector"]:
-        said.append(f"Fine-tuned for the sector {record['sector']} from {record['base']}; worse outside it.")
+        outside = (
+            f"names outside are forecast by {record['base']} as it was" if "sectors" in record else "worse outside it"
+        )
+        said.append(f"Fine-tuned for {record['sector'].replace(',', ', ')} from {record['base']}; {outside}.")
     return said

@@ -202,12 +202,8 @@ def forecast_inputs(
     return ForecastInputs(features, labels, scale, usable_rows(features, labels, scale))
 
 
-def plan_parts(inputs: ForecastInputs, absent: dict[str, str], *, instruments: IntArray | None = None) -> Ready:
+def plan_parts(inputs: ForecastInputs, absent: dict[str, str]) -> Ready:
     """Return the one split of a training.
-
-    Parameters
-    ----------
-    instruments : (M,) rows that may be learned from; None = all. The borders are those of all instruments
 
     Raises
     ------
@@ -223,10 +219,6 @@ def plan_parts(inputs: ForecastInputs, absent: dict[str, str], *, instruments: I
         )
     borders = [int(times[int(len(times) * share)]) for share in _SHARES]
     fold = Fold(0, int(times[0]), borders[0], borders[1], borders[2], int(times[-1]) + 1)
-    if instruments is not None:
-        kept = np.zeros_like(inputs.usable)
-        kept[instruments] = inputs.usable[instruments]
-        inputs = replace(inputs, usable=kept)
     return Ready(inputs, fold, training_set(inputs, fold), absent)
 
 

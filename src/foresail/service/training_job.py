@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from foresail.core.arrays import IntArray
 from foresail.core.canonical import hash_value, plain
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import CapabilityError, ConfigError, DataError, LookAheadError
+from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.sectors import Sector
 from foresail.domain.training import FitReport, ForecasterSpec
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
@@ -33,6 +33,7 @@ from foresail.service.training_request import TrainRequest, horizons_of
 __all__ = ["FittedModel", "TrainJob", "resolve_training"]
 
 _SEED = 7
+_EVERY_SECTOR = "all"
 _DEFAULT_FORECASTER, _DEFAULT_FEATURES = "quantile_trees", "spine"
 
 
@@ -43,6 +44,7 @@ class TrainJob:
     Attributes
     ----------
     base : the model that is fine-tuned; None = a fresh one is trained
+    sectors : name -> instruments that get last layers of their own; empty without a base
     rule : thresholds of the classes
     recipe : all that decides what comes out
     """
@@ -55,6 +57,7 @@ class TrainJob:
     seed: int
     ready: Ready
     base: LoadedModel | None
+    sectors: Mapping[str, tuple[InstrumentId, ...]]
     rule: ClassRule
     recipe: dict[str, Any]
 
@@ -104,7 +107,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
-    ready = plan_parts(inputs, absent, instruments=_sector_rows(request, loaded))
+    ready, sectors = plan_parts(inputs, absent), _sectors(request, loaded)
     _check_base(base, ready)
     seed = _SEED if request.seed is None else request.seed
     chosen: dict[str, Any] = {}
@@ -116,8 +119,9 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
     model = request.forecaster
-    if request.sector is not None:
-        model += "_" + re.sub(r"[^a-z0-9]+", "_", request.sector.lower()).strip("_")
+    if sectors:
+        alone = next(iter(sectors)) if len(sectors) == 1 else "sectors"
+        model += "_" + re.sub(r"[^a-z0-9]+", "_", alone.lower()).strip("_")
     recipe = {
         "inputs": loaded.inputs,
         "code": code_hash(),
@@ -125,14 +129,14 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "options": options,
         "features": FeatureBinding.of(names).hash,
         "seed": seed,
-        "sector": request.sector,
+        "sector": ",".join(sectors) if sectors else None,
         "refit": request.refit,
         "base": None if base is None else base.record["model_version"],
         "classes": rule.content(),
         "selection": chosen,
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
-    return TrainJob(request, loaded, key, spec, options, seed, ready, base, rule, recipe)
+    return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
 
 
 def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targets: tuple[str, ...]) -> ForecasterSpec:
@@ -207,14 +211,19 @@ def _check_base(base: LoadedModel | None, ready: Ready) -> None:
         )
 
 
-def _sector_rows(request: TrainRequest, loaded: Loaded) -> IntArray | None:
+def _sectors(request: TrainRequest, loaded: Loaded) -> dict[str, tuple[InstrumentId, ...]]:
+    """Return the sectors that get last layers of their own with their instruments, by name."""
     if request.sector is None:
-        return None
+        return {}
     by_id = {one.id: one.sector for one in loaded.data.bar_set.instruments}
-    rows = [i for i, name in enumerate(loaded.data.bars.instruments) if by_id.get(name) == request.sector]
-    if not rows:
-        there = sorted(set(by_id.values()))[:12]
-        raise DataError(
-            f"none of {len(by_id)} instruments is of the sector {request.sector}", hint=f"there: {', '.join(there)}"
-        )
-    return np.array(rows, dtype=np.int64)
+    there = sorted({by_id[name] for name in loaded.data.bars.instruments if by_id.get(name)} - {Sector.UNKNOWN.value})
+    wanted = sorted({one.strip() for one in request.sector.split(",") if one.strip()})
+    for name in wanted if wanted != [_EVERY_SECTOR] else ():
+        if name not in there:
+            raise DataError(
+                f"none of {len(by_id)} instruments is of the sector {name}", hint=f"there: {', '.join(there[:12])}"
+            )
+    chosen = there if wanted == [_EVERY_SECTOR] else wanted
+    if not chosen:
+        raise DataError(f"none of {len(by_id)} instruments has a sector", hint="import a set that names sectors")
+    return {name: tuple(one for one in loaded.data.bars.instruments if by_id.get(one) == name) for name in chosen}

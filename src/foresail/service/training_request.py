@@ -40,7 +40,7 @@ class TrainRequest:
     seed : of everything random
     until : "2015-12-31": nothing available after the end of that day, UTC
     names : only the first so many instruments, by id
-    sector : fine-tune the model ``base`` on the instruments of this sector (MODEL-05)
+    sector : sectors separated by commas, or "all": the model ``base`` gets last layers of their own for each (MODEL-05)
     base : name of the model that is fine-tuned, or class_frame_model for its champion
     neutral_band : k of the classes, standard deviations of the horizon; None = 0.5 (FCST-07)
     fixed_threshold : of the classes at every horizon instead, log return: 0.01 for 1 %

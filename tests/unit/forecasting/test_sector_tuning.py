@@ -13,9 +13,10 @@ torch = pytest.importorskip("torch")
 from foresail.core.errors import ConfigError, DataError, ModelError, NotFittedError  # noqa: E402 behind the check
 from foresail.domain.forecast import QUANTILE_LEVELS  # noqa: E402
 from foresail.domain.training import ForecasterSpec  # noqa: E402
-from foresail.forecasting.neural.finetune import fine_tune, frozen_but, rows_of, tuning_recipe  # noqa: E402
+from foresail.forecasting.neural.finetune import frozen_but, tuning_recipe  # noqa: E402
 from foresail.forecasting.neural.settings import NetworkSettings  # noqa: E402
 from foresail.forecasting.neural.tft.forecaster import TftForecaster  # noqa: E402
+from foresail.forecasting.sectors import fine_tune, load_with_sectors, rows_of  # noqa: E402
 from foresail.testing.planted import PlantedSettings, planted_market  # noqa: E402
 
 END = 260
@@ -88,6 +89,30 @@ def test_the_same_seed_gives_the_same_weights_and_it_can_be_saved(tmp_path) -> N
     told = first.predict(MARKET.features, ROWS, MARKET.scale)
     np.testing.assert_array_equal(loaded.predict(MARKET.features, ROWS, MARKET.scale), told)
     assert not np.array_equal(told, fitted().predict(MARKET.features, ROWS, MARKET.scale))
+
+
+def test_sectors_are_saved_and_loaded_as_one_forecaster(tmp_path) -> None:
+    tuned = fine_tune(fitted(), DATA, {"b": SECTOR[:2], "a": SECTOR[2:]}, seed=2)
+    tuned.save(tmp_path / "weights")
+    loaded = load_with_sectors(TftForecaster, tmp_path / "weights")
+    told = tuned.predict(MARKET.features, ROWS, MARKET.scale)
+    np.testing.assert_array_equal(loaded.predict(MARKET.features, ROWS, MARKET.scale), told)
+    assert loaded.spec == tuned.spec
+    alone = load_with_sectors(TftForecaster, tmp_path / "weights" / "sector_0")
+    assert isinstance(alone, TftForecaster)
+    (tmp_path / "weights" / "sectors.json").write_text('{"format": 2}')
+    with pytest.raises(ModelError, match="expected format 1"):
+        load_with_sectors(TftForecaster, tmp_path / "weights")
+
+
+def test_a_sector_with_too_little_is_left_to_the_base_where_that_is_wanted() -> None:
+    notes: list[str] = []
+    tuned = fine_tune(fitted(), DATA, {"a": SECTOR[:1], "b": SECTOR[1:]}, seed=2, notes=notes)
+    assert [*tuned.sectors] == ["b"]
+    assert set(tuned.members.values()) == {"b"}
+    assert "a is served by the base" in notes[0]
+    with pytest.raises(ModelError, match="none of 1 sectors"):
+        fine_tune(fitted(), DATA, {"a": SECTOR[:1]}, seed=2, notes=[])
 
 
 def test_in_place_it_reports_like_a_fit() -> None:

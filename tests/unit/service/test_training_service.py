@@ -387,8 +387,12 @@ def test_epochs_are_told_and_a_sector_is_fine_tuned(workspace, monkeypatch):
     tuned = train(forecaster="", features="", sector=sector, base=base)
     assert tuned["model"] == f"stock_1d_ridge_{sector.replace(' ', '_')}_v1"
     assert tuned["record"]["base"] == base
-    assert len(tuned["record"]["instruments"]) < 6
-    assert Tuned.rows == tuned["record"]["splits"][0]["rows"]
+    own = [str(one.id) for one in bar_set(PANEL).instruments if one.sector == sector]
+    assert tuned["record"]["sectors"] == {sector: own}
+    assert 0 < Tuned.rows < tuned["record"]["splits"][0]["rows"]
+    assert len(tuned["record"]["instruments"]) == 6  # the base serves the others
+    limits = json.loads((workspace / f"models/{tuned['model']}/card.json").read_text())["limits"]
+    assert any(f"names outside are forecast by {base}" in one for one in limits)
     with pytest.raises(DataError, match="of the sector nowhere"):
         train(forecaster="", features="", sector="nowhere", base=base)
     with pytest.raises(ConfigError, match="of its base"):
