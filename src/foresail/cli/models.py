@@ -78,6 +78,9 @@ def train_command(
     without: Annotated[
         str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
     ] = None,
+    row_weights: Annotated[
+        str | None, typer.Option("--row-weights", help="Rows count by recency, uniqueness or recency+uniqueness.")
+    ] = None,
     refit: Annotated[
         bool, typer.Option("--refit", help="After scoring, fit once more on all bars and register that.")
     ] = False,
@@ -109,8 +112,9 @@ def train_command(
             select=select,
             keep=keep,
             without=without,
+            row_weights=row_weights,
             refit=refit,
-            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
             config=config,
         )
         progress = Progress()
@@ -124,8 +128,10 @@ def predict_command(
     *,
     data: _Data = "",
     model: Annotated[
-        str, typer.Option("--model", help="A model, or class_frame_model; the champion of the bars if none.")
+        str,
+        typer.Option("--model", help="A model, or class_frame_model; the champion if none; a,b is a panel."),
     ] = "",
+    weights: Annotated[str, typer.Option("--weights", help="Of the models of a panel: 0.6,0.4; equal if none.")] = "",
     symbols: Annotated[str, typer.Option("--symbols", help="Ids or tickers, separated by commas; all if none.")] = "",
     at: Annotated[str | None, typer.Option("--at", help="YYYY-MM-DD: stand at the end of that day, UTC.")] = None,
     calibration: Annotated[
@@ -144,10 +150,12 @@ def predict_command(
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.predicting import PredictRequest, predict_with
+        from foresail.service.predicting_panel import parse_weights
 
         request = PredictRequest(
             model=model,
             data=data,
+            weights=parse_weights(weights),
             symbols=tuple(one.strip() for one in symbols.split(",") if one.strip()),
             at=at,
             timezone=timezone,

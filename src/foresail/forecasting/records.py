@@ -32,6 +32,8 @@ RECORD_COLUMNS: dict[str, str] = {
     "current_price": "close of that bar, as stored",
     "predicted_return": "mean of the curve",
     "predicted_price": "median of the curve as a price",
+    "price_low": "P10 of the curve as a price",
+    "price_high": "P90 of the curve as a price",
     "predicted_high": "median of the highest price on the way",
     "predicted_low": "median of the lowest price on the way",
     "confidence_score": "probability of the predicted sign (FCST-12)",
@@ -44,6 +46,8 @@ RECORD_COLUMNS: dict[str, str] = {
     "reasons": "leading features with what they add to the mean, where they were asked for (XPL-03)",
     "similar": "of a network, where they were asked for: the most similar days before it, and what followed (XPL-03)",
     "inside": "of a tft, where it was asked for: selection weights, and attention over the past (XPL-02)",
+    "breakdown": "of several models: what each says, its vote and its weight (FCST-14)",
+    "last_good": "of a stale row: the last forecast from complete inputs, without a signal (FCST-19)",
     "model_version": "name in the registry and version of what was fitted",
     "features_hash": "of schema version, ordered names and the input row (FEAT-16)",
 }
@@ -67,6 +71,8 @@ def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[st
         "reason": "",
         "predicted_return": record.predicted_return,
         "predicted_price": record.current_price * float(np.exp(curve[middle])),
+        "price_low": _price(record, levels, 0.1),
+        "price_high": _price(record, levels, 0.9),
         "predicted_high": record.predicted_high,
         "predicted_low": record.predicted_low,
         "confidence_score": record.confidence_score,
@@ -79,6 +85,8 @@ def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[st
         "reasons": None,
         "similar": None,
         "inside": None,
+        "breakdown": None,
+        "last_good": None,
     }
     return {column: row[column] for column in RECORD_COLUMNS}
 
@@ -87,6 +95,11 @@ def stale_row(record: PredictionRecord, *, ticker: str, name: str, reason: str) 
     """Return a row that forecasts nothing, with the last known price and why (FCST-19); see ``forecast_row``."""
     row = _head(record, ticker=ticker, name=name) | {"stale": True, "reason": reason}
     return {column: row.get(column) for column in RECORD_COLUMNS}
+
+
+def _price(record: PredictionRecord, levels: tuple[float, ...], level: float) -> float:
+    """Return a quantile of the close as a price, straight between its levels."""
+    return record.current_price * float(np.exp(np.interp(level, levels, [value for _, value in record.quantiles])))
 
 
 def _head(record: PredictionRecord, *, ticker: str, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from foresail.protocols import Progress
 from foresail.service.models import list_models
 from foresail.service.predicting import PredictRequest, predict_with
+from foresail.service.reading import Reading, parse_pairs
 from foresail.service.training import train_model
 from foresail.service.training_request import TrainRequest
 
@@ -106,6 +107,13 @@ def train(
     fixed_threshold: float | None = None,
     round_trip_cost: float | None = None,
     refit: bool = False,
+    select: str | None = None,
+    keep: int | None = None,
+    without: Sequence[str] | str | None = None,
+    frame: str | None = None,
+    extended: bool = False,
+    series: Sequence[str] = (),
+    pair: Sequence[str] = (),
     config: str | Path | None = None,
     progress: Progress | None = None,
 ) -> TrainedModel:
@@ -127,6 +135,9 @@ def train(
     sector, base : fine-tune the model ``base`` on a sector
     neutral_band, fixed_threshold, round_trip_cost : where the neutral class ends (FCST-07), see ``TrainRequest``
     refit : after scoring, fit once more on all bars and register that
+    select, keep, without : how features are chosen, how many are kept, groups that are left out
+    frame, extended, series, pair : how bars are read and what stands beside them, see ``service.reading.Reading``;
+        a pair is "A=B"
     config : TOML file with [train] and [options]
     progress : called with stage, steps done, steps in all
 
@@ -153,6 +164,10 @@ def train(
         fixed_threshold=fixed_threshold,
         round_trip_cost=round_trip_cost,
         refit=refit,
+        select=select,
+        keep=keep,
+        without=_joined(without),
+        reading=_reading(frame, series, pair, extended=extended),
         config=None if config is None else Path(config),
     )
     outcome = train_model(request, progress=progress or _silent)
@@ -173,11 +188,16 @@ def predict(
     data: str | Path,
     *,
     model: str = "",
+    weights: Sequence[float] = (),
     symbols: Sequence[str] = (),
     at: str | None = None,
     calibration: str = "stored",
     explain: bool = False,
     timezone: str | None = None,
+    frame: str | None = None,
+    extended: bool = False,
+    series: Sequence[str] = (),
+    pair: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ForecastResult:
     """Forecast with a registered model: ``foresail predict``.
@@ -185,12 +205,14 @@ def predict(
     Parameters
     ----------
     data : as in ``train``
-    model : name, or class_frame_model for its champion; "" = the champion of the class and frame of the bars
+    model : name, or class_frame_model for its champion; "" = the champion of the class and frame of the bars; several,
+        separated by commas, are a panel
+    weights : of the models of a panel; none = equal
     symbols : ids or tickers; none = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : "stored", "online" or "none"
     explain : tell the leading features of each forecast
-    timezone, progress : as in ``train``
+    timezone, frame, extended, series, pair, progress : as in ``train``
 
     Raises
     ------
@@ -200,11 +222,13 @@ def predict(
     request = PredictRequest(
         model=model,
         data=str(data),
+        weights=tuple(map(float, weights)),
         symbols=tuple([symbols] if isinstance(symbols, str) else symbols),
         at=at,
         timezone=timezone,
         calibration=calibration,
         explain=explain,
+        reading=_reading(frame, series, pair, extended=extended),
     )
     outcome = predict_with(request, progress=progress or _silent)
     told = outcome.document
@@ -216,6 +240,10 @@ def predict(
 def models() -> tuple[Mapping[str, Any], ...]:
     """Return the models of the workspace with stage and scores: ``foresail models list``."""
     return tuple(list_models().document["models"])
+
+
+def _reading(frame: str | None, series: Sequence[str], pair: Sequence[str], *, extended: bool) -> Reading:
+    return Reading(frame=frame, extended=extended, series=tuple(series) or None, pairs=parse_pairs(pair))
 
 
 def _joined(value: Sequence[int | str] | str | None) -> str | None:

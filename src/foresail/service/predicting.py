@@ -30,7 +30,9 @@ from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
+from foresail.service.predicting_last_good import last_good
 from foresail.service.predicting_output import csv_lines, table_lines
+from foresail.service.predicting_panel import panel_outcome, panel_weights
 from foresail.service.predicting_reasons import leading_reasons, looked_into
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
@@ -50,7 +52,9 @@ class PredictRequest:
 
     Attributes
     ----------
-    model : name, or class_frame_model for its champion; empty = the champion of the class and frame of the bars
+    model : name, or class_frame_model for its champion; empty = the champion of the class and frame of the bars;
+        several, separated by commas, are a panel
+    weights : of the models of a panel, above 0; none = equal
     data : as for ``foresail train``
     symbols : ids or tickers; empty = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
@@ -62,6 +66,7 @@ class PredictRequest:
 
     model: str = ""
     data: str = ""
+    weights: tuple[float, ...] = ()
     symbols: tuple[str, ...] = ()
     at: str | None = None
     timezone: str | None = None
@@ -87,6 +92,10 @@ def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | 
         raise ConfigError("expected bars to forecast from", hint="--data FILE, or the name of an imported set")
     if request.calibration not in CALIBRATIONS:
         raise UnknownNameError("calibration", request.calibration, CALIBRATIONS)
+    names = [one.strip() for one in request.model.split(",") if one.strip()]
+    weights = panel_weights(request.weights, names or ["champion"])
+    if request.explain and len(names) > 1:
+        raise ConfigError("--explain tells the reasons of one model", hint="ask each model by itself")
     watch = SystemClock() if clock is None else clock
     workspace = find_workspace()
     registry = ModelRegistry(workspace, clock=watch)
@@ -96,13 +105,17 @@ def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | 
     loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=watch)
     progress("reading bars", 1, 1)
     bar_set = loaded.data.bar_set
-    model = load_model(registry.find(request.model or f"{bar_set.asset_class.value}_{bar_set.frame}"))
     now = to_ns(watch.now()) if until is None else until
-    progress("forecasting", 0, 1)
-    rows = forecast_market(model, loaded, request, now=now)
-    progress("forecasting", 1, 1)
-    outcome = _outcome(model, loaded, rows, as_csv=request.as_csv)
-    outcome.document["health"] = health_document(model, loaded.data, now)
+    models = [load_model(registry.find(one)) for one in names or [f"{bar_set.asset_class.value}_{bar_set.frame}"]]
+    progress("forecasting", 0, len(models))
+    told = []
+    for model in models:
+        told.append(forecast_market(model, loaded, request, now=now))
+        progress("forecasting", len(told), len(models))
+    if len(models) > 1:
+        return panel_outcome(models, told, weights, loaded, as_csv=request.as_csv)
+    outcome = _outcome(models[0], loaded, told[0], as_csv=request.as_csv)
+    outcome.document["health"] = health_document(models[0], loaded.data, now)
     return outcome
 
 
@@ -129,6 +142,9 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     shown = ForecastRows(model, data.bar_set, standing, now, calibrated=stored)
     last, ready = data.bars.shape[1] - 1, shown.ready(chosen)
     rows = shown.rows(chosen, ready, _values(model, inputs, ready, last, request.calibration))
+    past = last_good(model, inputs, data.bars, [i for i in chosen if i not in set(ready.tolist())])
+    for row in rows:
+        row["last_good"] = past.get((InstrumentId(row["instrument"]), row["horizon"])) if row["stale"] else None
     if request.explain:
         why = leading_reasons(model, inputs, ready, last)
         inside = looked_into(model, inputs, ready, last)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from foresail.forecasting.records import RECORD_COLUMNS
 
-__all__ = ["csv_lines", "table_lines"]
+__all__ = ["csv_lines", "shown_price", "table_lines"]
 
 _LOW, _HIGH = "0.1", "0.9"
+_NESTED = ("quantiles", "inside", "breakdown", "last_good")
 _NEWEST = 5  # bars of the attention that the screen tells
 
 
 def csv_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a header and a line for each row; what is absent is empty. Weights of a network are for JSON only."""
+    """Return a header and a line for each row; what is absent is empty. What is nested is for JSON only."""
     levels = list(dict.fromkeys(level for row in rows for level in (row["quantiles"] or {})))
-    plain = [column for column in RECORD_COLUMNS if column not in ("quantiles", "inside")]
+    plain = [column for column in RECORD_COLUMNS if column not in _NESTED]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*plain, *(f"q{level}" for level in levels)])
@@ -52,6 +54,7 @@ def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: S
         start = f"{row['ticker'][:10]:<10} {row['horizon_name']:>7} {row['current_price']:>12.6g}"
         if row["stale"]:
             lines.append(f"{start}   stale: {row['reason']}")
+            lines += _last_good(row["last_good"])
             continue
         curve = row["quantiles"]
         moves = " ".join(f"{curve[level]:>+8.2%}" if level in curve else " " * 8 for level in (_LOW, "0.5", _HIGH))
@@ -60,8 +63,33 @@ def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: S
         lines.append(f"{start} {moves} {row['predicted_return']:>+8.2%} {sure}  {buckets}")
         if row["reasons"]:
             lines.append("  " + ", ".join(f"{one['feature']} {one['adds']:+.3%}" for one in row["reasons"]))
-        lines += _looked_into(row)
+        lines += [*_breakdown(row), *_looked_into(row)]
     return [*lines, *(f"note: {one}" for one in notes)]
+
+
+def shown_price(value: float) -> str:
+    """Return a price as a panel shows it, three digits that count: 45,170 is shown as 45,200 (FCST-14)."""
+    if value == 0.0 or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):,.12g}"
+
+
+def _last_good(told: dict[str, Any] | None) -> list[str]:
+    if told is None:
+        return []
+    value, low, high = (shown_price(told[key]) for key in ("predicted_price", "price_low", "price_high"))
+    return [f"  last good, as of {told['as_of']}: {value} ({low} to {high})"]
+
+
+def _breakdown(row: dict[str, Any]) -> list[str]:
+    """Return value, low and high of a panel, and what each model says with its weight."""
+    if not row["breakdown"]:
+        return []
+    value, low, high = (shown_price(row[key]) for key in ("predicted_price", "price_low", "price_high"))
+    parts = (
+        f"{one['model']} {shown_price(one['price'])} ({one['weight']:.0%}, {one['signal']})" for one in row["breakdown"]
+    )
+    return [f"  {value} ({low} to {high}) = {', '.join(parts)}"]
 
 
 def _looked_into(row: dict[str, Any]) -> list[str]:

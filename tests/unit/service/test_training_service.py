@@ -552,7 +552,7 @@ def test_nothing_is_forecast_from_stale_bars(workspace):
 def test_an_instrument_without_its_last_bar_is_stale_alone(workspace, monkeypatch):
     from foresail.service import predicting
 
-    real = predicting.load_bars
+    real = predicting.load_reading
 
     def gap(*args: Any, **options: Any) -> Any:
         loaded = real(*args, **options)
@@ -561,12 +561,14 @@ def test_an_instrument_without_its_last_bar_is_stale_alone(workspace, monkeypatc
         present[1, -1], values[1, -1] = False, np.nan
         return replace(loaded, data=replace(loaded.data, bars=replace(bars, present=present, values=values)))
 
-    monkeypatch.setattr(predicting, "load_bars", gap)
+    monkeypatch.setattr(predicting, "load_reading", gap)
     told = predict()
     assert told["stale"] == 2
     rows = {r["instrument"]: r for r in told["forecasts"]}
     mine = rows[str(PANEL.instruments[1])]
     assert "no bar where the set has its last" in mine["reason"]
+    assert mine["last_good"]["as_of"] == mine["as_of"]
+    assert mine["last_good"]["predicted_price"] == pytest.approx(mine["current_price"], rel=0.05)
     assert mine["current_price"] == pytest.approx(float(PANEL.field("close")[1, -2]))
 
 
@@ -676,6 +678,63 @@ def test_the_same_from_python(workspace):
     assert frame["q0.1"].iloc[0] < frame["q0.9"].iloc[0]
     assert "1d" in str(told)
     assert [one["model"] for one in foresail.models()] == ["stock_1d_ridge_v1", "stock_1d_ridge_v2"]
+
+
+# -- panels and the last good value -----------------------------------------------------------------------------------
+
+
+def test_a_panel_is_the_weighted_mean_of_its_models(workspace):
+    other = train(forecaster="no_change", horizons="1")["model"]
+    alone = [predict(model=name, symbols=(str(PANEL.instruments[0]),)) for name in ("stock_1d_ridge_v1", other)]
+    asked = PredictRequest(
+        data="mine",
+        model=f"stock_1d_ridge_v1,{other}",
+        weights=(3.0, 1.0),
+        at=LAST_DAY,
+        symbols=(str(PANEL.instruments[0]),),
+    )
+    told = predict_with(asked, progress=quiet, clock=fixed_clock())
+    (row,) = told.document["forecasts"]
+    parts = [one["forecasts"][0] for one in alone]
+    for key in ("predicted_price", "price_low", "price_high", "prob_up", "predicted_high"):
+        assert row[key] == pytest.approx(0.75 * parts[0][key] + 0.25 * parts[1][key], rel=1e-9), key
+    assert row["price_low"] == pytest.approx(row["current_price"] * np.exp(row["quantiles"]["0.1"]), rel=1e-9)
+    assert [(one["model"], one["weight"]) for one in row["breakdown"]] == [("stock_1d_ridge_v1", 0.75), (other, 0.25)]
+    assert [one["signal"] for one in row["breakdown"]] == [one["signal"] for one in parts]
+    assert list(row) == list(RECORD_COLUMNS)
+    assert sum(row[name] for name in BUCKETS) == pytest.approx(1.0, abs=1e-12)
+    assert told.document["notes"][-1] == "horizons that not all models forecast are left out: 5 bars"
+    assert any("(75%, " in line and " = stock_1d_ridge_v1 " in line for line in told.lines)
+    late = from_ns(int(PANEL.end[-1]) + 9 * 86_400 * 10**9).date().isoformat()
+    assert predict_with(replace(asked, at=late), progress=quiet, clock=fixed_clock()).document["stale"] == 1
+    for wrong, text in (
+        ({"weights": (1.0,)}, "1 for 2 models"),
+        ({"weights": (1.0, 0.0)}, "above 0"),
+        ({"model": "stock_1d_ridge_v1,stock_1d_ridge_v1"}, "comes twice"),
+        ({"explain": True}, "reasons of one model"),
+        ({"model": "", "weights": (1.0, 2.0)}, "2 for 1 model"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            predict_with(replace(asked, **wrong), progress=quiet, clock=fixed_clock())
+
+
+def test_a_stale_row_has_the_last_good_value_and_no_signal(workspace):
+    """FCST-19: what was forecast from the last complete bar stands beside it, as the past that it is."""
+    good = {(row["instrument"], row["horizon"]): row for row in predict()["forecasts"]}
+    late = from_ns(int(PANEL.end[-1]) + 9 * 86_400 * 10**9).date().isoformat()
+    told = predict_with(
+        PredictRequest(data="mine", model="stock_1d_ridge_v1", at=late), progress=quiet, clock=fixed_clock()
+    )
+    for row in told.document["forecasts"]:
+        before = good[row["instrument"], row["horizon"]]
+        assert row["signal"] is None
+        assert row["predicted_price"] is None
+        assert row["last_good"] == {
+            key: pytest.approx(before[key], rel=1e-12) if key != "as_of" else before[key] for key in row["last_good"]
+        }
+        assert set(row["last_good"]) == {"as_of", "predicted_return", "predicted_price", "price_low", "price_high"}
+    assert sum(line.startswith("  last good, as of ") for line in told.lines) == 12
+    assert all(row["last_good"] is None for row in good.values())
 
 
 # -- networks ---------------------------------------------------------------------------------------------------------
