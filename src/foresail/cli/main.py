@@ -152,7 +152,7 @@ def _run(
             selection=select,
             without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
             force=force,
-            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
         )
         return _leave(run_job(request, progress=Progress()))
 
@@ -178,6 +178,7 @@ def _import(
     timezone: _Zone = None,
     frame: Annotated[str | None, typer.Option("--frame", help="Store bars of this coarser frame: 15m, 1h, 1d.")] = None,
     *,
+    extended: Extended = False,
     describe: Annotated[bool, typer.Option("--describe", help="Only print a proposal of foresail-set.toml.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -186,7 +187,11 @@ def _import(
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.importing import describe_set, import_set
 
-        outcome = describe_set(path) if describe else import_set(path, name=name, timezone=timezone, frame=frame)
+        outcome = (
+            describe_set(path)
+            if describe
+            else import_set(path, name=name, timezone=timezone, frame=frame, extended=extended)
+        )
         return _leave(outcome)
 
     execute(work, as_json=as_json)

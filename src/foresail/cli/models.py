@@ -162,7 +162,7 @@ def predict_command(
             calibration=calibration,
             explain=explain,
             as_csv=as_csv,
-            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair),
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
         )
         outcome = predict_with(request, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code

@@ -13,23 +13,26 @@ Every bin says how many fine bars the calendar asks for, so an incomplete one is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 import numpy as np
 
 from foresail.core.arrays import IntArray, TimeArray
-from foresail.core.clock import NS_PER_DAY, to_ns
+from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import ConfigError
-from foresail.domain.calendars import ALWAYS_OPEN, FOREX_WEEK, DayArray, frame_ns, is_daily, sessions
+from foresail.domain.calendars import (
+    ALWAYS_OPEN,
+    EXTENDED_FRAME,
+    FOREX_WEEK,
+    DayArray,
+    frame_ns,
+    is_daily,
+    sessions,
+)
 
-__all__ = ["FRAMES", "Bins", "assign_bins", "check_coarser"]
+__all__ = ["FRAMES", "Bins", "assign_bins", "check_coarser", "frame_absence"]
 
 FRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "6h", "1d", "1w")
-_NEW_YORK = ZoneInfo("America/New_York")
-_EXTENDED_OPEN, _EXTENDED_CLOSE = time(4), time(20)
-_EXTENDED_CALENDARS = ("XNYS", "XNAS")
-_AFTER_HALF_DAY = timedelta(hours=4)  # after-hours last four hours after an early close too
 _WEEK_NS = 7 * NS_PER_DAY
 _MONDAY_NS = 4 * NS_PER_DAY  # 1970-01-05, the first Monday of the epoch
 
@@ -65,6 +68,13 @@ def check_coarser(frame: str, fine: str) -> None:
         )
 
 
+def frame_absence(frame: str, calendar: str, *, extended: bool) -> str | None:
+    """Return why a calendar has no bars of a frame, None where it has (DATA-42, SCAN-13)."""
+    if frame != EXTENDED_FRAME or calendar in (ALWAYS_OPEN, FOREX_WEEK) or extended:
+        return None
+    return f"frame 6h of calendar {calendar} needs bars with extended hours: a regular session has 6.5 hours only"
+
+
 def assign_bins(
     start: TimeArray, end: TimeArray, calendar: str, fine: str, frame: str, *, extended: bool = False
 ) -> Bins:
@@ -87,15 +97,10 @@ def assign_bins(
     if calendar == ALWAYS_OPEN:
         return _clock_bins(start, frame_ns(fine), frame_ns(frame))
     first, last = _day(int(start.min())) - timedelta(days=10), _day(int(end.max())) + timedelta(days=10)
-    if frame == "6h" and calendar != FOREX_WEEK and not extended:
-        raise ConfigError(
-            f"frame 6h of calendar {calendar} needs bars with extended hours: a regular session has 6.5 hours only",
-            hint="ask for 4h or 1d, or give bars from 04:00 to 20:00 New York with extended=True",
-        )
-    if extended and calendar in _EXTENDED_CALENDARS:
-        labels, opens, closes = _extended_sessions(calendar, first, last)
-    else:
-        labels, opens, closes = sessions(calendar, first, last)
+    absence = frame_absence(frame, calendar, extended=extended)
+    if absence is not None:
+        raise ConfigError(absence, hint="ask for 4h or 1d, or keep bars from 04:00 to 20:00 New York with --extended")
+    labels, opens, closes = sessions(calendar, first, last, extended=extended)
     if len(closes) == 0:
         return Bins(start, start.copy(), np.zeros(len(start), dtype=np.int64))
     place = np.clip(np.searchsorted(closes, start, side="right"), 0, len(closes) - 1)
@@ -145,16 +150,6 @@ def _forex_bins(start: TimeArray, span: tuple[TimeArray, TimeArray], lengths: tu
     begin = start - start % length
     stop = np.minimum(begin + length, week_close[week])
     return Bins(begin, stop, -((np.maximum(begin, week_open[week]) - stop) // fine))
-
-
-def _extended_sessions(calendar: str, first: date, last: date) -> tuple[DayArray, TimeArray, TimeArray]:
-    """Return the sessions of a stock exchange from 04:00 to 20:00 New York, four hours after an early close."""
-    labels, _, closes = sessions(calendar, first, last)
-    days = labels.astype(object)
-    opens = [to_ns(datetime.combine(day, _EXTENDED_OPEN, tzinfo=_NEW_YORK)) for day in days]
-    ends = [to_ns(datetime.combine(day, _EXTENDED_CLOSE, tzinfo=_NEW_YORK)) for day in days]
-    late = closes + int(_AFTER_HALF_DAY.total_seconds()) * 1_000_000_000
-    return labels, np.array(opens, dtype=np.int64), np.minimum(np.array(ends, dtype=np.int64), late)
 
 
 def _day(ns: int) -> date:

@@ -26,6 +26,7 @@ from foresail.core.errors import ConfigError, UnknownNameError
 
 __all__ = [
     "ALWAYS_OPEN",
+    "EXTENDED_FRAME",
     "FOREX_WEEK",
     "DayArray",
     "SessionWindow",
@@ -44,11 +45,16 @@ __all__ = [
 
 ALWAYS_OPEN = "24/7"
 FOREX_WEEK = "24/5"
+EXTENDED_FRAME = "6h"  # a regular session of an exchange has 6.5 hours: this frame needs extended ones (DATA-42)
 DayArray = NDArray[np.datetime64]  # datetime64[D] session labels
 Sessions = tuple[DayArray, TimeArray, TimeArray]
 
 _NEW_YORK = "America/New_York"
 _FOREX_CLOSE = time(17)
+_EXTENDED_OPEN, _EXTENDED_CLOSE = time(4), time(20)
+_EXTENDED_CALENDARS = ("XNYS", "XNAS")
+_EXTENDED_S = 16 * 3600
+_AFTER_HALF_DAY = timedelta(hours=4)  # after-hours last four hours after an early close too
 _FIRST_SESSION = "1950-01-03"  # wide start: exchange_calendars covers only 20 years unless asked
 _FRAME = re.compile(r"^([1-9]\d*)(s|m|h|d|w)$")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -112,8 +118,12 @@ def check_calendar(calendar: str) -> str:
     return calendar
 
 
-def sessions(calendar: str, first_day: date, last_day: date) -> Sessions:
+def sessions(calendar: str, first_day: date, last_day: date, *, extended: bool = False) -> Sessions:
     """Return the sessions whose label lies in ``first_day`` .. ``last_day``, both included.
+
+    Parameters
+    ----------
+    extended : sessions of a US exchange from 04:00 to 20:00 New York, to four hours after an early close
 
     Returns
     -------
@@ -138,7 +148,12 @@ def sessions(calendar: str, first_day: date, last_day: date) -> Sessions:
     check_calendar(calendar)
     labels, open_ns, close_ns = _exchange_sessions(calendar)
     low, high = np.searchsorted(labels, [np.datetime64(first_day, "D"), np.datetime64(last_day, "D") + 1])
-    return labels[low:high], open_ns[low:high], close_ns[low:high]
+    labels, open_ns, close_ns = labels[low:high], open_ns[low:high], close_ns[low:high]
+    if extended and calendar in _EXTENDED_CALENDARS:
+        late = close_ns + int(_AFTER_HALF_DAY.total_seconds()) * NS_PER_S
+        open_ns = _local_ns(labels, _EXTENDED_OPEN, _NEW_YORK)
+        close_ns = np.minimum(_local_ns(labels, _EXTENDED_CLOSE, _NEW_YORK), late)
+    return labels, open_ns, close_ns
 
 
 @lru_cache(maxsize=16)
@@ -184,18 +199,19 @@ def next_open(calendar: str, instants: TimeArray) -> TimeArray:
     return following
 
 
-def inside_sessions(calendar: str, ends: TimeArray) -> BoolArray:
+def inside_sessions(calendar: str, ends: TimeArray, *, extended: bool = False) -> BoolArray:
     """Return whether each bar end lies in a session: open < end <= close.
 
     Parameters
     ----------
     ends : (R,) ns UTC
+    extended : as for ``sessions``
     """
     if calendar == ALWAYS_OPEN or len(ends) == 0:
         return np.ones(len(ends), dtype=np.bool_)
     first = _day(int(ends.min())) - timedelta(days=2)
     last = _day(int(ends.max())) + timedelta(days=2)
-    _, open_ns, close_ns = sessions(calendar, first, last)
+    _, open_ns, close_ns = sessions(calendar, first, last, extended=extended)
     position = np.searchsorted(close_ns, ends, side="left")
     clipped = np.minimum(position, max(len(close_ns) - 1, 0))
     if len(close_ns) == 0:
@@ -212,7 +228,7 @@ def bars_per_session(calendar: str, frame: str, first_day: date, last_day: date)
     sessions : labels, open_ns, close_ns
     counts : (S,) bars; 1 for daily frames
     """
-    span = sessions(calendar, first_day, last_day)
+    span = sessions(calendar, first_day, last_day, extended=frame == EXTENDED_FRAME)
     if is_daily(frame):
         return span, np.ones(len(span[0]), dtype=np.int64)
     counts: IntArray = -((span[1] - span[2]) // frame_ns(frame))
@@ -233,6 +249,8 @@ def bars_per_year(calendar: str, frame: str) -> float:
     else:  # ten whole years of the exchange itself, so that the figure does not drift with the date of the call
         _, open_ns, close_ns = sessions(calendar, date(2010, 1, 1), date(2019, 12, 31))
         per_year, session_s = round(len(open_ns) / 10.0), int(np.median(close_ns - open_ns)) // NS_PER_S
+    if frame == EXTENDED_FRAME and calendar in _EXTENDED_CALENDARS:
+        session_s = _EXTENDED_S  # 04 to 10, 10 to 16, 16 to 20
     if length_s >= 86_400:
         return per_year * 86_400 / length_s
     return float(per_year * ceil(session_s / length_s))

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from foresail.core.errors import ConfigError, UnknownNameError
-from foresail.domain.bins import FRAMES, check_coarser
-from foresail.domain.calendars import frame_ns
+from foresail.domain.bins import FRAMES, check_coarser, frame_absence
+from foresail.domain.calendars import ALWAYS_OPEN, frame_ns
 from foresail.domain.instruments import AssetClass
 from foresail.features.catalogue import find, reason_of_frame
 from foresail.features.declared.sets import SETS, members_for
@@ -96,7 +96,12 @@ def _agrees(name: str) -> bool:
 
 
 def absent_in_frames(
-    columns: Sequence[str], own: str, reasons: Mapping[str, str], settings: FrameSettings | None = None
+    columns: Sequence[str],
+    own: str,
+    reasons: Mapping[str, str],
+    settings: FrameSettings | None = None,
+    *,
+    calendar: str = ALWAYS_OPEN,
 ) -> dict[str, str]:
     """Return column -> why rows of a frame cannot give it, for those that they cannot.
 
@@ -105,6 +110,7 @@ def absent_in_frames(
     columns : as ``expand_frames`` returns them
     own : frame of the rows
     reasons : feature -> why the rows cannot give it, as ``catalogue.resolve`` says of ``plain_features``
+    calendar : of the rows; without extended hours an exchange has no 6h bars (SCAN-13)
 
     Raises
     ------
@@ -119,6 +125,8 @@ def absent_in_frames(
             reason = _disagreement(own, settings.style) if frame is None else "adds up frames: ask for it without one"
         else:
             reason = reasons.get(feature) or (None if frame is None else reason_of_frame(find(feature), frame))
+            if reason is None and frame is not None and frame_ns(frame) != frame_ns(own):
+                reason = frame_absence(frame, calendar, extended=settings.extended)
         if reason is not None:
             absent[column] = reason
     return absent

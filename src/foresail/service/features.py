@@ -173,7 +173,7 @@ def _computed(
 ) -> tuple[Panel, dict[str, str]]:
     """Return the columns in order, those that cannot be had without values, and the reasons."""
     context, _, reasons = feature_inputs(data, plain_features(names) or ("close",))
-    absent = absent_in_frames(names, data.bars.frame, reasons, request.frames)
+    absent = absent_in_frames(names, data.bars.frame, reasons, request.frames, calendar=data.bars.calendar)
     here = [name for name in names if name not in absent]
     framed = [name for name in here if has_frames([name])]
     own = [name for name in here if name not in framed]

@@ -54,6 +54,7 @@ def import_set(
     name: str | None = None,
     timezone: str | None = None,
     frame: str | None = None,
+    extended: bool = False,
     clock: Clock | None = None,
 ) -> Outcome:
     """Read, check and store the bars at a path.
@@ -64,6 +65,7 @@ def import_set(
     name : of the stored set, over what the description says
     timezone : IANA zone of times that carry none
     frame : store bars of this coarser frame, made from those of the files
+    extended : whether the files hold bars of a US exchange from 04:00 to 20:00 New York, which 6h needs
     clock : tells when the bars were recorded
 
     Raises
@@ -82,17 +84,17 @@ def import_set(
     said = {key: value for key, value in (("name", name), ("zone", timezone)) if value is not None}
     bars, bar_set, quarantined, notes = read_bars(load_description(path, said))
     if frame is not None and frame != bar_set.frame:
-        bars, bar_set, more = _coarser(bars, bar_set, frame)
+        bars, bar_set, more = _coarser(bars, bar_set, frame, extended=extended)
         quarantined, notes = (*quarantined, *more.quarantined), (*notes, *more.notes)
     return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
 
 
-def _coarser(bars: BarTable, bar_set: BarSet, frame: str) -> tuple[BarTable, BarSet, QualityReport]:
+def _coarser(bars: BarTable, bar_set: BarSet, frame: str, *, extended: bool) -> tuple[BarTable, BarSet, QualityReport]:
     """Return bars of a coarser frame, and what the gate said of the fine ones; incomplete bars are left out."""
     if frame_ns(frame) > frame_ns("1d"):
         raise ConfigError(f"--frame {frame} is longer than a day", hint="import daily bars")
     clean, report = check(bars, bar_set)
-    coarse, coarse_set, incomplete = resample(clean, bar_set, frame)
+    coarse, coarse_set, incomplete = resample(clean, bar_set, frame, extended=extended)
     if coarse.table.num_rows == 0:
         raise DataError(
             f"--frame {frame}: {report.accepted} bars of {bar_set.frame} close no complete bar of that frame",

@@ -148,6 +148,8 @@ def load_reading(
         loaded = _with_pairs(loaded, configured_pairs(reading.config, workspace), configured=True)
     else:
         loaded = _with_pairs(loaded, reading.pairs)
+    if reading.extended:
+        loaded = replace(loaded, inputs={**loaded.inputs, "extended": True})
     fine = _opened(loaded, workspace)
     if reading.frame is None or frame_ns(reading.frame) == frame_ns(loaded.data.bars.frame):
         return fine
@@ -190,7 +192,7 @@ def _described(
     )
     _check_usable(quality, str(path.resolve()))
     kept = clean if until_ns is None else cut_known(clean, until_ns)
-    panel = to_panel(clean, bar_set, known_at_ns=until_ns)
+    panel = to_panel(clean, bar_set, known_at_ns=until_ns, extended=reading.extended)
     inputs = _inputs(bar_set.name, kept, until_ns=until_ns, names=reading.names, timezone=timezone)
     loaded = _finished(panel, bar_set, quality, inputs, location=str(path.resolve()))
     return loaded, tuple(read_series(one, clock) for one in description.series)
@@ -206,7 +208,7 @@ def _stored(
             f"--bars {bars}: there is no such file or folder, and no imported set of that name{stored}",
             hint="give a path, or: foresail import PATH --name N",
         )
-    panel = store.read(bars, known_at=clock.now(), until_ns=until_ns)
+    panel = store.read(bars, known_at=clock.now(), until_ns=until_ns, extended=reading.extended)
     entry = store.entry(bars)
     table = store.read_table(bars)
     _, quality = check(table, entry.bar_set)  # what is stored has passed, but flags and blocked names count here too

@@ -11,7 +11,7 @@ import pandas as pd
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.clock import NS_PER_DAY, format_ns
 from foresail.domain.bars import BarSet
-from foresail.domain.calendars import ALWAYS_OPEN, bars_per_session, frame_ns, inside_sessions
+from foresail.domain.calendars import ALWAYS_OPEN, EXTENDED_FRAME, bars_per_session, frame_ns, inside_sessions
 from foresail.domain.instruments import AssetClass
 from foresail.domain.quality import QualityFlag
 from foresail.store.ordering import Columns
@@ -189,7 +189,7 @@ def count_gaps(columns: Columns, bar_set: BarSet) -> Gaps:
     if len(rows) == 0:
         return Gaps(0, 0, (), ())
     code, end = columns.code[rows], columns.end[rows]
-    inside = inside_sessions(bar_set.calendar, end)
+    inside = inside_sessions(bar_set.calendar, end, extended=bar_set.frame == EXTENDED_FRAME)
     notes = []
     if not inside.all():
         notes.append(f"{int((~inside).sum())} bars lie outside the sessions of calendar {bar_set.calendar}")

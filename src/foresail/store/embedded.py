@@ -101,6 +101,7 @@ class EmbeddedStore:
         instruments: Sequence[InstrumentId] | None = None,
         until_ns: int | None = None,
         latest: bool = False,
+        extended: bool = False,
     ) -> Panel:
         """Return the bars of a set as they were known at an instant.
 
@@ -109,7 +110,7 @@ class EmbeddedStore:
         known_at : prints available and recorded by then; earlier than the import means: nothing was recorded yet
         instruments : the only ones wanted
         until_ns : additionally nothing available after this instant, ns UTC (``--until``)
-        latest : newest print of each bar instead of the first (see ``store.panels.to_panel``)
+        latest, extended : as for ``store.panels.to_panel``
 
         Raises
         ------
@@ -130,7 +131,7 @@ class EmbeddedStore:
                 hint="to stand in the past of the market, not of the store, use --until",
             )
         limit = stamp if until_ns is None else min(stamp, until_ns)
-        panel = to_panel(kept, entry.bar_set, known_at_ns=limit, latest=latest)
+        panel = to_panel(kept, entry.bar_set, known_at_ns=limit, latest=latest, extended=extended)
         return panel if instruments is None else panel.select(instruments)
 
     def read_table(self, name: str) -> BarTable:

@@ -18,7 +18,7 @@ from foresail.core.clock import NS_PER_DAY, from_ns
 from foresail.core.errors import DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet, BarTable
-from foresail.domain.calendars import inside_sessions
+from foresail.domain.calendars import EXTENDED_FRAME, inside_sessions
 from foresail.domain.panel import Panel
 from foresail.store.ordering import Columns, keep_rows, sorted_columns
 
@@ -85,7 +85,9 @@ def late_bars(position: IntArray, available: TimeArray, row_known: TimeArray) ->
     return available > row_known[position]
 
 
-def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None, latest: bool = False) -> Panel:
+def to_panel(
+    bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None, latest: bool = False, extended: bool = False
+) -> Panel:
     """Return the panel of a set.
 
     Parameters
@@ -93,6 +95,7 @@ def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None,
     known_at_ns : leave out what was not available by then, ns UTC; None = everything
     latest : show the newest print of each bar instead of the first; never for a backtest, which would see revisions
         before they were made
+    extended : keep bars of a US exchange from 04:00 to 20:00 New York, as bars of 6h always are
 
     Returns
     -------
@@ -107,7 +110,7 @@ def to_panel(bars: BarTable, bar_set: BarSet, *, known_at_ns: int | None = None,
     if len(columns.code) == 0:
         raise DataError(f"set {bar_set.name}: no bar", rule="DATA-51", hint="import a set that has bars")
     every, columns = columns, columns.take(_first_prints(columns))
-    inside = inside_sessions(bar_set.calendar, columns.end)
+    inside = inside_sessions(bar_set.calendar, columns.end, extended=extended or bar_set.frame == EXTENDED_FRAME)
     if not inside.all():
         columns = keep_rows(columns, inside)
     grid, position = np.unique(columns.end, return_inverse=True)
