@@ -10,8 +10,9 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets, TrainingSet
 from foresail.engine.folds import Fold, rows_between
+from foresail.engine.row_rules import labels_whole, weights_of_rows, windows_whole
 
-__all__ = ["ForecastInputs", "fitting_rows", "training_set", "usable_rows"]
+__all__ = ["ForecastInputs", "fitting_rows", "of_windows", "training_set", "usable_rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +34,19 @@ class ForecastInputs:
 
 
 def usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
-    """Return (N, T): a bar, a finite scale, half of the features and the longest close label exist."""
+    """Return (N, T): a bar, a finite scale, half of the features and the longest close label, across no gap, exist."""
     enough = np.isfinite(features.values).mean(axis=2) >= 0.5
     label = np.isfinite(targets.values[:, :, 0, :]).all(axis=2)
-    usable: BoolArray = features.present & np.isfinite(scale) & enough & label
+    whole = labels_whole(features.present, max(targets.horizons))
+    usable: BoolArray = features.present & np.isfinite(scale) & enough & label & whole
     return usable
+
+
+def of_windows(inputs: ForecastInputs, context: int) -> ForecastInputs:
+    """Return the inputs of a model that sees ``context`` bars: no window crosses a gap of more than five (TRAIN-03)."""
+    if context <= 1:
+        return inputs
+    return replace(inputs, usable=inputs.usable & windows_whole(inputs.features.present, context))
 
 
 def fitting_rows(inputs: ForecastInputs, fold: Fold) -> IntArray:
@@ -46,8 +55,13 @@ def fitting_rows(inputs: ForecastInputs, fold: Fold) -> IntArray:
     return rows_between(inputs.usable[:, : fold.test_from], fold.train_from, fold.validation_from, longest)
 
 
-def training_set(inputs: ForecastInputs, fold: Fold) -> TrainingSet:
-    """Return what the fold's model may see: everything is cut where it starts to serve."""
+def training_set(inputs: ForecastInputs, fold: Fold, *, row_weights: str = "none") -> TrainingSet:
+    """Return what the fold's model may see: everything is cut where it starts to serve.
+
+    Parameters
+    ----------
+    row_weights : of the training rows, a method of ``row_rules.WEIGHTS`` (TRAIN-07)
+    """
     longest = max(inputs.targets.horizons)
     end = fold.test_from
     values = inputs.targets.values[:, :end].copy()
@@ -63,5 +77,5 @@ def training_set(inputs: ForecastInputs, fold: Fold) -> TrainingSet:
         train_rows=train,
         validation_rows=rows_between(usable, fold.validation_from, fold.calibration_from, longest),
         calibration_rows=rows_between(usable, fold.calibration_from, end, longest),
-        weights=np.ones(len(train)),
+        weights=weights_of_rows(train, row_weights, end=inputs.features.end, horizon=longest),
     )

@@ -26,7 +26,7 @@ from foresail.engine.folds import Fold, plan_folds
 from foresail.engine.inspecting import Inside, Issued, look_inside
 from foresail.engine.selecting import Choice, choose_features, with_fields
 from foresail.engine.settings import PipelineSettings
-from foresail.engine.training_sets import ForecastInputs, fitting_rows, training_set, usable_rows
+from foresail.engine.training_sets import ForecastInputs, fitting_rows, of_windows, training_set, usable_rows
 from foresail.features.selection import Stability, plan_selection
 from foresail.forecasting import calibration, registry
 from foresail.forecasting.cross_section import centre_cross_section
@@ -201,7 +201,8 @@ def _serve(
     """Fit one fold and forecast its test positions and rows; ``newest`` = it holds the newest decision."""
     positions, rows = asked
     forecaster = _forecaster(_spec_of(inputs, settings), settings)
-    data = training_set(inputs, fold)
+    context = int(getattr(getattr(forecaster, "settings", None), "context_length", 1))
+    data = training_set(of_windows(inputs, context), fold, row_weights=settings.inputs.row_weights)
     least = max(forecaster.spec.minimum_rows, getattr(getattr(forecaster, "settings", None), "minimum_windows", 0))
     if len(data.train_rows) < least:
         reason = f"{len(data.train_rows)} training rows, {least} needed (TRAIN-06)"

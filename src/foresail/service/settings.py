@@ -18,6 +18,7 @@ from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
+from foresail.engine.row_rules import WEIGHTS
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.engine.trading_settings import VenueChoice
 from foresail.forecasting.calibration import METHODS
@@ -50,6 +51,10 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     ),
     "keep": ("integer", "features that a selection keeps"),
     "without": ("names", 'groups of features left out whole: "sentiment", "order_flow", or a group of the catalogue'),
+    "row_weights": (
+        "name",
+        "how much training rows count: none, recency (half life of a year), uniqueness or both with a +",
+    ),
     "forecaster": ("name", "how returns are forecast; the known ones are listed below"),
     "calibration": ("name", "how intervals are corrected by outcomes: online, adaptive or none"),
     "profile": ("name", "risk profile (RISK-01)"),
@@ -284,6 +289,8 @@ def _check_inputs(settings: PipelineSettings) -> None:
     inputs = settings.inputs
     plan_selection(settings.features, (), inputs.selection, k=inputs.keep)
     without_groups((), inputs.without)
+    if inputs.row_weights not in WEIGHTS:
+        raise UnknownNameError("weights of rows", inputs.row_weights, WEIGHTS)
 
 
 def run_value(settings: PipelineSettings, key: str) -> Any:
@@ -302,6 +309,7 @@ def template() -> str:
         "selection": base.inputs.selection,
         "keep": base.inputs.keep,
         "without": ["sentiment"],
+        "row_weights": base.inputs.row_weights,
         "forecaster": base.forecaster,
         "calibration": base.calibration,
         "profile": base.profile,

@@ -131,12 +131,14 @@ class Ready:
     ----------
     fold : borders of the parts; the test part is what it serves
     absent : feature -> why these bars cannot give it
+    row_weights : how much training rows count (TRAIN-07)
     """
 
     inputs: ForecastInputs
     fold: Fold
     training: TrainingSet
     absent: dict[str, str]
+    row_weights: str = "none"
 
 
 def available_features(data: MarketData, names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -202,8 +204,12 @@ def forecast_inputs(
     return ForecastInputs(features, labels, scale, usable_rows(features, labels, scale))
 
 
-def plan_parts(inputs: ForecastInputs, absent: dict[str, str]) -> Ready:
+def plan_parts(inputs: ForecastInputs, absent: dict[str, str], row_weights: str = "none") -> Ready:
     """Return the one split of a training.
+
+    Parameters
+    ----------
+    row_weights : how much training rows count, of ``engine.row_rules.WEIGHTS``
 
     Raises
     ------
@@ -219,7 +225,7 @@ def plan_parts(inputs: ForecastInputs, absent: dict[str, str]) -> Ready:
         )
     borders = [int(times[int(len(times) * share)]) for share in _SHARES]
     fold = Fold(0, int(times[0]), borders[0], borders[1], borders[2], int(times[-1]) + 1)
-    return Ready(inputs, fold, training_set(inputs, fold), absent)
+    return Ready(inputs, fold, training_set(inputs, fold, row_weights=row_weights), absent, row_weights)
 
 
 def plan_refit(ready: Ready) -> Ready:
@@ -228,7 +234,7 @@ def plan_refit(ready: Ready) -> Ready:
     first, second = (int(times[int(len(times) * share)]) for share in _REFIT_SHARES)
     length = ready.inputs.usable.shape[1]
     fold = Fold(1, int(times[0]), first, second, length, length)
-    return replace(ready, fold=fold, training=training_set(ready.inputs, fold))
+    return replace(ready, fold=fold, training=training_set(ready.inputs, fold, row_weights=ready.row_weights))
 
 
 def held_out_rows(ready: Ready) -> IntArray:

@@ -105,7 +105,7 @@ def _without_sparse(ready: Ready) -> tuple[Ready, tuple[str, ...]]:
 
 def _with(ready: Ready, names: tuple[str, ...]) -> Ready:
     inputs = replace(ready.inputs, features=with_fields(ready.inputs.features, names))
-    return replace(ready, inputs=inputs, training=training_set(inputs, ready.fold))
+    return replace(ready, inputs=inputs, training=training_set(inputs, ready.fold, row_weights=ready.row_weights))
 
 
 def selection_lines(told: Mapping[str, Any] | None) -> list[str]:

@@ -15,6 +15,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.sectors import Sector
 from foresail.domain.training import FitReport, ForecasterSpec
+from foresail.engine.training_sets import of_windows
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
@@ -107,7 +108,8 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
-    ready, sectors = plan_parts(inputs, absent), _sectors(request, loaded)
+    inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
+    ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)
     _check_base(base, ready)
     seed = _SEED if request.seed is None else request.seed
     chosen: dict[str, Any] = {}
@@ -134,6 +136,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "base": None if base is None else base.record["model_version"],
         "classes": rule.content(),
         "selection": chosen,
+        "row_weights": ready.row_weights,
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)

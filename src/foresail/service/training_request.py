@@ -19,6 +19,7 @@ __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
     "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "select", "without",
+    "row_weights",
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
 _FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
@@ -48,6 +49,7 @@ class TrainRequest:
     select : how features are chosen on the training part; None = as the sets say: 50 of multi, all of the others
     keep : features that a selection keeps; None = 50
     without : groups of features left out, separated by commas: sentiment, order_flow (SEL-11)
+    row_weights : how training rows count: none, recency, uniqueness or recency+uniqueness; None = none (TRAIN-07)
     refit : after the test part was scored, fit once more on all bars and register that model
     reading : frame, extended hours, series and pairs beside the bars
     config : TOML file with [train] and [options]
@@ -72,6 +74,7 @@ class TrainRequest:
     select: str | None = None
     keep: int | None = None
     without: str | None = None
+    row_weights: str | None = None
     refit: bool = False
     reading: Reading = field(default_factory=Reading)
     config: Path | None = None
