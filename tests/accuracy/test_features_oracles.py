@@ -122,6 +122,7 @@ CONTEXT = replace(
 )
 CLOSE = pd.DataFrame(PANEL.field("close").T)
 OWN = np.log(CLOSE).diff()
+MIDDLE, SPREAD = CLOSE.rolling(20).mean(), CLOSE.rolling(20).std(ddof=0)
 
 
 def ref(name: str) -> pd.Series:
@@ -231,6 +232,11 @@ TWINS: dict[str, Callable[[], pd.DataFrame]] = {
     "btc_leads_eth": lambda: corr(log("eth"), log("btc").shift(1), 60),
     "spy_leads_btc": lambda: corr(log("btc"), log("sp500").shift(1), 60),
     "gold_leads_miners": lambda: corr(log("gold_miners"), log("gold").shift(1), 60),
+    # Bars of a day take the usual two deviations; those of a session stand in ``test_bands_are_tighter_in_asia``.
+    "bb_session_upper": lambda: MIDDLE + 2.0 * SPREAD,
+    "bb_session_lower": lambda: MIDDLE - 2.0 * SPREAD,
+    "bb_session_width": lambda: 4.0 * SPREAD / MIDDLE,
+    "price_vs_bb_session": lambda: (CLOSE - MIDDLE) / (2.0 * SPREAD),
     "price_momentum": lambda: CLOSE / CLOSE.rolling(20).mean() - 1.0,
     "put_call_ratio": over("put_volume", "call_volume"),
     "implied_volatility": lambda: share(given("implied_volatility")),

@@ -141,6 +141,8 @@ def resolve(
     absent: dict[str, str] = {}
     known = {f"reference:{name.lower()}" for name in reference_names} | {f"given:{name}" for name in given_names}
     fields = {field for field in BAR_FIELDS if panel.has(field)}
+    if _asset_class(panel) is AssetClass.FOREX and "volume" in fields and not np.any(panel.field("volume") > 0.0):
+        fields.remove("volume")  # vendors without tick volume write zeros
     for spec in expand(None if names is None else members_of(names, _asset_class(panel))):
         reason = _reason(spec, panel, fields, known)
         if reason is None:

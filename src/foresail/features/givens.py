@@ -242,6 +242,8 @@ def _static() -> Iterable[GivenSeries]:
     yield _derived("pair_close", "pair_close", "pair", other)
     frames = _Kind("sign", "instrument", _ALL, "MTF-01", 1, "bars of three frames were not given")
     yield from _make("mtf_direction_1 mtf_direction_2 mtf_direction_3", frames)
+    window = "it belongs to a forecast, whose window counts it (session_flags.future_numbers), not to a bar"
+    yield from _make("relative_time_idx", _Kind("bars", "instrument", _ALL, "FEAT-225", 1, window))
     yield from _make("industry", _Kind("code", "instrument", _S, "FUND-01", None, "no facts of industries hold it"))
 
 

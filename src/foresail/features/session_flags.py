@@ -280,8 +280,12 @@ def _fixed(first: float, last: float) -> _Number:
 
 
 def _band_width(bars: _Bars) -> FloatArray:
-    """Return the Bollinger width of forex in deviations: 1.8 in Asia before London, else 2.2 (IND-04)."""
-    return np.where(np.asarray(_ASIA_OPEN(bars)) > np.asarray(_LONDON_OPEN(bars)), 1.8, 2.2)
+    """Return the Bollinger width of forex in deviations: 1.8 in Asia before London, else 2.2 (IND-04).
+
+    Bars of a day or longer hold all sessions and take the usual 2.
+    """
+    within = np.where(np.asarray(_ASIA_OPEN(bars)) > np.asarray(_LONDON_OPEN(bars)), 1.8, 2.2)
+    return np.where(_is_long(bars), 2.0, within)
 
 
 def _whole_hour(bars: _Bars, hours: IntArray) -> FloatArray:
@@ -346,7 +350,7 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
 )
 _DATES = {"day_sin", "day_cos", "day_of_week", "day_of_month", "month", "quarter", "is_monday", "is_friday",
           "is_weekend", "weekend_window", "is_half_day", "root_days_per_year", "first_hour", "last_hour",
-          "day_number", "opening_window", "before_open", "gap_window"}  # fmt: skip
+          "day_number", "opening_window", "before_open", "gap_window", "forex_band_width"}  # fmt: skip
 OF_A_DAY = frozenset({"day_number"})  # say nothing on bars longer than a day
 INTRADAY = frozenset(NUMBERS) - _DATES  # say nothing on bars of a day or longer
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,7 +99,19 @@ def test_references_hours_and_single_names_are_judged():
 
 def test_classes_drop_what_is_not_defined_for_them():
     assert "crypto" in resolve(None, panel(ALL, ("crypto.X.A", "crypto.X.B")))[1]["overnight_gap"]
-    assert "forex" in resolve(None, panel(ALL, ("fx.EUR-USD", "fx.USD-JPY")))[1]["volume_ratio_20"]
+    assert "forex" in resolve(None, panel(ALL, ("fx.EUR-USD", "fx.USD-JPY")))[1]["amihud_ratio_60"]
+
+
+def test_forex_has_rows_of_volume_where_ticks_are_counted():
+    counted = panel(ALL, ("fx.EUR-USD", "fx.USD-JPY"))
+    names = ["volume", "obv", "volume_ratio_20", "mfi_14", "cmf_20", "volume_24h"]
+    assert [spec.name for spec in resolve(names, counted)[0]] == names
+    values = counted.values.copy()
+    values[:, :, list(counted.fields).index("volume")] = 0.0
+    _, absent = resolve(names, replace(counted, values=values))
+    assert set(absent) == set(names)
+    assert absent["obv"] == "needs volume, which this set does not have"
+    assert "forex" in resolve(["rvol"], counted)[1]["rvol"]
 
 
 def test_critical_features_exist():

@@ -219,10 +219,16 @@ def test_bands_are_tighter_in_asia():
     panel = bars(288 * 2, "2024-07-08T00:00", n=1, kind="fx", calendar="24/5", holes=0.0)
     close = panel.field("close")[0]
     got = one(panel, "bb_place_session_20")[0]
+    upper, lower = one(panel, "bb_session_upper")[0], one(panel, "bb_session_lower")[0]
+    wide, beyond = one(panel, "bb_session_width")[0], one(panel, "price_vs_bb_session")[0]
     for t, width in ((36, 1.8), (120, 2.2), (200, 2.2), (300, 1.8)):
         window = close[t - 19 : t + 1]
         expected = 0.5 + (close[t] - window.mean()) / (2.0 * width * window.std())
         assert got[t] == pytest.approx(expected, rel=1e-9)
+        assert upper[t] == pytest.approx(window.mean() + width * window.std(), rel=1e-12)
+        assert lower[t] == pytest.approx(window.mean() - width * window.std(), rel=1e-12)
+        assert wide[t] == pytest.approx(2.0 * width * window.std() / window.mean(), rel=1e-9)
+        assert beyond[t] == pytest.approx((close[t] - window.mean()) / (width * window.std()), rel=1e-9)
 
 
 def test_rows_within_the_day_are_absent_on_daily_bars_with_the_reason():

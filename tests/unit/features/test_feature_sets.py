@@ -16,6 +16,7 @@ from foresail.features.declared.sets import (
 )
 from foresail.features.declared.spec import TYPES, declare
 from foresail.features.expressions import CLOSE
+from foresail.features.givens import absence
 from foresail.features.missing import NO_NEWS, compute_set, dropped_notes, gap_steps
 from foresail.features.transforms import DropSparse, Fold, Pipeline
 
@@ -158,3 +159,23 @@ def test_critical_lists_follow_the_class():
     assert critical_features(AssetClass.STOCK) == ("close", "volume", "sentiment_score", "rsi_14")
     assert critical_features(AssetClass.CRYPTO) == ("close", "volume", "rsi_14")
     assert critical_features(AssetClass.FOREX) == ("close", "rsi_14")
+
+
+def test_forex_takes_the_bands_of_its_sessions_and_spellings_of_the_sources_are_known():
+    members = members_for("core20", AssetClass.FOREX)
+    assert {"bb_session_upper", "bb_session_lower"} <= set(members)
+    assert not {"bb_upper", "bb_lower"} & set(members)
+    assert {"bb_session_width", "price_vs_bb_session"} <= set(members_for("frame50", AssetClass.FOREX))
+    spelt = {
+        "MACD_signal": "macd_signal", "MACD_histogram": "macd_histogram", "macd_12_26_9": "macd",
+        "macd_slow_12_26_9": "macd", "bb_upper_20_2": "bb_upper", "bb_lower_20_2": "bb_lower",
+        "bb_upper_10_2": "bb10_upper", "bb_upper_20_2.5": "bb25_upper",
+    }  # fmt: skip
+    assert {alias: find(alias).name for alias in spelt} == spelt
+
+
+def test_the_position_in_a_forecast_is_a_row_that_its_window_fills():
+    spec = find("relative_time_idx")
+    assert spec.known_in_advance
+    assert spec.source == "FEAT-225"
+    assert "whose window counts it" in absence("relative_time_idx")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from foresail.domain.instruments import AssetClass
-from foresail.features.declared.spec import NO_FOREX, FeatureSpec, declare
+from foresail.features.declared.spec import WITH_TICKS, FeatureSpec, declare
 from foresail.features.expressions import CLOSE, HIGH, LOW, OPEN, VOLUME
 from foresail.features.formulas.days import gap_direction, gap_share
 from foresail.features.formulas.price import (
@@ -52,8 +52,8 @@ def _display() -> Iterable[FeatureSpec]:
         yield declare(name, value, f"{name} of the bar, forward adjusted", "FEAT-101", group="price", type_="price",
                        scale="price", critical=name == "close",
                        model=log_return(1) if name == "close" else None)  # fmt: skip
-    yield declare("volume", VOLUME, "units traded, in units of the first bar", "FEAT-102", group="volume",
-                   type_="volume", scale="volume", classes=NO_FOREX, critical=True)  # fmt: skip
+    yield declare("volume", VOLUME, "units traded, in units of the first bar; of forex ticks", "FEAT-102",
+                   group="volume", type_="volume", scale="volume", classes=WITH_TICKS, critical=True)  # fmt: skip
     for lag in (1, 5, 20, 60):
         yield declare(f"return_{lag}", change(lag), f"simple return over {lag} bars", "FEAT-103", group="price",
                        type_="percentage", parameters=(lag,), display_factor=100.0)  # fmt: skip

@@ -103,5 +103,5 @@ def _ranges() -> Iterable[FeatureSpec]:
                        group="session", type_="index", classes=_STOCK,
                        aliases=("overnight_futures_change",) if name == "es" else ())  # fmt: skip
     yield declare("bb_place_session_20", session.band_place(20),
-                   "place in bands of 1.8 deviations in Asian hours, 2.2 else", "IND-04",
+                   "place in bands of 1.8 deviations in Asian hours, 2.2 else, 2 on bars of a day", "IND-04",
                    group="volatility", parameters=(20, 1.8, 2.2), classes=_FOREX)  # fmt: skip

@@ -2,8 +2,8 @@
 
 A model stores name and version of the set that it was trained with. What the spec calls ``rsi`` or ``price_momentum``
 stands here under its catalogue name; where a class of instruments has a variant of its own (Bollinger bands of 2.5
-deviations for crypto), ``members_for`` puts it in the place of the usual one. A member without a producer stays a
-member: it is computed as absent, with the reason.
+deviations for crypto, of the session for forex), ``members_for`` puts it in the place of the usual one. A member
+without a producer stays a member: it is computed as absent, with the reason.
 """
 
 from __future__ import annotations
@@ -274,7 +274,15 @@ _VARIANTS: Mapping[AssetClass, Mapping[str, str]] = MappingProxyType(
                 "bb_width": "bb25_width",
                 "price_vs_bb": "price_vs_bb25",
             }
-        )
+        ),
+        AssetClass.FOREX: MappingProxyType(
+            {
+                "bb_upper": "bb_session_upper",
+                "bb_lower": "bb_session_lower",
+                "bb_width": "bb_session_width",
+                "price_vs_bb": "price_vs_bb_session",
+            }
+        ),
     }
 )
 

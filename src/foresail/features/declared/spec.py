@@ -12,11 +12,22 @@ from foresail.domain.instruments import AssetClass
 from foresail.features.expressions import BAR, CLOSE, VOLUME, Cross, Expression, Ref, Series, node
 from foresail.features.plan import memory_of, nodes_of, ready_of
 
-__all__ = ["ALL", "BAR_FIELDS", "NO_FOREX", "SCALES", "SCHEMA_VERSION", "TYPES", "FeatureSpec", "declare"]
+__all__ = [
+    "ALL",
+    "BAR_FIELDS",
+    "NO_FOREX",
+    "SCALES",
+    "SCHEMA_VERSION",
+    "TYPES",
+    "WITH_TICKS",
+    "FeatureSpec",
+    "declare",
+]
 
 SCHEMA_VERSION = 1
 ALL = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 NO_FOREX = (AssetClass.STOCK, AssetClass.CRYPTO)
+WITH_TICKS = ALL  # rows of volume that forex has too, from tick volume, where a set has it (FEAT-26, DATA-32)
 BAR_FIELDS = ("open", "high", "low", "close", "volume")
 # How a value moves when all prices (or volumes) of the instrument are multiplied by a constant.
 SCALES = ("free", "price", "price_change", "volume")

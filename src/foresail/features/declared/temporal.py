@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import ALL, FeatureSpec, declare
 from foresail.features.formulas.cross import calendar
+from foresail.features.formulas.given import known
 
 __all__ = ["declared"]
 
@@ -33,3 +35,6 @@ def declared() -> Iterable[FeatureSpec]:
                    "FEAT-224", group="temporal", classes=ALL)  # fmt: skip
     yield declare("minutes_from_open", calendar("minutes_from_open"), "minutes from the session's open to the bar",
                    "FEAT-227", group="temporal", classes=(AssetClass.STOCK,))  # fmt: skip
+    index = declare("relative_time_idx", known("relative_time_idx"), "bars from the forecast start, 1 for the first "
+                    "bar to come; the window of a forecaster counts it", "FEAT-225", group="temporal")  # fmt: skip
+    yield replace(index, known_in_advance=True)

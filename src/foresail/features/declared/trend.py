@@ -66,12 +66,14 @@ def _averages() -> Iterable[FeatureSpec]:
 
 
 def _macd() -> Iterable[FeatureSpec]:
-    yield declare("macd", macd_line(12, 26), "EMA 12 less EMA 26", "FEAT-123", group="trend", aliases=("MACD",),
-                   scale="price_change", parameters=(12, 26))  # fmt: skip
+    yield declare("macd", macd_line(12, 26), "EMA 12 less EMA 26", "FEAT-123", group="trend",
+                   aliases=("MACD", "macd_12_26_9", "macd_slow", "macd_slow_12_26_9"), scale="price_change",
+                   parameters=(12, 26))  # fmt: skip
     yield declare("macd_signal", macd_signal(12, 26, 9), "EMA 9 of the MACD line", "FEAT-123", group="trend",
-                   scale="price_change", parameters=(12, 26, 9))  # fmt: skip
+                   aliases=("MACD_signal", "macd_signal_12_26_9"), scale="price_change",
+                   parameters=(12, 26, 9))  # fmt: skip
     yield declare("macd_histogram", macd_difference(12, 26, 9), "MACD line less its signal", "FEAT-123", group="trend",
-                   scale="price_change", parameters=(12, 26, 9))  # fmt: skip
+                   aliases=("MACD_histogram",), scale="price_change", parameters=(12, 26, 9))  # fmt: skip
     for fast, slow in ((5, 13), (3, 10)):
         yield declare(f"macd_{fast}_{slow}_1", macd_line(fast, slow), "fast line; only its crossings of zero carry "
                        "information", "FEAT-124" if fast == 5 else "FEAT-125", group="trend", scale="price_change",

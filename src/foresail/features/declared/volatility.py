@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from foresail.domain.instruments import AssetClass
 from foresail.features.declared.spec import FeatureSpec, declare
+from foresail.features.formulas import session
 from foresail.features.formulas.days import annual_day_volatility
 from foresail.features.formulas.price import close_place, gap, range_share
 from foresail.features.formulas.statistical import skew
@@ -59,6 +60,20 @@ def declared() -> Iterable[FeatureSpec]:
                    "up to the bar", "FEAT-172", group="volatility", parameters=(30,), display_factor=100.0)  # fmt: skip
 
 
+def _session_bands() -> Iterable[FeatureSpec]:
+    """Return the bands of forex, as wide as its sessions ask for (FEAT-21, IND-04)."""
+    forex, width = (AssetClass.FOREX,), "1.8 deviations in Asian hours, 2.2 else, 2 on bars of a day"
+    for side, sign in (("upper", 1.0), ("lower", -1.0)):
+        yield declare(f"bb_session_{side}", session.session_band(20, sign), f"{side} Bollinger band, 20 bars, {width}",
+                       "IND-04", group="volatility", scale="price", parameters=(20, 1.8, 2.2),
+                       classes=forex)  # fmt: skip
+    yield declare("bb_session_width", session.session_band_width(20), "distance of the session's bands over their "
+                   "middle", "IND-04", group="volatility", parameters=(20, 1.8, 2.2), classes=forex)  # fmt: skip
+    yield declare("price_vs_bb_session", session.session_band_distance(20), "close above the middle in half widths of "
+                   "the session: 1 at the upper band", "IND-04", group="volatility", parameters=(20, 1.8, 2.2),
+                   classes=forex)  # fmt: skip
+
+
 def _bands() -> Iterable[FeatureSpec]:
     """Return Bollinger and Keltner bands; 20 and 2 by default, 2.5 for crypto (FEAT-21), 10 and 2 for swings."""
     sides = (("upper", 1.0), ("lower", -1.0))
@@ -67,9 +82,11 @@ def _bands() -> Iterable[FeatureSpec]:
         for side, sign in sides:
             yield declare(f"{prefix}_{side}", bollinger_band(w, sign * k), f"{side} Bollinger band, {w} bars, {k:g} "
                            "deviations", "FEAT-162" if w == 10 else "FEAT-161", group="volatility", scale="price",
-                           aliases=others[side] if prefix == "bb" else (), parameters=(w, k))  # fmt: skip
+                           aliases=(f"bb_{side}_{w}_{k:g}", *(others[side] if prefix == "bb" else ())),
+                           parameters=(w, k))  # fmt: skip
         yield declare(f"{prefix}_width", bollinger_width(w, k), "distance of the bands over their middle",
                        "FEAT-164" if w == 10 else "FEAT-163", group="volatility", parameters=(w, k))  # fmt: skip
+    yield from _session_bands()
     yield declare("bb_middle", bollinger_band(20, 0.0), "middle of the Bollinger bands: mean of 20 bars", "FEAT-161",
                    group="volatility", scale="price", aliases=("bollinger_middle", "bbands_mid"),
                    parameters=(20,))  # fmt: skip

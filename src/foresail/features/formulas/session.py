@@ -36,6 +36,9 @@ __all__ = [
     "london_gain",
     "overnight_change",
     "relative_volume",
+    "session_band",
+    "session_band_distance",
+    "session_band_width",
     "session_vwap",
     "vwap_deviation",
     "vwap_zscore",
@@ -136,8 +139,31 @@ def overnight_change(name: str) -> Cross:
     return broadcast(Series("reference", minus_one(divide(CLOSE, before)), name))
 
 
-def band_place(window: int) -> Ref:
-    """(close - lower) / (upper - lower) of bands as wide as the forex session asks for (IND-04); 0.5 where flat."""
+def _session_bands(window: int) -> tuple[Ref, Ref]:
+    """Return middle and half width of bands as wide as the forex session asks for (IND-04)."""
     middle, deviation = mean_and_deviation(CLOSE, window, sample=False)
-    half = node("multiply", deviation, _number("forex_band_width")).out
+    return middle, node("multiply", deviation, _number("forex_band_width")).out
+
+
+def band_place(window: int) -> Ref:
+    """(close - lower) / (upper - lower) of the bands of the forex session; 0.5 where flat."""
+    middle, half = _session_bands(window)
     return node("place", CLOSE, subtract(middle, half), node("combine", middle, half, real=1.0).out, real=0.5).out
+
+
+def session_band(window: int, sign: float) -> Ref:
+    """Upper (sign 1) or lower (-1) band of the forex session, price units."""
+    middle, half = _session_bands(window)
+    return node("combine", middle, half, real=sign).out
+
+
+def session_band_width(window: int) -> Ref:
+    """(upper - lower) / middle of the bands of the forex session."""
+    middle, half = _session_bands(window)
+    return divide(node("scaled", half, real=2.0).out, middle)
+
+
+def session_band_distance(window: int) -> Ref:
+    """(close - middle) / (upper - middle) of the bands of the forex session; 0 where nothing moved."""
+    middle, half = _session_bands(window)
+    return divide(subtract(CLOSE, middle), half, 0.0)
