@@ -7,6 +7,7 @@ import os
 import pytest
 
 from foresail.testing.simulation.bugs import planted_bugs
+from foresail.testing.simulation.faults import FaultMix
 from foresail.testing.simulation.trading import make_trading_core
 from foresail.testing.simulation.world import WorldSettings, run_seed
 
@@ -21,6 +22,17 @@ def test_no_seed_breaks_an_invariant():
     for seed in range(int(os.environ.get("FORESAIL_APP_SEEDS", SEEDS))):
         outcome = run_seed(seed, APP)
         assert not outcome.violation, f"seed {seed}: {outcome.violation}"
+
+
+def test_rules_that_fail_and_venues_that_lie_break_nothing():
+    for seed in range(40):
+        for mix in (
+            FaultMix(rule_fault=0.2),
+            FaultMix(lie=0.5),
+            FaultMix(rule_fault=0.1, lie=0.4, kill=0.2, delay=0.2),
+        ):
+            outcome = run_seed(seed, APP, mix)
+            assert not outcome.violation, f"seed {seed}: {outcome.violation}"
 
 
 def test_the_same_seed_is_the_same_run():

@@ -68,7 +68,7 @@ def test_a_disk_whose_sync_does_nothing_is_noticed_by_what_crashes_lose():
     assert not any(run_seed(seed, honest, crashes).violation for seed in range(30))
 
 
-@pytest.mark.parametrize("bug", planted_bugs(), ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", [one for one in planted_bugs() if one.fits_reference], ids=lambda bug: bug.name)
 def test_every_planted_bug_is_caught(bug):
     with bug.planted():
         caught = next((seed for seed in range(BUG_SEEDS) if run_seed(seed, mix=bug.mix).violation), None)

@@ -10,11 +10,12 @@ import pytest
 from tests.unit.engine.trading_tens import SET, A, B, S, decide, filled, kinds, make, order
 
 from foresail.domain.effects import CancelSend, Notify, Send
-from foresail.domain.events import Operator, Rank
+from foresail.domain.events import Fact, Operator, Rank
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import Decision, DeskCall
+from foresail.engine.trading.reconciling import DRIFT_RULE
 from foresail.ledger.entries import AlertRaised, TradingHalted
 from foresail.risk.gate import FAULT_RULE, RiskGate
 
@@ -86,3 +87,29 @@ def test_an_exit_leaves_through_the_halt_of_a_fault(core: TradingCore, rule: Moo
     sold = replace(order(A, 2 * S, Side.SELL), reduce_only=True)
     core.parts.desks[0].decides = lambda call: Decision((sold, order(B, call.at)))  # type: ignore[attr-defined]
     assert [one.order.id for one in decide(core, 2 * S) if isinstance(one, Send)] == [sold.id]
+
+
+def position(core: TradingCore, value: float, at: int, seen_at: int | None = None) -> tuple[Any, ...]:
+    """The venue says what it holds of A."""
+    return core.step(
+        Fact(at, at if seen_at is None else seen_at, Rank.FEATURES, "venue", A, kind="position", value=value)
+    )
+
+
+def test_another_position_at_the_venue_stops_its_instrument_and_is_not_traded_away(core: TradingCore) -> None:
+    bought, _other = (one.order for one in decide(core, S) if isinstance(one, Send))
+    assert position(core, 99.0, 2 * S) == ()  # the order is open: a fill may be on its way
+    filled(core, bought, 3 * S)
+    assert position(core, 0.0, 4 * S, seen_at=2 * S) == ()  # a statement of before the fill
+    assert position(core, float("nan"), 5 * S) == ()
+    assert position(core, 5.0, 6 * S) == ()
+    (notice,) = position(core, 7.0, 7 * S)
+    assert isinstance(notice, Notify)
+    assert (notice.kind, notice.severity) == (f"EXEC-06 {A}", "CRITICAL")
+    (halt,) = kinds(core, TradingHalted)
+    assert (halt.scope, halt.rule) == (A, DRIFT_RULE)
+    assert "the venue holds 7 of" in halt.text
+    assert position(core, 7.0, 8 * S) == ()  # said once
+    assert [one.order.instrument for one in decide(core, 9 * S) if isinstance(one, Send)] == [B]
+    core.step(Operator(10 * S, 10 * S, Rank.DECISION, source="ann", command=f"resume {A}"))
+    assert A in [one.order.instrument for one in decide(core, 11 * S) if isinstance(one, Send)]

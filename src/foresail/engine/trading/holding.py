@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from foresail.domain.events import Fact
+from foresail.engine.trading.reconciling import compare_position
 from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ _DIVIDEND_DIGITS = 8  # of a dividend per unit
 
 
 def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
-    """Book a split or dividend on what is held; keep the value of any other fact."""
+    """Book a split or dividend on what is held; keep the value of any other fact, compare what the venue holds."""
     name = event.instrument
+    effects: tuple[CoreEffect, ...] = ()
     if name is None or event.kind not in ("split", "dividend"):
         kind = event.kind if name is None else f"{event.kind}:{name}"
         value = event.value if math.isfinite(event.value) else None
+        if event.kind == "position" and name is not None:
+            effects = compare_position(core, event, name)  # a halt stands before what it is about
         if core.notes.facts.get(kind) != value:
             core.write(FactKnown, event.available_at, kind=kind, value=value)
     elif event.kind == "split":
@@ -38,7 +42,7 @@ def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
     elif core.books.quantity(name) != 0:
         per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
         core.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
-    return ()
+    return effects
 
 
 def charge_to(core: TradingCore, until: int) -> None:

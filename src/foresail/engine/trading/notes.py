@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from foresail.core.canonical import plain
+from foresail.core.ids import InstrumentId
 from foresail.ledger.entries import (
     Decided,
     Entry,
@@ -44,16 +45,18 @@ class CoreNotes:
     facts : newest value of every fact by name
     charged_until : holding costs are charged up to this instant, ns UTC; None before the first mark or fill
     decided : newest nominal instant at which each strategy decided
+    filled : instant of the newest fill of each instrument, ns UTC
     streams : position up to which each source was applied
     remembered : what each strategy remembers, as JSON
     """
 
-    __slots__ = ("charged_until", "decided", "facts", "remembered", "streams")
+    __slots__ = ("charged_until", "decided", "facts", "filled", "remembered", "streams")
 
     def __init__(self, facts: Mapping[str, float]) -> None:
         self.facts: dict[str, float] = dict(facts)
         self.charged_until: int | None = None
         self.decided: dict[str, int] = {}
+        self.filled: dict[InstrumentId, int] = {}
         self.streams: dict[str, int] = {}
         self.remembered: dict[str, str] = {}
 
@@ -69,6 +72,7 @@ class CoreNotes:
             "facts": self.facts,
             "charged_until": self.charged_until,
             "decided": self.decided,
+            "filled": self.filled,
             "streams": self.streams,
             "remembered": self.remembered,
         }
@@ -80,6 +84,7 @@ class CoreNotes:
         notes = cls(told["facts"])
         notes.charged_until = told["charged_until"]
         notes.decided = {name: int(at) for name, at in told["decided"].items()}
+        notes.filled = {InstrumentId(name): int(at) for name, at in told.get("filled", {}).items()}
         notes.streams = {name: int(place) for name, place in told["streams"].items()}
         notes.remembered = dict(told.get("remembered", {}))
         return notes
@@ -94,7 +99,9 @@ class CoreNotes:
         self.charged_until = max(self.charged_until or 0, entry.at)
 
     def _filled(self, entry: FillBooked) -> None:
-        self.charged_until = max(self.charged_until or 0, entry.fill.filled_at)
+        fill = entry.fill
+        self.charged_until = max(self.charged_until or 0, fill.filled_at)
+        self.filled[fill.instrument] = max(self.filled.get(fill.instrument, 0), fill.filled_at)
 
     def _timed(self, entry: HoldingTimed) -> None:
         self.charged_until = entry.until

@@ -19,6 +19,7 @@ from foresail.domain.effects import Ask, Effect, ReplaceSend, Send
 from foresail.domain.events import Event, Fact, Timer, VenueOutcome, VenueReport
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Side
+from foresail.engine.trading import holding, reviewing
 from foresail.ledger import recovery
 from foresail.ledger.books import Books
 from foresail.ledger.entries import Entry, FillBooked
@@ -41,6 +42,7 @@ class PlantedBug:
     family : what it is called where it happened (design notes on reliability, section 2)
     make : (the right function) -> the wrong one
     fits_all : whether it can be planted under any core, not only under the reference core
+    fits_reference : whether the reference core has what it breaks
     mix : faults under which it shows, where those that a seed draws show it too seldom
     """
 
@@ -50,6 +52,7 @@ class PlantedBug:
     attribute: str
     make: Callable[[Any], Any]
     fits_all: bool = True
+    fits_reference: bool = True
     mix: FaultMix | None = None
 
     @contextmanager
@@ -65,7 +68,7 @@ class PlantedBug:
 
 def planted_bugs() -> tuple[PlantedBug, ...]:
     """Return the register."""
-    return (*_SENDING, *_TELLING, *_KEEPING, *_DECIDING)
+    return (*_SENDING, *_TELLING, *_KEEPING, *_DECIDING, *_HALTING)
 
 
 # -- what leaves -----------------------------------------------------------------------------------------------------
@@ -394,4 +397,14 @@ _DECIDING = (
                mix=FaultMix(delay=0.5, duplicate=0.6)),
     PlantedBug("time taken from the machine's clock", "clock skew", ReferenceCore, "step", _own_clock,
                fits_all=False),
+)  # fmt: skip
+
+
+# -- what halts (trading core) ---------------------------------------------------------------------------------------
+
+_HALTING = (
+    PlantedBug("a rule that fails halts nothing", "silent stall", reviewing, "halt_reason",
+               lambda _right: lambda rulings: "", fits_reference=False, mix=FaultMix(rule_fault=0.2)),
+    PlantedBug("another position at the venue is only noted", "wrong positions", holding, "compare_position",
+               lambda _right: lambda core, event, name: (), fits_reference=False, mix=FaultMix(lie=0.5)),
 )  # fmt: skip

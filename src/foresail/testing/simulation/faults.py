@@ -36,6 +36,7 @@ class FaultMix:
     clock_back : the machine's clock is set back
     freeze : prices stop while heartbeats go on
     operator_kill : a person presses the kill switch
+    rule_fault : a rule of the gate fails on an order; never drawn, only asked for
     """
 
     drop_request: float = 0.0
@@ -59,6 +60,7 @@ class FaultMix:
     clock_back: float = 0.0
     freeze: float = 0.0
     operator_kill: float = 0.0
+    rule_fault: float = 0.0
 
 
 CALM = FaultMix()
@@ -84,6 +86,6 @@ def draw_mix(chance: Chance) -> FaultMix:
     rates = {
         one.name: chance.unit() * _HIGHEST.get(one.name, _USUAL)
         for one in dataclasses.fields(FaultMix)
-        if chance.unit() < _SHARE
+        if one.name != "rule_fault" and chance.unit() < _SHARE
     }
     return FaultMix(**rates)

@@ -9,8 +9,19 @@ from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.orders import FillReason, Order
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books
-from foresail.ledger.entries import Decided, Entry, FillBooked, LevelsSet, OrderIntended
-from foresail.ledger.orders import OrderStatus
+from foresail.ledger.entries import (
+    Decided,
+    Entry,
+    FactKnown,
+    FillBooked,
+    LevelsSet,
+    OrderIntended,
+    Reviewed,
+    TradingHalted,
+    TradingResumed,
+)
+from foresail.ledger.orders import OrderBook, OrderStatus
+from foresail.risk.gate import FAULT_RULE
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.oracle import naive_ledger
 from foresail.testing.simulation.process import Core
@@ -20,6 +31,7 @@ from foresail.testing.simulation.venue import FakeVenue
 __all__ = [
     "check_decisions",
     "check_durable",
+    "check_halts",
     "check_intents",
     "check_levels",
     "check_limit",
@@ -138,6 +150,44 @@ def check_levels(entries: tuple[Entry, ...]) -> None:
             kept = hung.get(name, _NO_LEVELS) if left * held > 0 else _NO_LEVELS
             hung[name] = _NO_LEVELS if left == 0 else kept | carried
         books.apply(entry)
+
+
+def check_halts(entries: tuple[Entry, ...]) -> None:
+    """Check that a failed rule halts the account, another position at the venue its instrument, and that halts hold."""
+    books, orders, halted, before = Books("check", "USD", allow_short=True), OrderBook(), set[str](), -1
+    for entry in entries:
+        if isinstance(entry, TradingHalted):
+            halted.add(entry.scope)
+        elif isinstance(entry, TradingResumed):
+            halted = {scope for scope in halted if entry.scope not in ("", scope)}
+        elif isinstance(entry, Reviewed) and "" not in halted:
+            failed = [one for one in entry.orders if any(ruling.rule == FAULT_RULE for ruling in one.rulings)]
+            if failed:
+                raise ViolationError(f"17: a rule failed on {failed}, and the account was not halted")
+        elif isinstance(entry, OrderIntended) and halted & {"", str(entry.order.instrument)}:
+            _check_reduces(entry.order, books.quantity(entry.order.instrument))
+        elif isinstance(entry, FactKnown) and entry.at > before and _is_apart(entry, books, orders, halted):
+            raise ViolationError(f"8: {entry} is not what the books hold, and nothing was halted")
+        books.apply(entry)
+        orders.apply(entry)
+        before = max(before, entry.at)
+
+
+def _check_reduces(order: Order, held: Decimal) -> None:
+    if held * (1 if order.side is Side.BUY else -1) >= 0 or order.quantity > abs(held):
+        raise ViolationError(f"7: order {order} was intended behind a halt, {held} units are held")
+
+
+def _is_apart(entry: FactKnown, books: Books, orders: OrderBook, halted: set[str]) -> bool:
+    """Return whether a venue's position differs, nothing is under way that explains it, and nothing is halted."""
+    kind, _, instrument = entry.kind.partition(":")
+    name = InstrumentId(instrument)
+    if kind != "position" or entry.value is None or name in halted:
+        return False
+    if Decimal(repr(entry.value)) == books.quantity(name):
+        return False
+    differing = any(one.order.instrument == name for one in orders.differing())
+    return not (differing or name in orders.blocked() or any(True for _one in orders.open(name)))
 
 
 def _kinds(stop: Decimal | float | None, target: Decimal | float | None) -> frozenset[FillReason]:

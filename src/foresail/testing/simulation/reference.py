@@ -61,12 +61,14 @@ class CoreSettings:
     most : units that position and open orders together may reach, worst case
     oldest_price : ns; nothing is opened on an older price
     deposit : money at the start
+    rule_fault : share of orders on which a rule of the gate fails
     """
 
     seed: int
     most: int = 25
     oldest_price: int = 2 * SECOND
     deposit: Decimal = Decimal(100_000)
+    rule_fault: float = 0.0
 
 
 class Board:

@@ -22,6 +22,7 @@ from foresail.engine.trading.parts import Decision, DeskCall, TradingParts
 from foresail.ledger.entries import Entry
 from foresail.ledger.orders import OrderStatus
 from foresail.protocols import EntryWriter
+from foresail.risk.gate import FAULT_RULE
 from foresail.testing.simulation.loop import SECOND
 from foresail.testing.simulation.reference import Board, CoreSettings
 from foresail.testing.simulation.script import (
@@ -130,6 +131,8 @@ class _Gate:
             wrong = "the price is old"
         elif worst > self._settings.most:
             wrong = f"worst case {worst} of {self._settings.most}"
+        if int(order.id[:8], 16) < self._settings.rule_fault * 2**32:
+            return replace(order, quantity=Decimal(0)), (Ruling(FAULT_RULE, Decimal(0), "a rule failed"),)
         if not wrong:
             return order, ()
         return replace(order, quantity=Decimal(0)), (Ruling("simulation", Decimal(0), wrong),)

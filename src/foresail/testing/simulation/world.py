@@ -93,7 +93,7 @@ class World:
         self.trace = Trace(keeps_lines=settings.keeps_lines)
         self.loop = VirtualLoop(_START, self.trace)
         self.board = Board()
-        self.core_settings = CoreSettings(seed)
+        self.core_settings = CoreSettings(seed, rule_fault=self.mix.rule_fault)
         self.venue = FakeVenue(self.chance, self.mix, self.trace, self._tell)
         self.venue.doubt = self._plan_doubt
         self.venue.prices = {name: 10_000 + 500 * k for k, name in enumerate(INSTRUMENTS)}
@@ -246,6 +246,7 @@ class World:
             self.trace.count("lie")
             now, held = self._clock(), float(chance.below(99))
             self._give(Fact(now, now, Rank.FEATURES, "venue", INSTRUMENTS[0], kind="position", value=held))
+            self.loop.plan(2 * SECOND, self._operator, f"resume {INSTRUMENTS[0]}")
         if chance.happens(mix.operator_kill):
             self.trace.count("operator_kill")
             self._operator("kill")
@@ -433,6 +434,8 @@ class World:
         invariants.check_decisions(entries)
         invariants.check_intents(entries, self.venue)
         invariants.check_levels(entries)
+        if hasattr(process.core, "latches"):  # the reference core compares nothing and has no rules
+            invariants.check_halts(entries)
         invariants.check_money(entries, process.core)
         invariants.check_replay(entries, process.core, self._make_core(process.log))
         for order_id in self.venue.orders:
