@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from foresail.domain.events import Fact
+from foresail.domain.instruments import AssetClass, Instrument
 from foresail.engine.trading.reconciling import compare_position
 from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
 
@@ -66,5 +67,10 @@ def _charge(core: TradingCore, since: int, until: int) -> None:
         value = abs(position.quantity) * price * one.multiplier
         amount = core.parts.holding_cost(position, value, since, until)
         if amount:
-            kind = HoldingKind.FUNDING if one.kind == "perp" else HoldingKind.BORROW
-            core.write(HoldingCharged, until, amount=amount, kind=kind, instrument=name, currency=one.currency)
+            core.write(HoldingCharged, until, amount=amount, kind=_kind(one), instrument=name, currency=one.currency)
+
+
+def _kind(one: Instrument) -> HoldingKind:
+    if one.kind == "perp":
+        return HoldingKind.FUNDING
+    return HoldingKind.SWAP if one.asset_class is AssetClass.FOREX else HoldingKind.BORROW
