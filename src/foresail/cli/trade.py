@@ -123,6 +123,9 @@ def kill_command(
     operator: Annotated[str, typer.Option("--operator", help="Who says so; it is journalled.")],
     close: Annotated[bool, typer.Option("--close", help="Also close every position.")] = False,
     rearm: Annotated[bool, typer.Option("--rearm", help="Lift the latch instead.")] = False,
+    only: Annotated[
+        str | None, typer.Option("--only", help="One instrument, or one strategy of several, instead of the account.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Stop an account from opening anything and cancel its orders, journalled first (RISK-31)."""
@@ -130,7 +133,7 @@ def kill_command(
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.kill import kill_account
 
-        return _leave(kill_account(account, operator, closes=close, rearms=rearm))
+        return _leave(kill_account(account, operator, closes=close, rearms=rearm, only=only))
 
     execute(work, as_json=as_json)
 

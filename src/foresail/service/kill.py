@@ -1,5 +1,5 @@
-"""The kill switch (RISK-31): the latch is journalled first; cancels and closing orders follow, now or at the next
-start.
+"""The kill switch (RISK-31), and halts of one instrument or strategy (RISK-09): the latch is journalled first; cancels
+and closing orders follow, now or at the next start.
 
 While a process runs the account it reads the command between two events. While none runs, the latch goes straight into
 the journal, and the rest of the command waits in the account's folder for the next start.
@@ -11,7 +11,7 @@ import time
 
 from foresail import __version__
 from foresail.core.clock import Clock, SystemClock
-from foresail.core.errors import ConfigError, UserError
+from foresail.core.errors import ConfigError, UnknownNameError, UserError
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import OperatorActed, TradingHalted, TradingResumed
 from foresail.ledger.log import EntryLog
@@ -31,23 +31,27 @@ def kill_account(
     *,
     closes: bool = False,
     rearms: bool = False,
+    only: str | None = None,
     wait_s: float = 10.0,
     clock: Clock | None = None,
 ) -> Outcome:
-    """Stop an account from opening anything, cancel what is open, close positions if asked; or re-arm it.
+    """Stop an account, or one instrument or strategy of it, from opening anything; cancel what is open; or re-arm it.
 
     Parameters
     ----------
     operator : who says so; it is journalled
     closes : also close every position
     rearms : lift the latch instead
+    only : the one instrument, or strategy of several, that is halted or resumed
 
     Raises
     ------
     ConfigError
-        If nobody is named, or closing and re-arming are asked for together.
+        If nobody is named, or closing is asked for together with re-arming or for one name only.
+    UnknownNameError
+        If the account has no such instrument or strategy.
     UserError
-        If the running process does not take the command in time.
+        If the running process does not take the command in time, or another waits for the next start.
     """
     if not operator.strip() or not operator.isprintable():
         raise ConfigError(f"expected the name of a person, received {operator!r}", hint="--operator NAME")
@@ -55,15 +59,32 @@ def kill_account(
         raise ConfigError(
             "expected --close or --rearm, received both", hint="kill first; re-arm when all is understood"
         )
+    if closes and only is not None:
+        raise ConfigError(
+            "expected --close for the whole account, received --only as well",
+            hint="halt it with --only; exits always go on, or kill --close closes every position",
+        )
     folder = AccountFolder(find_workspace(), account).existing()
-    command = "rearm" if rearms else "kill close" if closes else "kill"
+    if only is not None:
+        _check_scope(folder, only)
+        command = f"{'resume' if rearms else 'halt'} {only}"
+    else:
+        command = "rearm" if rearms else "kill close" if closes else "kill"
     document = {"account": account, "command": command, "operator": operator}
     if is_running(folder.journal):
         folder.write_command(command, operator)
         _wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
         return Outcome({**document, "by": "process"}, [f"account {account}: {command} is in force and journalled"])
+    _check_waiting(folder, command)
     _write_latch(folder, command, operator)
-    folder.write_command(command, operator)
+    if not (only is not None and not rearms and _waits_for_kill(folder)):
+        folder.write_command(command, operator)
+    if only is not None:
+        done = "resumed" if rearms else "halted"
+        line = (
+            f"{only} is {done} in the journal of account {account}; nobody runs it now, the rest follows at the start"
+        )
+        return Outcome({**document, "by": "journal"}, [line])
     if rearms:
         line = (
             f"account {account} is unlatched in its journal; nobody runs it now, breakers are reset at the next start"
@@ -73,6 +94,32 @@ def kill_account(
         f"account {account} is latched in its journal; nobody runs it now, open orders are cancelled at the next start"
     )
     return Outcome({**document, "by": "journal"}, [line])
+
+
+def _check_scope(folder: AccountFolder, only: str) -> None:
+    """Refuse what the account does not trade: a halt of an unknown name would halt nothing."""
+    identity = folder.identity()
+    strategies = [one.rpartition("=")[0] for one in str(identity["strategy"]).split(" + ") if "=" in one]
+    known = [*identity["instruments"], *strategies]
+    if only not in known:
+        raise UnknownNameError("instrument or strategy of several in this account", only, known)
+
+
+def _waits_for_kill(folder: AccountFolder) -> bool:
+    waiting = folder.read_command()
+    return waiting is not None and waiting["command"].startswith("kill")
+
+
+def _check_waiting(folder: AccountFolder, command: str) -> None:
+    """Refuse a command that would take the place of another one that has not been obeyed yet."""
+    waiting = folder.read_command()
+    if waiting is None or waiting["command"].split()[0] not in ("halt", "resume"):
+        return
+    if waiting["command"].split()[1:] != command.split()[1:] and command.split(maxsplit=1)[0] in ("halt", "resume"):
+        raise UserError(
+            f"{waiting['command']} by {waiting['operator']} waits for the next start of account {folder.name}",
+            hint=f"foresail paper start --account {folder.name}, or kill the whole account",
+        )
 
 
 def _wait_until_taken(folder: AccountFolder, wait_s: float, clock: Clock) -> None:
@@ -92,12 +139,14 @@ def _write_latch(folder: AccountFolder, command: str, operator: str) -> None:
     log = EntryLog.open(RealDisk(folder.journal), Session("paper", folder.name, __version__, "kill"), at=0)
     try:
         at, first = log.last_at, log.next_sequence
-        if command == "rearm":
-            log.append(OperatorActed(at, first, "unlatch", operator))
-            log.append(TradingResumed(at, first + 1, "", operator, ""))
+        verb, _, rest = command.partition(" ")
+        scope = rest if verb in ("halt", "resume") else ""
+        if verb in ("rearm", "resume"):
+            log.append(OperatorActed(at, first, f"unlatch {scope}".strip(), operator))
+            log.append(TradingResumed(at, first + 1, scope, operator, ""))
         else:
-            log.append(OperatorActed(at, first, "latch", operator, command))
-            log.append(TradingHalted(at, first + 1, "", "RISK-31", f"{command} by {operator}"))
+            log.append(OperatorActed(at, first, f"latch {scope}".strip(), operator, command))
+            log.append(TradingHalted(at, first + 1, scope, "RISK-31", f"{command} by {operator}"))
         log.commit()
     finally:
         log.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -182,7 +182,7 @@ def gate_account(account: str) -> Outcome:
     entries = list(read_entries(RealDisk(folder.journal)))
     if not entries:
         raise DataError(f"the journal of account {account} is empty", hint="foresail paper start fills it")
-    stream = first_limits(open_stream(request, workspace, check_leaks=False), folder.path)
+    stream = first_limits(open_stream(replace(request, until=None), workspace, check_leaks=False), folder.path)
     record = account_record(stream, account, entries)
     bars = stream.inputs.data.bars
     verdict = paper_gate(

@@ -354,7 +354,8 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
     lines = _lines(document)
     if is_measured:
         entries = list(read_entries(RealDisk(folder.journal)))
-        stream = open_stream(folder.settle_request(None)[0], workspace, check_leaks=False)
+        request = replace(folder.settle_request(None)[0], until=None)
+        stream = open_stream(request, workspace, check_leaks=False)
         document["alerts"] = last_alerts(entries)
         document["slippage"] = slippage_figures(account_record(stream, account, entries))
         lines.append(slippage_line(document["slippage"]))

@@ -256,7 +256,9 @@ def rebuild(
     return TradingReport(*_report(outcome))
 
 
-def kill(account: str, operator: str, *, close: bool = False, rearm: bool = False) -> TradingReport:
+def kill(
+    account: str, operator: str, *, close: bool = False, rearm: bool = False, only: str | None = None
+) -> TradingReport:
     """Stop an account from opening anything and cancel its orders, journalled first: ``foresail kill``.
 
     Parameters
@@ -265,13 +267,14 @@ def kill(account: str, operator: str, *, close: bool = False, rearm: bool = Fals
     operator : who says so; it is journalled
     close : also close every position
     rearm : lift the latch instead
+    only : the one instrument, or strategy of several, that is halted or resumed
 
     Raises
     ------
     ForesailError
         If there is no such account, nobody is named, or its process does not take the command.
     """
-    return TradingReport(*_report(kill_account(account, operator, closes=close, rearms=rearm)))
+    return TradingReport(*_report(kill_account(account, operator, closes=close, rearms=rearm, only=only)))
 
 
 def parity(account: str, *, progress: Progress | None = None) -> TradingReport:
