@@ -32,24 +32,7 @@ def reading_asked(
     pair: list[str] | None = None,
     models: bool = False,
 ) -> Reading:
-    """Return how the bars of a command are to be read.
+    """Return how the bars of a command are to be read, see ``service.reading.asked_reading``."""
+    from foresail.service.reading import asked_reading
 
-    Parameters
-    ----------
-    models : whether models learn from the bars: their years are counted in regular sessions, 6h apart
-
-    Raises
-    ------
-    ConfigError
-        If a pair is not ``A=B``, or extended hours are asked for with a frame for which nothing counts them.
-    """
-    from foresail.core.errors import ConfigError
-    from foresail.service.reading import Reading, parse_pairs
-
-    if models and extended and frame != "6h":
-        raise ConfigError(
-            f"--extended: models learn from regular hours, except in bars of 6h; received --frame {frame or 'none'}",
-            hint="add --frame 6h, or leave --extended out",
-        )
-    named = None if not series else tuple(series)
-    return Reading(frame=frame, extended=extended, series=named, pairs=parse_pairs(pair or []))
+    return asked_reading(frame, series or (), pair or (), extended=extended, models=models)

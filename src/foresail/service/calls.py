@@ -21,6 +21,7 @@ from foresail.service.demo import run_demo
 from foresail.service.judging import judge_forecasts as judge_forecast_file
 from foresail.service.judging import judge_results
 from foresail.service.outcome import Outcome
+from foresail.service.reading import asked_reading
 from foresail.service.run import RunRequest, run_job
 from foresail.service.runfolder import RunReader
 from foresail.service.verify import verify_run
@@ -184,6 +185,9 @@ def compute_features(
     bars: str | Path = "embedded:us20",
     out: str | Path | None = None,
     frame: str | None = None,
+    extended: bool = False,
+    series: Sequence[str] = (),
+    pair: Sequence[str] = (),
     form: str = "display",
     until: str | None = None,
     timezone: str | None = None,
@@ -197,7 +201,7 @@ def compute_features(
     names : a set, or features, aliases and ``feature@frame``
     bars : as in ``run``; the sample of the demo by default
     out : Parquet file to write as well
-    frame : coarsen the bars to this frame first
+    frame, extended, series, pair : as in ``run``
     form : "display" (as defined) or "model" (free of units)
     until, timezone, force, progress : as in ``run``
 
@@ -209,7 +213,10 @@ def compute_features(
     from foresail.service.features import FeatureRequest, compute_table, describe, save_table
 
     wanted = names if isinstance(names, str) else ",".join(names)
-    request = FeatureRequest(names=wanted, bars=str(bars), frame=frame, form=form, until=until, timezone=timezone)
+    reading = asked_reading(None, series, pair, extended=extended)
+    request = FeatureRequest(
+        names=wanted, bars=str(bars), frame=frame, form=form, until=until, timezone=timezone, reading=reading
+    )
     table = compute_table(request, progress=progress or _silent)
     if out is not None:
         save_table(table, Path(out), force=force)
@@ -228,6 +235,12 @@ def run(
     names: int | None = None,
     capital: str | None = None,
     forecaster: str | None = None,
+    select: str | None = None,
+    without: Sequence[str] | None = None,
+    frame: str | None = None,
+    extended: bool = False,
+    series: Sequence[str] = (),
+    pair: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
@@ -245,6 +258,11 @@ def run(
     names : only the first so many instruments, by id
     capital : for example "100000 USD"
     forecaster : how returns are forecast, for example "tft"
+    select, without : how each fold chooses features, and groups that are left out
+    frame : make bars of this coarser frame first
+    extended : keep bars from 04:00 to 20:00 New York, which 6h needs
+    series : sets of series beside the bars, imported names or paths of descriptions
+    pair : "A=B": B is the second leg of A
     force : replace an existing run folder once the new one is complete
     progress : called with stage, steps done, steps in all
 
@@ -264,6 +282,9 @@ def run(
         names=names,
         capital=capital,
         forecaster=forecaster,
+        selection=select,
+        without=None if without is None else tuple(without),
+        reading=asked_reading(frame, series, pair, extended=extended, models=True),
         force=force,
     )
     return _result(run_job(request, progress=progress or _silent))

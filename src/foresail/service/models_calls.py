@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from foresail.protocols import Progress
 from foresail.service.models import list_models
 from foresail.service.predicting import PredictRequest, predict_with
-from foresail.service.reading import Reading, parse_pairs
+from foresail.service.reading import asked_reading
 from foresail.service.training import train_model
 from foresail.service.training_request import TrainRequest
 
@@ -101,6 +101,8 @@ def train(
     until: str | None = None,
     timezone: str | None = None,
     names: int | None = None,
+    symbols: Sequence[str] | str | None = None,
+    per_ticker: bool = False,
     sector: str | None = None,
     base: str | None = None,
     neutral_band: float | None = None,
@@ -167,7 +169,7 @@ def train(
         select=select,
         keep=keep,
         without=_joined(without),
-        reading=_reading(frame, series, pair, extended=extended),
+        reading=asked_reading(frame, series, pair, extended=extended, models=True),
         config=None if config is None else Path(config),
     )
     outcome = train_model(request, progress=progress or _silent)
@@ -228,7 +230,7 @@ def predict(
         timezone=timezone,
         calibration=calibration,
         explain=explain,
-        reading=_reading(frame, series, pair, extended=extended),
+        reading=asked_reading(frame, series, pair, extended=extended, models=True),
     )
     outcome = predict_with(request, progress=progress or _silent)
     told = outcome.document
@@ -240,10 +242,6 @@ def predict(
 def models() -> tuple[Mapping[str, Any], ...]:
     """Return the models of the workspace with stage and scores: ``foresail models list``."""
     return tuple(list_models().document["models"])
-
-
-def _reading(frame: str | None, series: Sequence[str], pair: Sequence[str], *, extended: bool) -> Reading:
-    return Reading(frame=frame, extended=extended, series=tuple(series) or None, pairs=parse_pairs(pair))
 
 
 def _joined(value: Sequence[int | str] | str | None) -> str | None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from foresail.adapters.files.description import read_toml
 from foresail.core.errors import ConfigError
+from foresail.domain.calendars import EXTENDED_FRAME
 
-__all__ = ["WORKSPACE_PAIRS", "Reading", "configured_pairs", "parse_pairs", "reading_of"]
+__all__ = ["WORKSPACE_PAIRS", "Reading", "asked_reading", "configured_pairs", "parse_pairs", "reading_of"]
 
 WORKSPACE_PAIRS = "pairs"  # table of the workspace's settings file: instrument = its second leg
 _Pairs = tuple[tuple[str, str], ...]
@@ -68,6 +69,30 @@ def reading_of(inputs: Mapping[str, Any], series: Sequence[str]) -> Reading:
         series=tuple(series),
         pairs=tuple((str(one), str(other)) for one, other in inputs.get("pairs", ())),
     )
+
+
+def asked_reading(
+    frame: str | None, series: Sequence[str], pair: Sequence[str], *, extended: bool, models: bool = False
+) -> Reading:
+    """Return how the bars of a command or a call are to be read.
+
+    Parameters
+    ----------
+    series : sets of series; none = those that stand beside the bars anyway
+    pair : "A=B", an instrument and its second leg
+    models : whether models learn from the bars: what a year has of them is counted in regular sessions, 6h apart
+
+    Raises
+    ------
+    ConfigError
+        If a pair is not ``A=B``, or extended hours are asked for with a frame for which nothing counts them.
+    """
+    if models and extended and frame != EXTENDED_FRAME:
+        raise ConfigError(
+            f"--extended: models learn from regular hours, except in bars of 6h; received --frame {frame or 'none'}",
+            hint="add --frame 6h, or leave --extended out",
+        )
+    return Reading(frame=frame, extended=extended, series=tuple(series) or None, pairs=parse_pairs(pair))
 
 
 def parse_pairs(given: Sequence[str]) -> _Pairs | None:

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
+
+from foresail.core.errors import ConfigError
+from foresail.service.calls import compute_features, run
 
 STOCKS = """version = 1
 name = "mine"
@@ -206,3 +210,15 @@ def test_a_model_of_hours_learns_from_minutes(foresail, tmp_path):
     told = foresail(*asked, "--frame", "1h")
     assert told.code == 0, told.out
     assert "crypto_1h_ridge" in told.out
+
+
+def test_python_calls_read_bars_as_commands_do(foresail, tmp_path, monkeypatch):
+    write_market(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    words = ("--bars", "mine.toml", "--set", "vix_level", "--frame", "1w", "--series", "indices.toml", "--json")
+    told = json.loads(foresail("features", "compute", *words).out)
+    called = compute_features("vix_level", bars="mine.toml", frame="1w", series=["indices.toml"])
+    assert called.features_hash == told["features_hash"]
+    with pytest.raises(ConfigError, match="regular hours"):
+        run("mine.toml", frame="1w", extended=True)
