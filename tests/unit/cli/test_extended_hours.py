@@ -98,3 +98,38 @@ def test_models_learn_from_extended_hours_in_bars_of_six_hours_only(foresail, tm
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "six" / "run.json").read_text())["inputs"]["extended"] is True
     assert foresail("verify", "six", "--json").code == 0
+
+
+FUTURES = """version = 1
+kind = "series"
+name = "futures"
+files = ["futures.csv"]
+event_time = "time"
+publication_lag = "0d"
+[series]
+es = "close"
+"""
+
+
+def test_futures_before_the_open_are_read_on_extended_bars(foresail, tmp_path):
+    write_halves(tmp_path, 8)
+    hours = pd.date_range("2016-04-03", "2016-04-16", freq="h")
+    pd.DataFrame({"time": hours, "close": 2000.0 + np.arange(len(hours))}).to_csv(tmp_path / "futures.csv", index=False)
+    (tmp_path / "futures.toml").write_text(FUTURES)
+    words = ("--set", "overnight_futures_change_es", "--series", "futures.toml", "--force", "--json")
+    asked = ("features", "compute", "--bars", "halves.toml", *words)
+    assert foresail(*asked).code == 0
+    assert not column(tmp_path).any()  # within a regular session it is zero
+    assert json.loads(foresail(*asked, "--extended").out)["absent"] == {}
+    change = column(tmp_path)[:256].reshape(8, 32)[1:]  # the first day has no close before it
+    level = 2000.0 + np.arange(len(hours))
+    at = dict(zip(hours, level, strict=True))
+    # the half hour that ends at 09:00 New York on the 5th, after the regular close of the 4th
+    expected = at[pd.Timestamp("2016-04-05 13:00")] / at[pd.Timestamp("2016-04-04 20:00")] - 1.0
+    assert abs(change[0, 9] - expected) < 1e-12
+    assert (change[:, :11] > 0.0).all()  # half hours that end from 04:30 to 09:30
+
+
+def column(folder: Path) -> np.ndarray:
+    table = pq.read_table(folder / "features.parquet")
+    return np.nan_to_num(table.column("overnight_futures_change_es").to_numpy(zero_copy_only=False))

@@ -13,6 +13,8 @@ import pytest
 from foresail.core.clock import NS_PER_S, SimulatedClock
 from foresail.core.errors import ConfigError, DataError, UnknownNameError
 from foresail.domain.facts import fact_table
+from foresail.features.catalogue import CATALOGUE
+from foresail.features.givens import REFERENCES
 from foresail.service.beside import SeriesSet, read_series, reference_of
 from foresail.service.features import FeatureRequest, FeatureTable, compute_table
 from foresail.service.importing import import_set
@@ -112,6 +114,45 @@ def test_series_that_nothing_reads_are_told_when_imported(workspace: Path) -> No
     outcome = import_set(path, clock=SimulatedClock(NOW - timedelta(days=1)))
     assert outcome.document["set"]["kind"] == "series"
     assert any("no feature reads the series 'silver'" in line for line in outcome.lines)
+
+
+BARS = {
+    "stock": 'name = "bars"\nclass = "stock"\ntime = "session"\n',
+    "forex": 'name = "bars"\nclass = "forex"\ntime = "session"\n',
+    "crypto": 'name = "bars"\nclass = "crypto"\ntime = "start"\nzone = "UTC"\n',
+}
+
+
+@pytest.mark.parametrize("asset_class", sorted(BARS))
+def test_every_row_that_reads_a_series_has_a_value_once_all_are_given(workspace: Path, asset_class: str) -> None:
+    """8.10, 8.12, RGM-01, RGM-07: nothing but the series is needed."""
+    days = pd.bdate_range("2015-01-05", "2016-06-30")
+    steps = np.arange(len(days))
+    names = [*REFERENCES, "sector_technology", "sector_finance"]
+    levels = {name: 20.0 + np.sin(steps / (3.0 + i)) + 0.01 * i * steps for i, name in enumerate(names)}
+    toml = TOML.partition("[series]")[0].replace("at_close = true", 'publication_lag = "0d"') + "[series]\n"
+    toml += "".join(f'{name} = "{name}"\n' for name in names)
+    import_set(described(workspace, toml, pd.DataFrame({"date": days.date, **levels})), clock=SimulatedClock(NOW))
+    symbols = {"stock": ("AAPL", "JPM"), "forex": ("EURUSD", "USDJPY"), "crypto": ("BTCUSD", "ETHUSD")}[asset_class]
+    rows = [pd.DataFrame({"date": days.date, "symbol": s, "close": 50.0 + 3 * np.sin(steps / 5.0)}) for s in symbols]
+    head = 'version = 1\nfiles = ["bars.csv"]\nframe = "1d"\nprice_basis = "split_adjusted"\n'
+    import_set(described(workspace, head + BARS[asset_class], pd.concat(rows), "bars"), clock=SimulatedClock(NOW))
+    funds = {"given:sector_close", "given:sector_rank", "given:day_of_sector"}
+    read = [
+        name
+        for name, spec in CATALOGUE.items()
+        if asset_class in [str(one) for one in spec.asset_classes]
+        and any(i.startswith("reference:") or i in funds for i in spec.inputs)
+        and all(i in funds or not i.startswith("given:") for i in spec.inputs)
+        and not name.startswith(
+            "overnight_futures"
+        )  # reads bars before the open, tests/unit/cli/test_extended_hours.py
+    ]
+    assert len(read) > {"stock": 35, "forex": 30, "crypto": 25}[asset_class]
+    table = compute_table(FeatureRequest(names=",".join(read), bars="bars"), progress=quiet)
+    assert table.absent == {}
+    known = np.isfinite(table.panel.values[:, -30:, :]).any(axis=(0, 1))
+    assert [name for name, seen in zip(read, known.tolist(), strict=True) if not seen] == []
 
 
 # ---- real data
