@@ -53,6 +53,10 @@ def train_command(
     names: Annotated[
         int | None, typer.Option("--names", min=1, help="Only the first so many instruments, by id.")
     ] = None,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", help="Learn from these ids or tickers alone; all if none.")
+    ] = None,
+    per_ticker: Annotated[bool, typer.Option("--per-ticker", help="A model for each ticker, named after it.")] = False,
     sector: Annotated[
         str | None, typer.Option("--sector", help="Fine-tune --base for these sectors; all: each.")
     ] = None,
@@ -91,6 +95,7 @@ def train_command(
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.training import train_model
         from foresail.service.training_request import TrainRequest, parse_options
+        from foresail.service.training_tickers import train_tickers
 
         request = TrainRequest(
             data=data,
@@ -104,6 +109,8 @@ def train_command(
             until=until,
             timezone=timezone,
             names=names,
+            symbols=symbols,
+            per_ticker=per_ticker,
             sector=sector,
             base=base,
             neutral_band=neutral_band,
@@ -118,7 +125,8 @@ def train_command(
             config=config,
         )
         progress = Progress()
-        outcome = train_model(request, progress=progress, note=progress.note)
+        work_on = train_tickers if per_ticker else train_model
+        outcome = work_on(request, progress=progress, note=progress.note)
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)

@@ -112,6 +112,7 @@ def train(
     select: str | None = None,
     keep: int | None = None,
     without: Sequence[str] | str | None = None,
+    row_weights: str | None = None,
     frame: str | None = None,
     extended: bool = False,
     series: Sequence[str] = (),
@@ -134,10 +135,13 @@ def train(
     until : "2015-12-31": nothing available after the end of that day, UTC
     timezone : of times that carry none
     names : only the first so many instruments, by id
+    symbols : learn from these ids or tickers alone; None = all
+    per_ticker : the model is one of its only ticker, and named after it; call it once for each
     sector, base : fine-tune the model ``base`` on a sector
     neutral_band, fixed_threshold, round_trip_cost : where the neutral class ends (FCST-07), see ``TrainRequest``
     refit : after scoring, fit once more on all bars and register that
     select, keep, without : how features are chosen, how many are kept, groups that are left out
+    row_weights : how much training rows count: none, recency, uniqueness, recency+uniqueness
     frame, extended, series, pair : how bars are read and what stands beside them, see ``service.reading.Reading``;
         a pair is "A=B"
     config : TOML file with [train] and [options]
@@ -160,6 +164,8 @@ def train(
         until=until,
         timezone=timezone,
         names=names,
+        symbols=_joined(symbols),
+        per_ticker=per_ticker,
         sector=sector,
         base=base,
         neutral_band=neutral_band,
@@ -169,6 +175,7 @@ def train(
         select=select,
         keep=keep,
         without=_joined(without),
+        row_weights=row_weights,
         reading=asked_reading(frame, series, pair, extended=extended, models=True),
         config=None if config is None else Path(config),
     )

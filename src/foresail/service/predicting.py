@@ -27,6 +27,7 @@ from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Progress
 from foresail.service.feature_health import health_document
 from foresail.service.loading import Loaded, load_reading, parse_until
+from foresail.service.market_symbols import rows_of_symbols
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
@@ -56,7 +57,7 @@ class PredictRequest:
         several, separated by commas, are a panel
     weights : of the models of a panel, above 0; none = equal
     data : as for ``foresail train``
-    symbols : ids or tickers; empty = all
+    symbols : ids or tickers; empty = all, of a model of one ticker that one
     at : "2015-12-31": stand at the end of that day, UTC; None = now
     calibration : of ``CALIBRATIONS``
     explain : tell the leading features of each forecast, and of a network similar days and weights
@@ -135,7 +136,8 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     """
     data = loaded.data
     check_moment(model, data.bar_set, now)
-    chosen = _chosen(data, request.symbols)
+    own = tuple(model.record.get("only") or ())  # of a model of one ticker
+    chosen = rows_of_symbols(data, request.symbols or own)
     inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
     stored = request.calibration == "stored"
     standing = standing_of(data.bars, inputs.features, inputs.scale)
@@ -178,28 +180,6 @@ def _targets(model: LoadedModel, data: MarketData) -> tuple[str, ...]:
     """Return the model's targets that these bars can score; labels of others are not needed to forecast."""
     has_range = data.bars.has("high") and data.bars.has("low")
     return model.spec.targets if has_range or set(model.spec.targets) == {"close"} else ("close",)
-
-
-def _chosen(data: MarketData, symbols: tuple[str, ...]) -> list[int]:
-    """Return the rows of the instruments that are asked for."""
-    names = data.bars.instruments
-    if not symbols:
-        return list(range(len(names)))
-    place = {str(name): i for i, name in enumerate(names)}
-    by_symbol: dict[str, list[int]] = {}
-    for one in data.bar_set.instruments:
-        for key in {one.symbol.upper(), str(one.id).rpartition(".")[2].upper()}:
-            if str(one.id) in place:
-                by_symbol.setdefault(key, []).append(place[str(one.id)])
-    found = []
-    for symbol in symbols:
-        if symbol in place:
-            found.append(place[symbol])
-        elif symbol.upper() in by_symbol:
-            found += by_symbol[symbol.upper()]
-        else:
-            raise UnknownNameError("symbol of these bars", symbol, [*place, *by_symbol])
-    return sorted(set(found))
 
 
 def _values(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int, calibration: str) -> FloatArray:

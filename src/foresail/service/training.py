@@ -147,7 +147,7 @@ def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) 
     """Record that the test part is looked at, and return the trials that its data have seen."""
     bars, fold = job.loaded.data.bars, job.ready.fold
     lineage = Lineage(
-        universe=tuple(bars.instruments),
+        universe=tuple(job.recipe["instruments"] or bars.instruments),
         frame=bars.frame,
         target="close",
         start=int(bars.end[fold.test_from]),

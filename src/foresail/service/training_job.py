@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foresail.core.canonical import hash_value, plain
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import CapabilityError, ConfigError, DataError, LookAheadError
@@ -23,6 +25,7 @@ from foresail.forecasting.options import build_forecaster, option_defaults
 from foresail.protocols import Forecaster
 from foresail.service.features import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
+from foresail.service.market_symbols import rows_of_symbols
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelKey, ModelRegistry
 from foresail.service.runfolder import code_hash
@@ -31,7 +34,7 @@ from foresail.service.training_data import FeatureBinding, Ready, available_feat
 from foresail.service.training_inputs import asked_names, chosen_inputs
 from foresail.service.training_request import TrainRequest, horizons_of
 
-__all__ = ["FittedModel", "TrainJob", "resolve_training"]
+__all__ = ["FittedModel", "TrainJob", "resolve_training", "symbols_of"]
 
 _SEED = 7
 _EVERY_SECTOR = "all"
@@ -108,6 +111,11 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(loaded.data, names, horizons, wanted)
+    learned = rows_of_symbols(loaded.data, symbols_of(request))
+    if len(learned) < len(loaded.data.bars.instruments):
+        kept = np.zeros_like(inputs.usable)
+        kept[learned] = inputs.usable[learned]
+        inputs = replace(inputs, usable=kept)
     inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
     ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)
     _check_base(base, ready)
@@ -123,7 +131,10 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     model = request.forecaster
     if sectors:
         alone = next(iter(sectors)) if len(sectors) == 1 else "sectors"
-        model += "_" + re.sub(r"[^a-z0-9]+", "_", alone.lower()).strip("_")
+        model += "_" + _slug(alone)
+    instruments = tuple(loaded.data.bars.instruments[i] for i in learned)
+    if request.per_ticker:
+        model += "_only_" + _slug(_ticker(loaded, instruments))
     recipe = {
         "inputs": loaded.inputs,
         "code": code_hash(),
@@ -137,9 +148,29 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "classes": rule.content(),
         "selection": chosen,
         "row_weights": ready.row_weights,
+        "instruments": instruments if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
+        "per_ticker": request.per_ticker,
     }
     key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
+
+
+def symbols_of(request: TrainRequest) -> tuple[str, ...]:
+    """Return the ids or tickers that a request names; none = all instruments."""
+    return tuple(one.strip() for one in (request.symbols or "").split(",") if one.strip())
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _ticker(loaded: Loaded, instruments: tuple[InstrumentId, ...]) -> str:
+    """Return what a model of one ticker is called after: its ticker, or its id where another has the same."""
+    if len(instruments) != 1:
+        raise ConfigError(f"a model of one ticker learns from one instrument, received {len(instruments)}")
+    tickers = {one.id: _slug(one.symbol) for one in loaded.data.bar_set.instruments}
+    own = tickers.get(instruments[0], "")
+    return own if list(tickers.values()).count(own) == 1 else str(instruments[0])
 
 
 def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targets: tuple[str, ...]) -> ForecasterSpec:

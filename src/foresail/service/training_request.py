@@ -18,7 +18,8 @@ __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
-    "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "select", "without",
+    "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "symbols",
+    "select", "without",
     "row_weights",
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
@@ -66,6 +67,8 @@ class TrainRequest:
     until: str | None = None
     timezone: str | None = None
     names: int | None = None
+    symbols: str | None = None
+    per_ticker: bool = False
     sector: str | None = None
     base: str | None = None
     neutral_band: float | None = None

@@ -34,16 +34,18 @@ from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.linear import Ridge
 from foresail.forecasting.probabilities import TemperatureScaling
 from foresail.forecasting.records import RECORD_COLUMNS
-from foresail.service import training_baselines, training_data
+from foresail.service import training_baselines, training_data, training_job
 from foresail.service.models import list_models, show_model, verify_models
 from foresail.service.models_folder import write_manifest
 from foresail.service.models_loading import load_model
 from foresail.service.models_registry import ModelRegistry
+from foresail.service.outcome import Outcome
 from foresail.service.predicting import PredictRequest, predict_with
 from foresail.service.training import train_model
 from foresail.service.training_baselines import TRAINING_BASELINES
 from foresail.service.training_card import acceptance
 from foresail.service.training_request import TrainRequest, horizons_of, parse_options, with_config
+from foresail.service.training_tickers import train_tickers
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_set, bar_table, fixed_clock, small_panel
 
@@ -678,6 +680,65 @@ def test_the_same_from_python(workspace):
     assert frame["q0.1"].iloc[0] < frame["q0.9"].iloc[0]
     assert "1d" in str(told)
     assert [one["model"] for one in foresail.models()] == ["stock_1d_ridge_v1", "stock_1d_ridge_v2"]
+
+
+# -- some symbols, and one model for each -----------------------------------------------------------------------------
+
+
+def test_a_model_of_some_symbols_learns_from_them_alone(workspace):
+    chosen = [str(PANEL.instruments[i]) for i in (1, 4)]
+    record = train(symbols=",".join(chosen))["record"]
+    assert record["instruments"] == chosen
+    assert record["name"] == "stock_1d_ridge_v2"
+    assert record["splits"][0]["rows"] < 0.4 * entry(workspace).record()["splits"][0]["rows"]
+    assert len(predict(model="stock_1d_ridge_v2")["forecasts"]) == 12  # it may forecast the others
+    with pytest.raises(UnknownNameError, match="symbol of these bars"):
+        train(symbols="NOPE")
+
+
+def test_each_ticker_has_a_model_of_its_own_by_one_command(workspace, monkeypatch):
+    """FCST-16, TRAIN-31: its own key, scaler and rows; one that cannot be trained does not stop the others."""
+    real = training_job._spec
+    monkeypatch.setattr(training_job, "_spec", lambda *args: replace(real(*args), minimum_rows=100))
+    chosen = [str(PANEL.instruments[i]) for i in (0, 3)]
+    asked = replace(REQUEST, symbols=",".join(chosen), per_ticker=True)
+    told = train_tickers(asked, progress=quiet, clock=fixed_clock())
+    tickers = {str(one.id): one.symbol.lower() for one in bar_set(PANEL).instruments}
+    names = [f"stock_1d_ridge_only_{tickers[one]}_v1" for one in chosen]
+    assert [one["model"] for one in told.document["models"]] == names
+    scalers = [(workspace / "models" / name / "scaler.json").read_bytes() for name in names]
+    assert scalers[0] != scalers[1]
+    for name, one in zip(names, chosen, strict=True):
+        assert entry(workspace, name).record()["instruments"] == [one]
+        assert [row["instrument"] for row in predict(model=name)["forecasts"]] == [one, one]
+    assert len(predict(model=names[0], symbols=(chosen[1],))["forecasts"]) == 2
+    again = train_tickers(asked, progress=quiet, clock=fixed_clock())
+    assert [one["registered"] for one in again.document["models"]] == [False, False]
+    model = foresail.train(
+        "mine", forecaster="ridge", features=["log_return_1", "rsi_14"], symbols=[chosen[0]], per_ticker=True
+    )
+    assert model.name == names[0].replace("_v1", "_v2")
+    with pytest.raises(ConfigError, match="learns from one instrument, received 2"):
+        train(symbols=asked.symbols, per_ticker=True)
+    with pytest.raises(ConfigError, match="trains afresh"):
+        train_tickers(replace(asked, sector="energy"), progress=quiet)
+
+
+def test_a_ticker_that_cannot_be_trained_is_told(workspace, monkeypatch):
+    bad, good = (str(PANEL.instruments[i]) for i in (0, 3))
+    asked = replace(REQUEST, symbols=f"{bad},{good}", per_ticker=True)
+    with pytest.raises(ModelError, match="250 needed"):  # neither has enough rows
+        train_tickers(asked, progress=quiet, clock=fixed_clock())
+
+    def one_fails(request: TrainRequest, **_: Any) -> Outcome:
+        if request.symbols == bad:
+            raise ModelError("3 training rows, 250 needed")
+        return Outcome({"model": "m"}, ["done"])
+
+    monkeypatch.setattr("foresail.service.training_tickers.train_model", one_fails)
+    told = train_tickers(asked, progress=quiet, clock=fixed_clock())
+    assert told.document["refused"] == [{"instrument": bad, "reason": "3 training rows, 250 needed"}]
+    assert told.lines[-1] == "1 of 2 tickers have a model of their own"
 
 
 # -- panels and the last good value -----------------------------------------------------------------------------------
