@@ -50,6 +50,7 @@ from foresail.ledger.entries import (
 )
 from foresail.ledger.slices import slice_id
 from foresail.ledger.splits import split_quantity
+from foresail.ledger.standings import Standings
 
 __all__ = ["HOUSE", "StrategyBooks", "StrategyMoney", "share_units"]
 
@@ -166,6 +167,7 @@ class StrategyBooks:
         self._orders: dict[str, str] = {}  # order -> plan, which has the id of its first order
         self._given: dict[str, _Given] = {}
         self._pruned_at = 0
+        self.standings = Standings(self._strategies, self._profit)
 
     # -- what may be asked --------------------------------------------------------------------------------------------
 
@@ -211,6 +213,7 @@ class StrategyBooks:
         handler = self._HANDLERS.get(type(entry))
         if handler is not None:
             handler(self, entry)
+        self.standings.apply(entry)
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -222,6 +225,7 @@ class StrategyBooks:
                 "orders": self._orders,
                 "given": self._given,
                 "pruned_at": self._pruned_at,
+                "standings": self.standings.to_plain(),
             }
         )
         return plain
@@ -234,6 +238,7 @@ class StrategyBooks:
         self._orders = dict(plain["orders"])
         self._given = msgspec.convert(plain["given"], dict[str, _Given])
         self._pruned_at = int(plain["pruned_at"])
+        self.standings.restore(plain.get("standings", {}))
 
     def _planned(self, entry: SharesPlanned) -> None:
         for name, units in entry.crossed:
@@ -407,6 +412,15 @@ class StrategyBooks:
             sums.cash = MONEY_CONTEXT.add(sums.cash, _value(stake.units, entry.price, one.multiplier))
             stake.units = _ZERO
             self._tidy(name, entry.instrument)
+
+    def _profit(self, strategy: str, marks: Mapping[InstrumentId, float]) -> float:
+        """Return what a strategy made at given prices, account currency; a name without one counts at what was paid."""
+        value = float(self.money(strategy).cash)
+        for name, stake in self._stakes.get(strategy, {}).items():
+            one = self._instruments[name]
+            if one.currency == self._currency:
+                value += float(stake.units * one.multiplier) * marks.get(name, float(stake.average))
+        return value
 
     # -- shared -------------------------------------------------------------------------------------------------------
 

@@ -45,13 +45,17 @@ class StrategyLimits:
     ----------
     max_position : absolute value of one virtual position
     max_gross : sum of the absolute values of all of them
+    daily_loss : of the strategy's share of the equity; beyond it the strategy is halted until the next UTC day
+    drawdown : below its best profit, of the same; beyond it the strategy is halted until a person resumes it
     """
 
     max_position: float | None = None
     max_gross: float | None = None
+    daily_loss: float | None = None
+    drawdown: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_position", "max_gross"):
+        for name in ("max_position", "max_gross", "daily_loss", "drawdown"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"expected {name} of a strategy to be at least 0, received {value}")
@@ -101,6 +105,11 @@ class NettedDesk:
             raise ConfigError(f"the shares of {', '.join(names)} add up to {whole}; expected shares above 0, 1 in all")
         self._desks = tuple(sorted(desks, key=lambda one: one[0].id))
         self._stages = self._desks[0][0].stages
+        self._breakers = {
+            desk.id: sleeve
+            for desk, sleeve in self._desks
+            if sleeve.limits.daily_loss is not None or sleeve.limits.drawdown is not None
+        }
         self._every = math.gcd(*(desk.every for desk, _sleeve in desks))
 
     @property
@@ -117,6 +126,11 @@ class NettedDesk:
     def strategies(self) -> tuple[str, ...]:
         """Ids of the strategies, sorted."""
         return tuple(desk.id for desk, _sleeve in self._desks)
+
+    @property
+    def breakers(self) -> dict[str, Sleeve]:
+        """Strategies that a loss of their own may halt."""
+        return self._breakers
 
     def start(self) -> dict[str, Any]:
         """Return the memories of all strategies before their first step."""

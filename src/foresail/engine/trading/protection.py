@@ -19,6 +19,7 @@ from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.reductions import PAIR, conditions_now
+from foresail.engine.trading.strategy_breakers import halt_strategies
 from foresail.engine.trading.watching import watch_book
 from foresail.ledger.entries import BreakerTripped, ReductionBegun, ReductionEnded
 from foresail.risk.alerts import cost_share_alert, profile_alert, unsaid
@@ -34,13 +35,13 @@ _SMALL = "small-account"
 
 def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     """Journal the breakers that are due (RISK-24 to 30), take entries back, close the part that they ask for."""
-    limits = core.parts.limits
+    limits, own = core.parts.limits, halt_strategies(core, at)
     if core.risk is None or limits is None:
-        return []
+        return own
     action = due(core.risk, limits, at)
     for trip in action.trips:
         core.write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
-    effects = tell(core, at, (*action.alerts, *unsaid(action.conditions, core.risk, at)))
+    effects = [*own, *tell(core, at, (*action.alerts, *unsaid(action.conditions, core.risk, at)))]
     if action.cancels_entries:
         effects += core.take_back(at, None, entries_only=True)
     if action.close_fraction > 0:

@@ -1,0 +1,133 @@
+"""A strategy that loses too much of its share is halted (RISK-09), the others trade on; a new day lets it go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foresail.core.errors import ConfigError
+from foresail.core.ids import InstrumentId
+from foresail.domain.events import Operator, Rank
+from foresail.domain.forecast import ForecastBlock
+from foresail.domain.signals import Intent, OrderIntent, Side, Weights
+from foresail.engine.driver import BacktestInputs, history_parts
+from foresail.engine.history import history_events
+from foresail.engine.netted_backtest import NettedBacktest, run_netted_backtest
+from foresail.engine.parts import build_parts
+from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.trading.core import TradingCore
+from foresail.engine.trading.netted import Sleeve, StrategyLimits, with_sleeves
+from foresail.engine.trading.shell import Shell
+from foresail.engine.walkforward import WalkForward
+from foresail.evaluation.simulated_market import simulated_bar_set
+from foresail.ledger.entries import CancelIntended, OrderIntended, TradingHalted, TradingResumed
+from foresail.ledger.journal import Journal
+from foresail.protocols import MarketView
+from foresail.testing.builders import bar_panel
+
+D = Decimal
+A, B = InstrumentId("sim.S01.A"), InstrumentId("sim.S02.B")
+
+
+@dataclass
+class Grower:
+    """Holds a name, more of it with every decision; where asked, with an order far below besides."""
+
+    id: str
+    name: InstrumentId
+    waits: bool = False
+
+    @property
+    def spec(self) -> Any:
+        return SimpleNamespace(id=self.id, every=1, critical_inputs=())
+
+    def start(self) -> dict[str, int]:
+        return {"n": 0}
+
+    def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
+        state["n"] += 1
+        out: list[Intent] = [Weights(((self.name, 0.05 + 0.003 * state["n"]),))]
+        if self.waits and state["n"] == 3:
+            out.append(OrderIntent(self.name, Side.BUY, D(1), "limit", D(20), leg="far"))
+        return out
+
+
+FALLING = [100.0, 100, 100, 100, 99, 90, 90, 91, 92, 93, 94, 95]
+
+
+def inputs() -> BacktestInputs:
+    bars = bar_panel({A: FALLING, B: [50.0 + 0.1 * t for t in range(len(FALLING))]})
+    none = np.empty(0, dtype=np.int64)
+    block = ForecastBlock(np.empty((2, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
+    data = MarketData(bars, simulated_bar_set(bars), {}, np.full(2, len(FALLING)), None)
+    settings = PipelineSettings(capital=D(200_000), horizons=(1,), decision_horizon=1, targets=("close",))
+    return BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
+
+
+def sleeves(limits: StrategyLimits) -> list[Sleeve]:
+    return [Sleeve(Grower("test/a@1", A, waits=True), D("0.5"), limits), Sleeve(Grower("test/b@1", B), D("0.5"))]
+
+
+def run(limits: StrategyLimits) -> NettedBacktest:
+    return run_netted_backtest(inputs(), sleeves(limits))
+
+
+def bar_of(at: int) -> int:
+    return int(np.searchsorted(inputs().data.bars.end, at))
+
+
+def bought(book: NettedBacktest, name: InstrumentId) -> list[int]:
+    return sorted({bar_of(one.filled_at) for one in book.fills if one.instrument == name and one.side is Side.BUY})
+
+
+def test_a_daily_loss_halts_one_strategy_until_the_next_day() -> None:
+    free, held = run(StrategyLimits()), run(StrategyLimits(daily_loss=0.004))
+    (halt,) = [one for one in held.journal if isinstance(one, TradingHalted)]
+    assert (halt.scope, bar_of(halt.at)) == ("test/a@1", 5)
+    assert halt.rule == "RISK-09 daily loss of a strategy"
+    (resumed,) = [one for one in held.journal if isinstance(one, TradingResumed)]
+    assert (resumed.scope, bar_of(resumed.at)) == ("test/a@1", 6)
+    assert 6 in bought(free, A)
+    assert 6 not in bought(held, A)
+    assert max(bought(held, A)) > 6
+    assert bought(held, B) == bought(free, B)
+
+
+def test_the_orders_of_a_halted_strategy_are_taken_back() -> None:
+    held = run(StrategyLimits(daily_loss=0.004))
+    (far,) = [one.order for one in held.journal if isinstance(one, OrderIntended) and one.order.limit_price == D(20)]
+    assert far.id in {one.order_id for one in held.journal if isinstance(one, CancelIntended)}
+
+
+def test_a_drawdown_halts_until_a_person_resumes() -> None:
+    held = run(StrategyLimits(drawdown=0.004))
+    (halt,) = [one for one in held.journal if isinstance(one, TradingHalted)]
+    assert halt.rule == "RISK-09 drawdown of a strategy"
+    assert max(bought(held, A)) <= 5
+    case = inputs()
+    built = build_parts(case.data.bars, case.data.bar_set, case.settings, strategy=Grower("x@1", A), explain=None)
+    parts, link = history_parts(case, built)
+    core = TradingCore(with_sleeves(parts, sleeves(StrategyLimits(drawdown=0.004))), Journal())
+    core.begin(int(case.data.bars.start[0]), D(200_000))
+    shell = Shell(core, link)
+    for event in history_events(case.data.bars, 0, 1):
+        if bar_of(event.available_at) == 7 and "test/a@1" in core.latches.halted:
+            at = core.books.at
+            shell.apply(Operator(at, at, Rank.DECISION, source="me", command="resume test/a@1"))
+        shell.apply(event)
+    assert core.latches.halted == {}  # what was resumed begins anew
+    assert core.strategies is not None
+    again = core.strategies.standings.to_plain()
+    core.strategies.standings.restore(again)
+    assert core.strategies.standings.to_plain() == again
+
+
+def test_a_limit_is_a_fraction() -> None:
+    with pytest.raises(ConfigError, match="daily_loss"):
+        StrategyLimits(daily_loss=-0.1)
