@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foresail.core.arrays import FloatArray
 from foresail.core.clock import format_ns
 from foresail.forecasting.confidence import BUCKETS, bucket_probabilities
 from foresail.forecasting.prediction import PredictionRecord
@@ -53,17 +54,20 @@ RECORD_COLUMNS: dict[str, str] = {
 }
 
 
-def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[str, Any]:
+def forecast_row(
+    record: PredictionRecord, *, ticker: str, name: str, buckets: FloatArray | None = None
+) -> dict[str, Any]:
     """Return a prediction as a row of ``RECORD_COLUMNS``.
 
     Parameters
     ----------
     ticker : what the data set calls the instrument
     name : of the horizon
+    buckets : (5,) what ``bucket_probabilities`` says of the curve, where many were asked at once; None = asked here
     """
     levels = tuple(level for level, _ in record.quantiles)
     curve = np.array([value for _, value in record.quantiles])
-    buckets = bucket_probabilities(curve[None, :], levels)[0]
+    shares = bucket_probabilities(curve[None, :], levels)[0] if buckets is None else buckets
     middle = int(np.argmin(np.abs(np.array(levels) - 0.5)))
     down, neutral, up = record.class_probabilities
     row = _head(record, ticker=ticker, name=name) | {
@@ -80,7 +84,7 @@ def forecast_row(record: PredictionRecord, *, ticker: str, name: str) -> dict[st
         "prob_down": down,
         "prob_neutral": neutral,
         "prob_up": up,
-        **dict(zip(BUCKETS, map(float, buckets), strict=True)),
+        **dict(zip(BUCKETS, map(float, shares), strict=True)),
         "quantiles": {f"{level:g}": value for level, value in record.quantiles},
         "reasons": None,
         "similar": None,

@@ -19,6 +19,7 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.panel import Panel
 from foresail.features.catalogue import features_hash
 from foresail.forecasting.class_calibration import ClassCalibration
+from foresail.forecasting.confidence import bucket_probabilities
 from foresail.forecasting.horizon_names import horizon_name
 from foresail.forecasting.prediction import LastBars, PredictionRecord, prediction_records
 from foresail.forecasting.records import forecast_row, stale_row
@@ -134,15 +135,18 @@ class ForecastRows:
         """
         records = self._records(ready, values)
         model, standing = self._model, self._standing
+        close = values[:, model.spec.targets.index("close")]  # (M, H, Q)
+        shares = bucket_probabilities(close, model.spec.levels)  # of all curves at once: one by one is a thousand calls
+        place = {standing.instruments[i]: m for m, i in enumerate(ready.tolist())}
+        names = [horizon_name(h, self._bar_set.asset_class, standing.frame) for h in model.spec.horizons]
         found = []
         for i in chosen:
             instrument = standing.instruments[i]
             ticker = self._symbols.get(instrument, str(instrument))
-            for horizon in model.spec.horizons:
-                name = horizon_name(horizon, self._bar_set.asset_class, standing.frame)
+            for h, (horizon, name) in enumerate(zip(model.spec.horizons, names, strict=True)):
                 record = records.get((instrument, horizon))
                 if record is not None:
-                    found.append(forecast_row(record, ticker=ticker, name=name))
+                    found.append(forecast_row(record, ticker=ticker, name=name, buckets=shares[place[instrument], h]))
                     continue
                 reason = self._reasons[i] or "the model gave no finite forecast"
                 found.append(stale_row(self._nothing(i, horizon), ticker=ticker, name=name, reason=reason))
