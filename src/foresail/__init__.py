@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         run,
         verify,
     )
+    from foresail.service.feature_calls import FeatureExplanation, explain_feature, list_features, plot_feature
     from foresail.service.models_calls import ForecastResult, TrainedModel, models, predict, train
     from foresail.service.trading_calls import (
         BacktestResult,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BacktestResult",
+    "FeatureExplanation",
     "FeatureResult",
     "ForecastJudgeSettings",
     "ForecastResult",
@@ -65,13 +67,16 @@ __all__ = [
     "backtest",
     "compute_features",
     "demo",
+    "explain_feature",
     "judge",
     "judge_forecasts",
     "judge_returns",
     "kill",
+    "list_features",
     "models",
     "paper",
     "parity",
+    "plot_feature",
     "predict",
     "read_ledger",
     "rebuild",
@@ -83,6 +88,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    **dict.fromkeys(
+        ("FeatureExplanation", "explain_feature", "list_features", "plot_feature"), "foresail.service.feature_calls"
+    ),
     "ForecastJudgeSettings": "foresail.evaluation.forecast_judge",
     "JudgeSettings": "foresail.evaluation.judge",
     "TableOptions": "foresail.evaluation.forecast_table",

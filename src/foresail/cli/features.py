@@ -27,9 +27,7 @@ _Until = Annotated[
 ]
 _Zone = Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")]
 _Force = Annotated[bool, typer.Option("--force", help="Replace an existing file once the new one is complete.")]
-_Style = Annotated[
-    str, typer.Option("--style", help="Frames that mtf_agreement adds up: intraday, swing or position.")
-]
+_Style = Annotated[str, typer.Option("--style", help="Frames that mtf_agreement adds up: intraday, swing or position.")]
 _Set = Annotated[
     str, typer.Option("--set", help="Sets, names, NAME@FRAME, preset:NAME or default, separated by commas.")
 ]
@@ -75,14 +73,18 @@ def _list(
     group: Annotated[str | None, typer.Option("--group", help="Only this group: trend, volatility ...")] = None,
     asset_class: Annotated[str | None, typer.Option("--class", help="Only those of stock, crypto or forex.")] = None,
     of_set: Annotated[str | None, typer.Option("--set", help="Only the members of a set.")] = None,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Instead: presets, levels and bands by class, sets by use, frames.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """List the features of the catalogue."""
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.feature_catalogue import list_features
+        from foresail.service.feature_presets import list_presets
 
-        outcome = list_features(group=group, asset_class=asset_class, of_set=of_set)
+        outcome = list_presets() if presets else list_features(group=group, asset_class=asset_class, of_set=of_set)
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)
@@ -92,15 +94,17 @@ def _list(
 def _explain(
     name: Annotated[str, typer.Argument(help="A feature or an alias of one.")],
     *,
-    bare: Annotated[bool, typer.Option("--bare", help="Leave out the values on the demo's sample.")] = False,
+    bars: _Bars = _SAMPLE,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Its value for this instrument: AAPL, BTC.")] = None,
+    bare: Annotated[bool, typer.Option("--bare", help="Leave out the values.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Tell what a feature is, how it is computed, and its last values on the demo's sample."""
+    """Tell what a feature is, how it is computed, and its last values on some bars."""
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.feature_catalogue import explain_feature
 
-        outcome = explain_feature(name, values=not bare, progress=Progress())
+        outcome = explain_feature(name, values=not bare, bars=bars, symbol=symbol, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)

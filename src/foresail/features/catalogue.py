@@ -46,6 +46,7 @@ __all__ = [
     "CRITICAL",
     "TARGETS",
     "SetColumns",
+    "class_of_panel",
     "critical_features",
     "expand",
     "expand_set",
@@ -141,9 +142,9 @@ def resolve(
     absent: dict[str, str] = {}
     known = {f"reference:{name.lower()}" for name in reference_names} | {f"given:{name}" for name in given_names}
     fields = {field for field in BAR_FIELDS if panel.has(field)}
-    if _asset_class(panel) is AssetClass.FOREX and "volume" in fields and not np.any(panel.field("volume") > 0.0):
+    if class_of_panel(panel) is AssetClass.FOREX and "volume" in fields and not np.any(panel.field("volume") > 0.0):
         fields.remove("volume")  # vendors without tick volume write zeros
-    for spec in expand(None if names is None else members_of(names, _asset_class(panel))):
+    for spec in expand(None if names is None else members_of(names, class_of_panel(panel))):
         reason = _reason(spec, panel, fields, known)
         if reason is None:
             available.append(spec)
@@ -196,7 +197,7 @@ def expand_set(
         If there is no such set or feature.
     """
     named = isinstance(names, str)
-    columns = expand(members_of(names, _asset_class(panel)))
+    columns = expand(members_of(names, class_of_panel(panel)))
     _, reasons = resolve(names, panel, reference_names, given_names)
     mask = np.array([spec.name in reasons for spec in columns], dtype=np.bool_)
     return SetColumns(feature_set(str(names)).id if named else "chosen", columns, mask, MappingProxyType(reasons))
@@ -214,7 +215,7 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
             s.replace("reference:", "the reference series ").replace("given:", "the series ") for s in lacking_series
         ]
         return f"needs {', '.join(words)}, {absence(lacking_series[0].removeprefix('given:'))}"
-    asset_class = _asset_class(panel)
+    asset_class = class_of_panel(panel)
     if asset_class is not None and asset_class not in spec.asset_classes:
         return f"not defined for {asset_class.value} (see {spec.source})"
     calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
@@ -236,7 +237,7 @@ def reason_of_frame(spec: FeatureSpec, frame: str) -> str | None:
     return f"needs bars within the day, and these are of {frame}" if within else None
 
 
-def _asset_class(panel: Panel) -> AssetClass | None:
+def class_of_panel(panel: Panel) -> AssetClass | None:
     """Return the class that the instrument ids of a panel agree on, None where they are of other kinds."""
     words = {"stock": AssetClass.STOCK, "crypto": AssetClass.CRYPTO, "fx": AssetClass.FOREX}
     kinds = {words.get(i.split(".", 1)[0]) for i in panel.instruments}

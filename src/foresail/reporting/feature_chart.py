@@ -37,6 +37,7 @@ _GAP = 34  # px between the two plots
 _SHADE = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="shade"/>')
 _OWN_STYLE = (
     "svg .shade { fill: var(--muted); opacity: .13; } svg .hole { stroke: var(--bad); stroke-width: 1.6; } "
+    "svg .bound { stroke: var(--muted); stroke-dasharray: 4 3; } "
     "svg .line.s-level { stroke: var(--equal); }"
 )
 
@@ -54,6 +55,7 @@ class FeatureChart:
     on_price : whether the feature is a level of the price
     factor : by which the values are multiplied, as screens do
     facts : (name, text) pairs shown on the page
+    levels : values of the feature to draw a line at, for example oversold and overbought
     """
 
     feature: str
@@ -66,6 +68,7 @@ class FeatureChart:
     on_price: bool
     factor: float = 1.0
     facts: tuple[tuple[str, str], ...] = ()
+    levels: tuple[float, ...] = ()
 
     @property
     def missing(self) -> BoolArray:
@@ -119,6 +122,7 @@ def _told(chart: FeatureChart) -> str:
     parts = [f"{known:,} of {bars:,} bars have a value"]
     parts += [f"{early:,} are warm-up (shaded)"] if early else []
     parts += [f"{int(chart.missing.sum()):,} are missing later (marked red)"] if chart.missing.any() else []
+    parts += [f"dashed: {' and '.join(f'{at:g}' for at in chart.levels)}"] if chart.levels else []
     return "; ".join(parts) + "."
 
 
@@ -138,12 +142,14 @@ def _draw(chart: FeatureChart, width: int) -> Markup:
     if chart.on_price:
         parts.append(line(x, y, chart.end, chart.values, "line s-level"))
     else:
-        own = _scale(chart.values, height - BOTTOM, price_bottom + _GAP, may_be_log=False)
+        shown = np.concatenate([chart.values, np.array(chart.levels)])
+        own = _scale(shown, height - BOTTOM, price_bottom + _GAP, may_be_log=False)
         parts.append(y_axis(own, [(t, short(t)) for t in _ticks(own)], width))
         named = chart.feature if chart.factor == 1.0 else f"{chart.feature}, times {chart.factor:g}"
         parts.append(label(0, price_bottom + _GAP - 10, named, "unit"))
         if not np.isfinite(chart.values).any():
             parts.append(label(width / 2, price_bottom + _GAP + below / 2, "no value in these bars", "tick mid"))
+        parts += [segment(LEFT, own(at), width - RIGHT, own(at), "bound") for at in chart.levels]
         parts.append(line(x, own, chart.end, chart.values, "line s-level"))
     base = height - BOTTOM
     parts += [segment(x(float(at)), base - 7, x(float(at)), base, "hole") for at in chart.end[chart.missing]]

@@ -11,14 +11,19 @@ import numpy as np
 
 from foresail.core.clock import format_ns
 from foresail.core.errors import UnknownNameError
+from foresail.domain.calendars import is_daily
 from foresail.domain.instruments import AssetClass
 from foresail.features.catalogue import CATALOGUE, expand, find
+from foresail.features.declared.presets import levels_of
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import FeatureSpec
+from foresail.features.frames import split_frame
 from foresail.features.plan import declared_memory
 from foresail.features.readable import formula_lines
 from foresail.protocols import Progress
-from foresail.service.features import FeatureRequest, chosen_names, compute_table
+from foresail.service.feature_names import chosen_names, instrument_row
+from foresail.service.features import FeatureRequest, compute_table
+from foresail.service.loading import EMBEDDED
 from foresail.service.outcome import Outcome
 
 __all__ = ["explain_feature", "feature_facts", "list_features"]
@@ -95,30 +100,43 @@ def feature_facts(spec: FeatureSpec) -> dict[str, Any]:
         "known_in_advance": spec.known_in_advance,
         "delay_bars": spec.delay_bars,
         "missing": spec.missing,
+        "levels": {one.value: list(found) for one in AssetClass if (found := levels_of(spec.name, one)) is not None},
         "sets": [name for name in sorted(SETS) if spec.name in {one.name for one in expand(name)}],
     }
 
 
-def explain_feature(name: str, *, values: bool = True, progress: Progress) -> Outcome:
-    """Tell all of one feature, with its last values on the embedded sample: ``foresail features explain``.
+def explain_feature(
+    name: str,
+    *,
+    values: bool = True,
+    bars: str = EMBEDDED,
+    symbol: str | None = None,
+    progress: Progress,
+) -> Outcome:
+    """Tell all of one feature, with its last values on some bars: ``foresail features explain``.
 
     Parameters
     ----------
-    name : a feature or an alias
-    values : whether to compute it on the sample
+    name : a feature or an alias, with ``@frame`` for its values on that frame
+    values : whether to compute it
+    bars : as for ``compute_features``; the embedded sample of the demo by default
+    symbol : show this instrument, by id or its last part; None = the first ones that have a value
 
     Raises
     ------
     UnknownNameError
-        If there is no such feature.
+        If there is no such feature or instrument.
+    UserError, DataError
+        If there are no such bars.
     """
-    spec = find(chosen_names(name)[1][0]) if name not in SETS else find(name)
+    column = name if name in SETS else chosen_names(name)[1][0]
+    spec = find(split_frame(column)[0])
     document = feature_facts(spec)
     lines = _told(document)
     if values:
-        last, why = _last_values(spec.name, progress)
+        last, why = _last_values(column, bars, symbol, progress)
         document |= {"last_values": last, "absent": why}
-        lines += _value_lines(last, why, spec.display_factor)
+        lines += _value_lines(last, why, spec.display_factor, bars)
     return Outcome(document, lines)
 
 
@@ -141,6 +159,8 @@ def _told(facts: dict[str, Any]) -> list[str]:
         ("source", [facts["source"]]),
         ("sets", [", ".join(facts["sets"]) or "none"]),
     ]
+    if facts["levels"]:
+        rows.append(("levels", [_levels(facts["levels"])]))
     for title, texts in rows:
         lines.append(f"  {title:<12} {texts[0]}")
         lines += [f"  {'':<12} {text}" for text in texts[1:]]
@@ -171,6 +191,14 @@ def _memory(facts: dict[str, Any]) -> str:
     return f"{kept} ({facts['memory']}: {kinds[facts['memory']]})"
 
 
+def _levels(levels: dict[str, list[float]]) -> str:
+    """Return oversold and overbought as screens show them, by class where they differ."""
+    texts = {one: f"{100 * low:g}/{100 * high:g}" for one, (low, high) in levels.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{one} {text}" for one, text in texts.items())
+
+
 def _availability(facts: dict[str, Any]) -> str:
     if facts["known_in_advance"]:
         return "in advance, from the calendar"
@@ -181,24 +209,30 @@ def _critical(facts: dict[str, Any]) -> str:
     return "; critical: a missing one lowers a signal" if facts["critical"] else ""
 
 
-def _last_values(name: str, progress: Progress) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the last value of some instruments of the sample, or the reason why it has none."""
-    table = compute_table(FeatureRequest(names=name), progress=progress)
+def _last_values(
+    name: str, bars: str, symbol: str | None, progress: Progress
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the last value of one or some instruments of the bars, or the reason why there is none."""
+    table = compute_table(FeatureRequest(names=name, bars=bars), progress=progress)
+    ids = table.panel.instruments
+    rows = range(len(ids)) if symbol is None else [instrument_row(symbol, ids)]
     if table.absent:
-        return [], table.absent[name]
+        return [], next(iter(table.absent.values()))
     column = table.panel.values[:, :, 0]
     found: list[dict[str, Any]] = []
-    for i, instrument in enumerate(table.panel.instruments):
-        rows = np.flatnonzero(np.isfinite(column[i]))
-        if len(rows) and len(found) < _LAST_OF:
-            at = format_ns(int(table.panel.end[rows[-1]]))[:10]
-            found.append({"instrument": str(instrument), "end": at, "value": float(column[i, rows[-1]])})
-    return found, None if found else "no bar of the sample has a value"
+    for i in rows:
+        known = np.flatnonzero(np.isfinite(column[i]))
+        if len(known) and len(found) < _LAST_OF:
+            end = format_ns(int(table.panel.end[known[-1]]))
+            at = end[:10] if is_daily(table.panel.frame) else end
+            found.append({"instrument": str(ids[i]), "end": at, "value": float(column[i, known[-1]])})
+    return found, None if found else "no bar has a value"
 
 
-def _value_lines(last: list[dict[str, Any]], why: str | None, factor: float) -> list[str]:
+def _value_lines(last: list[dict[str, Any]], why: str | None, factor: float, bars: str) -> list[str]:
+    where = "the sample of the demo" if bars == EMBEDDED else bars
     if why is not None:
-        return ["", f"no value on the sample of the demo: {why}"]
+        return ["", f"no value on {where}: {why}"]
     shown = f", times {factor:g} on screens" if factor != 1.0 else ""
-    lines = ["", f"last values on the sample of the demo{shown}:"]
+    lines = ["", f"last values on {where}{shown}:"]
     return [*lines, *(f"  {one['instrument']:<20} {one['end']}  {one['value']:.6g}" for one in last)]

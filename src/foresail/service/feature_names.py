@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.calendars import frame_ns, is_daily
 from foresail.domain.instruments import AssetClass
@@ -10,7 +12,7 @@ from foresail.features.declared.presets import indicator_preset
 from foresail.features.declared.sets import SETS, default_sets
 from foresail.features.frame_columns import expand_frames
 
-__all__ = ["chosen_names", "default_use"]
+__all__ = ["chosen_names", "default_use", "instrument_row"]
 
 _DEFAULT, _PRESET = "default", "preset:"
 
@@ -77,3 +79,18 @@ def _check(name: str, *, alone: bool) -> None:
         known = [*SETS, *CATALOGUE] if alone else list(CATALOGUE)
         hint = f"foresail features list shows all {len(CATALOGUE)} features; sets: {', '.join(sorted(SETS))}"
         raise UnknownNameError("feature or set" if alone else "feature", name, known, hint=hint) from e
+
+
+def instrument_row(symbol: str, instruments: Sequence[str]) -> int:
+    """Return the position of an instrument by id, its last part, or the base of a pair there: BTC of BTC-USD."""
+    wanted = symbol.lower()
+    names = [str(one).lower() for one in instruments]
+    lasts = [one.rsplit(".", 1)[-1] for one in names]
+    found = [i for i, one in enumerate(names) if wanted in {one, lasts[i]}]
+    found = found or [i for i, one in enumerate(lasts) if one.split("-")[0] == wanted]
+    if len(found) > 1:
+        listed = ", ".join(str(instruments[i]) for i in found)
+        raise ConfigError(f"{symbol} stands for {len(found)} instruments: {listed}", hint="give the whole id")
+    if not found:
+        raise UnknownNameError("instrument", symbol, [str(one) for one in instruments])
+    return found[0]

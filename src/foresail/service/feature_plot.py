@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from foresail.core.canonical import write_atomic
 from foresail.core.clock import format_ns
-from foresail.core.errors import CapabilityError, ConfigError, DataError, UnknownNameError, UserError
-from foresail.features.catalogue import find
+from foresail.core.errors import CapabilityError, ConfigError, DataError, UserError
+from foresail.features.catalogue import class_of_panel, find
+from foresail.features.declared.presets import levels_of
 from foresail.features.frames import split_frame
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
 from foresail.reporting.feature_chart import FeatureChart, feature_page, feature_svg
-from foresail.service.features import FeatureRequest, FeatureTable, chosen_names, compute_table
+from foresail.service.feature_names import chosen_names, instrument_row
+from foresail.service.features import FeatureRequest, FeatureTable, compute_table
 from foresail.service.outcome import Outcome
 
 __all__ = ["feature_chart", "plot_feature"]
@@ -100,7 +101,7 @@ def feature_chart(table: FeatureTable, symbol: str, *, last: int = 500) -> Featu
             f"{name} has no value on these bars: {table.absent[name]}",
             hint="other bars: --bars; what it needs: foresail features explain " + split_frame(name)[0],
         )
-    i = _row(symbol, table.panel.instruments)
+    i = instrument_row(symbol, table.panel.instruments)
     here = np.flatnonzero(table.bars.present[i])
     if len(here) == 0:
         raise DataError(f"{table.panel.instruments[i]} has no bar")
@@ -129,6 +130,7 @@ def feature_chart(table: FeatureTable, symbol: str, *, last: int = 500) -> Featu
         on_price=spec.scale == "price" and table.form == "display",
         factor=factor,
         facts=facts,
+        levels=tuple(level * factor for level in levels_of(spec.name, class_of_panel(table.bars)) or ()),
     )
 
 
@@ -139,18 +141,3 @@ def _adjusted_close(table: FeatureTable, i: int) -> np.ndarray:
         factor = table.bars.field("total_factor")[i]
         close = close * np.where(np.isfinite(factor), factor, 1.0)
     return close
-
-
-def _row(symbol: str, instruments: Sequence[str]) -> int:
-    """Return the position of an instrument by id, its last part, or the base of a pair there: BTC of BTC-USD."""
-    wanted = symbol.lower()
-    names = [str(one).lower() for one in instruments]
-    lasts = [one.rsplit(".", 1)[-1] for one in names]
-    found = [i for i, one in enumerate(names) if wanted in {one, lasts[i]}]
-    found = found or [i for i, one in enumerate(lasts) if one.split("-")[0] == wanted]
-    if len(found) > 1:
-        listed = ", ".join(str(instruments[i]) for i in found)
-        raise ConfigError(f"{symbol} stands for {len(found)} instruments: {listed}", hint="give the whole id")
-    if not found:
-        raise UnknownNameError("instrument", symbol, [str(one) for one in instruments])
-    return found[0]

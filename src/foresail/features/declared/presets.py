@@ -13,7 +13,7 @@ from types import MappingProxyType
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 
-__all__ = ["BANDS", "INDICATOR_PRESETS", "RSI_LEVELS", "BandPreset", "IndicatorPreset", "indicator_preset"]
+__all__ = ["BANDS", "INDICATOR_PRESETS", "RSI_LEVELS", "BandPreset", "IndicatorPreset", "indicator_preset", "levels_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,15 @@ def indicator_preset(name: str) -> IndicatorPreset:
     if name not in INDICATOR_PRESETS:
         raise UnknownNameError("preset of indicators", name, INDICATOR_PRESETS)
     return INDICATOR_PRESETS[name]
+
+
+def levels_of(name: str, asset_class: AssetClass | None) -> tuple[float, float] | None:
+    """Return oversold and overbought of a row, None where it has no levels.
+
+    The RSI of 14 bars has those of the class (IND-03; of stocks where it is not known), a shorter one those of the
+    first preset that names it (IND-01).
+    """
+    if name == "rsi_14":
+        return RSI_LEVELS[AssetClass.STOCK if asset_class is None else asset_class]
+    found = next((preset for preset in INDICATOR_PRESETS.values() if name in preset.rsi), None)
+    return None if found is None else (found.oversold, found.overbought)
