@@ -57,7 +57,7 @@ def import_set(
     extended: bool = False,
     clock: Clock | None = None,
 ) -> Outcome:
-    """Read, check and store the bars at a path.
+    """Read, check and store the bars at a path, or the facts or series; and the series that bars name beside them.
 
     Parameters
     ----------
@@ -82,11 +82,21 @@ def import_set(
     if is_lean_folder(path):
         return _import_lean(path, name, clock or SystemClock())
     said = {key: value for key, value in (("name", name), ("zone", timezone)) if value is not None}
-    bars, bar_set, quarantined, notes = read_bars(load_description(path, said))
+    description = load_description(path, said)
+    bars, bar_set, quarantined, notes = read_bars(description)
     if frame is not None and frame != bar_set.frame:
         bars, bar_set, more = _coarser(bars, bar_set, frame, extended=extended)
         quarantined, notes = (*quarantined, *more.quarantined), (*notes, *more.notes)
-    return store_bars(bars, bar_set, quarantined, notes, clock=clock or SystemClock())
+    watch = clock or SystemClock()
+    outcome = store_bars(bars, bar_set, quarantined, notes, clock=watch)
+    beside = [import_facts(one, open_store(), clock=watch) for one in description.series]
+    if not beside:
+        return outcome
+    told = [line for one in beside for line in one.lines[:-1]]
+    return Outcome(
+        {**outcome.document, "series": [one.document for one in beside]},
+        [*outcome.lines[:-2], *told, *outcome.lines[-2:]],
+    )
 
 
 def _coarser(bars: BarTable, bar_set: BarSet, frame: str, *, extended: bool) -> tuple[BarTable, BarSet, QualityReport]:

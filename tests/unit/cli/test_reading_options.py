@@ -81,6 +81,10 @@ def test_series_stand_beside_bars_of_a_path_where_they_are_named(foresail, tmp_p
     (tmp_path / "mine.toml").write_text('series = ["indices.toml"]\n' + STOCKS)
     declared = foresail(*asked)
     assert json.loads(declared.out)["features_hash"] == json.loads(by_path.out)["features_hash"]
+    stored = json.loads(foresail("import", "mine.toml", "--json").out)  # with the series that it names
+    assert [one["set"]["name"] for one in stored["series"]] == ["indices"]
+    by_store = foresail("features", "compute", "--bars", "mine", *asked[4:])
+    assert json.loads(by_store.out)["features_hash"] == json.loads(by_path.out)["features_hash"]
     wrong = foresail(*asked, "--series", "indexes")
     assert wrong.code == 2
     assert "Did you mean 'indices'" in json.loads(wrong.out)["text"]
@@ -222,3 +226,27 @@ def test_python_calls_read_bars_as_commands_do(foresail, tmp_path, monkeypatch):
     assert called.features_hash == told["features_hash"]
     with pytest.raises(ConfigError, match="regular hours"):
         run("mine.toml", frame="1w", extended=True)
+
+
+def test_a_hold_out_is_not_read_in_another_frame(foresail, tmp_path, tmp_path_factory):
+    write_minutes(tmp_path)
+    (tmp_path / "foresail.toml").write_text("version = 1\n")
+    words = ("--set", "log_return_1", "--frame", "1h", "--force", "--json")
+    for name, more in (("fine", ()), ("hours", ("--frame", "1h"))):
+        assert foresail("import", "minutes.toml", "--name", name, *more).code == 0
+    sealed = foresail(
+        "holdout",
+        "seal",
+        "hours_end",
+        "--data",
+        "hours",
+        "--last",
+        "0.25",
+        "--vault",
+        tmp_path_factory.mktemp("vault"),
+        "--json",
+    )
+    assert sealed.code == 0, sealed.out
+    refused = foresail("features", "compute", "--bars", "fine", *words)  # the very hours that were sealed
+    assert refused.code == 2
+    assert "hold-out hours_end begins" in json.loads(refused.out)["text"]
