@@ -56,6 +56,29 @@ def _verify(*, account: _Account = None, journal: _Journal = None, as_json: _Jso
     execute(work, as_json=as_json)
 
 
+@ledger_app.command("figures")
+def _figures(
+    *,
+    by: Annotated[
+        str, typer.Option("--by", help="strategy, side, sector, class, hour, instrument, signal or model.")
+    ] = "strategy",
+    account: _Account = None,
+    journal: _Journal = None,
+    zone: Annotated[str, typer.Option("--zone", help="Zone of the hours, for example America/New_York.")] = "UTC",
+    as_json: _Json = False,
+) -> None:
+    """Tell results by group: profit, Sharpe ratio, drawdown, trades, costs, alpha and beta (ATTR-02)."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.ledger import LedgerRequest
+        from foresail.service.ledger_figures import show_figures
+
+        outcome = show_figures(LedgerRequest(account, journal), by=by, zone=zone)
+        return outcome.document, outcome.lines, outcome.exit_code
+
+    execute(work, as_json=as_json)
+
+
 def rebuild_command(
     *,
     account: _Account = None,

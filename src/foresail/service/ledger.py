@@ -22,7 +22,7 @@ from foresail.service.ledger_tables import TABLES, LedgerTables, project
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
-__all__ = ["LedgerRequest", "rebuild_tables", "show_ledger", "tables_of", "verify_ledger"]
+__all__ = ["LedgerRequest", "entries_of", "rebuild_tables", "show_ledger", "tables_of", "verify_ledger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class LedgerRequest:
 
     account: str | None = None
     journal: Path | None = None
+
+
+def entries_of(request: LedgerRequest) -> list[Entry]:
+    """Return every entry of a journal."""
+    return _open(request)[1]
 
 
 def tables_of(request: LedgerRequest) -> LedgerTables:

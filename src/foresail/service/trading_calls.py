@@ -88,6 +88,21 @@ class LedgerView(TradingReport):
         """
         return _table(self.request, name)
 
+    def figures_by(self, group: str, *, zone: str = "UTC") -> pd.DataFrame:
+        """Return results by strategy, side, sector, class, hour, instrument, signal or model: ``ledger figures``.
+
+        Parameters
+        ----------
+        group : what trades are grouped by
+        zone : of the hours
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such group.
+        """
+        return _figures(self.request, group, zone)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BacktestResult(TradingReport):
@@ -111,6 +126,21 @@ class BacktestResult(TradingReport):
             If there is no such table.
         """
         return _table(LedgerRequest(journal=self.out / "journal"), name)
+
+    def figures_by(self, group: str, *, zone: str = "UTC") -> pd.DataFrame:
+        """Return results by group, as ``LedgerView.figures_by``.
+
+        Parameters
+        ----------
+        group : what trades are grouped by
+        zone : of the hours
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such group.
+        """
+        return _figures(LedgerRequest(journal=self.out / "journal"), group, zone)
 
 
 def backtest(
@@ -315,6 +345,15 @@ def _table(request: LedgerRequest, name: str) -> pd.DataFrame:
         if column in frame.columns:
             frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True)
     return frame
+
+
+def _figures(request: LedgerRequest, group: str, zone: str) -> pd.DataFrame:
+    import pandas as pd
+
+    from foresail.service.ledger_figures import show_figures
+
+    rows = show_figures(request, by=group, zone=zone).document["groups"]
+    return pd.DataFrame(rows).set_index("group") if rows else pd.DataFrame()
 
 
 def _silent(stage: str, done: int, total: int) -> None:
