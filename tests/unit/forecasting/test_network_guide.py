@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
 from foresail.forecasting.neural.settings import NetworkSettings
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide" / "networks.md"

@@ -83,3 +83,27 @@ def test_missing_values_and_wrong_shapes_are_refused():
     broken[0, 0] = float("nan")
     with pytest.raises(DataError, match="missing or infinite"):
         server.update(broken, *good[1:])
+
+
+@pytest.mark.parametrize(("count", "width"), [(16, 16), (33, 32), (140, 16)])
+def test_the_compiled_pass_equals_whole_windows(count, width):
+    torch.manual_seed(1)
+    model = TemporalFusionTransformer(TftSettings(V, W, (count + 1,), 2, 7, C, H, width, 4)).eval()
+    g = torch.Generator().manual_seed(2)
+    present = (torch.rand(count, T, generator=g) > 0.15).float()
+    present[3, :20] = 0.0  # listed late
+    observed, known = torch.randn(count, T, V, generator=g), torch.randn(T + H, W, generator=g)
+    static = torch.arange(count).unsqueeze(1) + 1
+    server, same = TftServer(model, static), TftServer(model, static)
+    for t in range(T):
+        told = server.update(observed[:, t], known[t], present[:, t], known[t + 1 : t + 1 + H])
+        torch.set_num_threads(2)
+        again = same.update(observed[:, t], known[t], present[:, t], known[t + 1 : t + 1 + H])
+        assert torch.get_num_threads() == 2
+        torch.set_num_threads(1)
+        assert torch.equal(told.quantiles, again.quantiles)  # whatever the number of threads
+        if t >= C - 1:
+            own = slice(t - C + 1, t + 1)
+            rows = known[t - C + 1 : t + 1 + H].expand(count, -1, -1)
+            expected = whole_windows(model, Segments(observed[:, own], rows, present[:, own], static))[:, 0]
+            torch.testing.assert_close(told.quantiles, expected, atol=1e-5, rtol=1e-5)

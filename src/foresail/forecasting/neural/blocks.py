@@ -77,13 +77,16 @@ class GatedResidual(nn.Module):
         self.norm = nn.LayerNorm(outputs)
         self.dropout = dropout
 
+    def merged(self) -> tuple[Tensor, Tensor]:
+        """Return the two adjacent linear layers behind the ELU as one: (2 outputs, width) and (2 outputs)."""
+        return self.glu.weight @ self.second.weight, self.glu.weight @ self.second.bias + self.glu.bias
+
     def forward(self, a: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (..., outputs) from (..., inputs) and a context that broadcasts to (..., context)."""
         hidden = self.first(a)
         if self.context is not None and c is not None:
             hidden = hidden + self.context(c)
-        weight = self.glu.weight @ self.second.weight  # two adjacent linear layers as one
-        bias = self.glu.weight @ self.second.bias + self.glu.bias
+        weight, bias = self.merged()
         rate, width = self.dropout if self.training else 0.0, hidden.shape[-1]
         rows = hidden.numel() // width
         if self.skip is None and a.shape == hidden.shape and usable(rows, width, rate, a, hidden, weight):

@@ -31,7 +31,7 @@ from foresail.forecasting.neural.fused_kernels import (
 __all__ = ["fused_gate", "fused_mix", "perform", "tensor_form", "usable"]
 
 _BLOCKS = 8  # of rows with sums of their own, whatever the number of threads
-_LEAST_ROWS = 4 * TILE  # below, a call costs more than it saves
+_LEAST_ROWS = TILE  # below, a call costs more than it saves
 _enabled = True
 
 
@@ -163,9 +163,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not live on in a child
 
 
-def perform(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run independent jobs on as many threads as PyTorch uses; the compiled loops hold no interpreter lock."""
-    threads = torch.get_num_threads()
+def perform(jobs: Sequence[Callable[[], None]], threads: int | None = None) -> None:
+    """Run independent jobs on as many threads as PyTorch uses, or as given; they should hold no interpreter lock."""
+    threads = torch.get_num_threads() if threads is None else threads
     waiting = iter(jobs)
 
     def work() -> None:

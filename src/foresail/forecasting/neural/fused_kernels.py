@@ -29,12 +29,14 @@ __all__ = [
     "LANES",
     "TILE",
     "Rows",
+    "elu_rows",
     "exponential",
     "gated_backward",
     "gated_forward",
     "jit_fast",
     "mix_backward",
     "mix_forward",
+    "normalise_rows",
     "product",
 ]
 
@@ -191,7 +193,8 @@ def _drop(tile: Rows, n: int, first: int, key: Any, least: Any, scale: Any) -> N
 
 
 @jit_fast
-def _elu(tile: Rows, n: int) -> None:
+def elu_rows(tile: Rows, n: int) -> None:
+    """Replace the first n rows by their exponential linear units."""
     d = tile.shape[1]
     for i in range(n):
         row = tile[i]
@@ -211,7 +214,7 @@ def _lines(x: Rows, v: int, r0: int, n: int, slope: Rows, start: Rows, tile: Row
 
 
 @jit_fast
-def _normalise(both: Rows, bias: Rows, z: Rows, n: int, scale: Rows) -> None:
+def normalise_rows(both: Rows, bias: Rows, z: Rows, n: int, scale: Rows) -> None:
     """Normalise z + sigmoid(left) right; left becomes its sigmoid, scale one over the deviation of each row."""
     d = z.shape[1]
     share = np.float32(1.0 / d)
@@ -280,7 +283,7 @@ def _elu_back(hidden: Rows, slope: Rows, n: int, scale: Any, drops: bool) -> Non
 @jit_fast
 def _mix_hidden(x: Rows, v: int, r0: int, n: int, line: Rows, key: Any, least: Any, scale: Any, tile: Rows) -> None:
     _lines(x, v, r0, n, line[0], line[1], tile)
-    _elu(tile, n)
+    elu_rows(tile, n)
     if least > 0:
         _drop(tile, n, r0, key, least, scale)
 
@@ -311,7 +314,7 @@ def mix_forward(
             _mix_hidden(x, v, r0, n, lines[v], keys[v], least, scale, hidden)
             product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
             _lines(x, v, r0, n, embeds[v, 0], embeds[v, 1], z)
-            _normalise(both, bias[v], z, n, rate)
+            normalise_rows(both, bias[v], z, n, rate)
             own = gain[v]
             for i in range(n):
                 row, told, weight = z[i], out[r0 + i], weights[r0 + i, v]
@@ -338,7 +341,7 @@ def mix_backward(
         _mix_hidden(x, v, r0, n, lines[v], keys[v], least, scale, hidden)
         product(hidden.ctypes.data, d, 1, merged[v].ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
         _lines(x, v, r0, n, embeds[v, 0], embeds[v, 1], z)
-        _normalise(both, bias[v], z, n, rate)
+        normalise_rows(both, bias[v], z, n, rate)
         for i in range(TILE):
             left[i, 0] = x[r0 + i, v] if i < n else _ZERO
             left[i, 1] = _ONE if i < n else _ZERO
@@ -396,11 +399,11 @@ def _gated_tile(
     hidden[:n] = x[r0 : r0 + n]
     z[:n] = skip[r0 : r0 + n]
     if elu:
-        _elu(hidden, n)
+        elu_rows(hidden, n)
     if least > 0:
         _drop(hidden, n, r0, key, least, scale)
     product(hidden.ctypes.data, d, 1, merged.ctypes.data, 2 * d, both.ctypes.data, TILE, 2 * d, d, False)
-    _normalise(both, bias, z, n, rate)
+    normalise_rows(both, bias, z, n, rate)
 
 
 @jit_fast

@@ -19,7 +19,7 @@ from torch import Tensor
 from foresail.forecasting.neural.fused import perform, usable
 from foresail.forecasting.neural.fused_kernels import TILE, Rows, exponential, jit_fast, product
 
-__all__ = ["fused_lstm", "lstm_usable"]
+__all__ = ["activate", "fused_lstm", "lstm_usable"]
 
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _BLOCKS = 8  # of tiles with sums of their own, whatever the number of threads
@@ -83,7 +83,7 @@ class _Lstm(torch.autograd.Function):
 
 
 @jit_fast
-def _activate(row: Rows, add: Rows, d: int) -> None:
+def activate(row: Rows, add: Rows, d: int) -> None:
     """Turn sums into gates: logistic for input, forget and output, tanh for the cell."""
     for j in range(4 * d):
         row[j] += add[j]
@@ -113,7 +113,7 @@ def _forward(
         product(hidden.ctypes.data, d, 1, recurrent.ctypes.data, 4 * d, sums.ctypes.data, TILE, 4 * d, d, False)
         for i in range(n):
             row = sums[i]
-            _activate(row, gates[begin + i // k, (i % k) * stride + t], d)
+            activate(row, gates[begin + i // k, (i % k) * stride + t], d)
             enter, keep, new, leave = row[:d], row[d : 2 * d], row[2 * d : 3 * d], row[3 * d :]
             held, told = cell[i], hidden[i]
             for j in range(d):

@@ -203,11 +203,24 @@ class TemporalFusionTransformer(nn.Module):
         decoded, _ = self.decoder(steps[:, c:], state)
         recurrent = self.after_recurrent(torch.cat([encoded, decoded], dim=1), steps)
         enriched = self.enrichment(recurrent, static.enrichment.repeat_interleave(k, 0).unsqueeze(1))
-        mixed, attention = self._attend(enriched, seen.reshape(s * k, c), h)
-        attended = self.after_attention(mixed, enriched[:, c:])
-        final = self.after_positionwise(self.positionwise(attended), recurrent[:, c:])
-        told = self.head(final).reshape(s, k, h, self.settings.targets, self.settings.levels)
-        return told, attention.reshape(s, k, h, c + h)
+        told, attention = self.answer(enriched, recurrent[:, c:], seen.reshape(s * k, c))
+        return told.reshape(s, k, *told.shape[1:]), attention.reshape(s, k, h, c + h)
+
+    def answer(self, enriched: Tensor, ahead: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return quantiles (B, H, targets, levels) and attention (B, H, C + H) of B windows.
+
+        Parameters
+        ----------
+        enriched : (B, C + H, d) steps after static enrichment
+        ahead : (B, H, d) steps to come before it
+        seen : (B, C) 1.0 where there is a bar
+        """
+        h = ahead.shape[1]
+        mixed, attention = self._attend(enriched, seen, h)
+        attended = self.after_attention(mixed, enriched[:, enriched.shape[1] - h :])
+        final = self.after_positionwise(self.positionwise(attended), ahead)
+        told = self.head(final).reshape(*ahead.shape[:2], self.settings.targets, self.settings.levels)
+        return told, attention
 
     def _encode(
         self, flat: Tensor, static: StaticContext, whole: tuple[Tensor, int] | None, k: int
