@@ -44,6 +44,7 @@ __all__ = ["BacktestInputs", "Driver", "history_parts"]
 
 _NO_RATES: dict[str, Decimal] = {}
 _ONE = Decimal(1)
+_THIN_DISTANCE = Decimal("0.001")  # EXEC-04: how far beyond the last price a limit order of thin hours may pay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +99,8 @@ def history_parts(
     planner = (
         parts.planner if environment == parts.planner.environment else replace(parts.planner, environment=environment)
     )
+    if limits is not None and limits.market.thin_hours is not None:
+        planner = replace(planner, limit_distance=_THIN_DISTANCE)
     exits = None
     if limits is not None and limits.profile and settings.trading.stops != "none":
         has_targets = settings.trading.stops == "class_and_target"

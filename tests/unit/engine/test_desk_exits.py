@@ -170,3 +170,39 @@ def test_exits_and_guarded_entries_are_left_alone() -> None:
     assert [(one.trigger_price, one.stop_price) for one in exits.orders([breakout], call(WEDNESDAY))] == [
         (D(110), D("101.2"))
     ]
+
+
+CRYPTO = (BTC, SOL)
+
+
+def crypto_run(weights: Sequence[tuple[InstrumentId, float]], hour: int, profile: str | None) -> Backtest:
+    """Hold weights from a decision at an hour of the third day on, hourly bars."""
+    flat = [100.0] * 72
+    bars = bar_panel(dict.fromkeys(CRYPTO, flat), frame="1h", calendar="24/7", first_day="2024-01-02")
+    like = simulated_bar_set(bar_panel({A: [1.0]}))
+    records = tuple(record(name, AssetClass.CRYPTO, "USD") for name in CRYPTO)
+    bar_set = replace(like, asset_class=AssetClass.CRYPTO, instruments=records, frame="1h", calendar="24/7")
+    none = np.empty(0, dtype=np.int64)
+    block = ForecastBlock(np.empty((2, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
+    data = MarketData(bars, bar_set, {}, np.full(2, 72), None)
+    settings = PipelineSettings(capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",))
+    inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 8760.0)
+    limits = None if profile is None else trading_limits(profile)
+    return run_backtest(inputs, strategy=Once([Weights(tuple(weights))], 1), first=48 + hour - 1, limits=limits)
+
+
+@pytest.mark.parametrize(("hour", "kind"), [(3, OrderKind.LIMIT), (7, OrderKind.MARKET)])
+def test_weights_become_limit_orders_in_thin_crypto_hours(hour: int, kind: OrderKind) -> None:
+    book = crypto_run([(BTC, 0.05)], hour, "multi-asset")
+    (one,) = book.orders
+    assert (one.order.kind, one.rulings) == (kind, ())
+    assert len(book.fills) == 1
+    assert crypto_run([(BTC, 0.05)], hour, None).orders[0].order.kind is OrderKind.MARKET
+
+
+def test_a_strategy_may_want_less_than_nothing_where_the_profile_allows_it() -> None:
+    (fill,) = crypto_run([(BTC, -0.05)], 10, None).fills
+    assert fill.side is Side.SELL
+    short = crypto_run([(BTC, -0.05)], 10, "multi-asset")
+    assert [one.order.stop_price for one in short.orders] == [D("105.00")]
+    assert [one.side for one in short.fills] == [Side.SELL]
