@@ -16,6 +16,7 @@ import numpy as np
 from foresail.adapters.files.description import DESCRIPTION_FILE, read_toml
 from foresail.adapters.files.facts import read_fact_files
 from foresail.core.arrays import FloatArray, TimeArray
+from foresail.core.canonical import hash_bytes, hash_value
 from foresail.core.clock import Clock, to_ns
 from foresail.core.errors import ConfigError, DataError, UnknownNameError
 from foresail.core.ids import InstrumentId
@@ -26,7 +27,8 @@ from foresail.features.givens import REFERENCES
 from foresail.store.embedded import EmbeddedStore
 
 __all__ = [
-    "EVER", "SeriesSet", "found_series", "named_pairs", "read_series", "reference_of", "stored_series", "unread_series",
+    "EVER", "SeriesSet", "found_series", "named_pairs", "read_series", "reference_of", "series_hash", "stored_series",
+    "unread_series",
 ]  # fmt: skip
 
 EVER = datetime(2262, 1, 1, tzinfo=UTC)  # the last year that nanoseconds since 1970 reach
@@ -127,6 +129,13 @@ def _newest(table: FactTable, field: str) -> tuple[TimeArray, FloatArray]:
     last = np.ones(len(rows), dtype=np.bool_)
     last[:-1] = np.diff(known) != 0
     return known[last], values[rows[last]]
+
+
+def series_hash(table: FactTable) -> str:
+    """Return a hash of what series say and since when; when they were stored is no part of it."""
+    values = np.where(np.isnan(table.values), np.nan, table.values + 0.0)
+    columns = (table.event_time.astype("<i8"), table.available_at.astype("<i8"), values.astype("<f8"))
+    return hash_value([list(table.fields), [hash_bytes(np.ascontiguousarray(one).tobytes()) for one in columns]])
 
 
 def unread_series(names: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ from foresail.service.beside import (
     named_pairs,
     read_series,
     reference_of,
+    series_hash,
     stored_series,
     unread_series,
 )
@@ -263,7 +264,7 @@ def _with_series(loaded: Loaded, sets: Sequence[SeriesSet], until_ns: int | None
     return replace(
         loaded,
         data=replace(loaded.data, reference=reference),
-        inputs={**loaded.inputs, "series": {one.name: _hash_of(one.table) for one in known}},
+        inputs={**loaded.inputs, "series": {one.name: series_hash(one.table) for one in known}},
         index=_INDEX if _INDEX in reference else loaded.index,
         notes=(*loaded.notes, *notes),
         series_at=tuple(one.location for one in known),

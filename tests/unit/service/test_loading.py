@@ -9,7 +9,8 @@ import numpy as np
 
 from foresail.domain.facts import FactBasis, FactSet, fact_table
 from foresail.engine.pipeline import feature_inputs
-from foresail.service.loading import load_bars, with_facts
+from foresail.service.loading import load_bars, load_reading, with_facts
+from foresail.service.reading import Reading
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_panel, bar_set, bar_table
 
@@ -25,6 +26,21 @@ def test_an_unexplained_jump_blocks_a_name_of_a_stored_set_too(tmp_path: Path) -
     loaded = load_bars("mine", workspace=tmp_path)
     assert loaded.data.blocked_from.tolist() == [40, 25]
     assert [flag.rule for flag in loaded.quality.flags if flag.instrument == split] == ["DATA-56"]
+
+
+def test_a_blocked_name_is_blocked_from_the_coarse_bar_of_its_jump(tmp_path: Path) -> None:
+    calm, split = "sim.S01.A", "sim.S02.B"
+    closes = {calm: [10.0] * 40, split: [10.0] * 25 + [5.0] * 15}
+    fields = {name: {split: closes[split]} for name in ("open", "high", "low")}
+    panel = bar_panel(closes, fields=fields)
+    store = EmbeddedStore(tmp_path / "store")
+    store.append(bar_table(panel), bar_set(panel, name="mine"), recorded_at=datetime(2024, 1, 1, tzinfo=UTC))
+    coarse = load_reading("mine", Reading(frame="1w"), workspace=tmp_path)
+    bars, blocked = coarse.data.bars, coarse.data.blocked_from.tolist()
+    assert (bars.frame, coarse.data.bar_set.frame) == ("1w", "1w")
+    assert blocked[0] == bars.shape[1]
+    jump = panel.end[25]
+    assert bars.start[blocked[1]] < jump <= bars.end[blocked[1]]
 
 
 def _market_with_facts(folder: Path, value: float = 7.0) -> EmbeddedStore:
