@@ -82,6 +82,9 @@ def train_command(
     without: Annotated[
         str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
     ] = None,
+    normalise: Annotated[
+        str | None, typer.Option("--normalise", help="Scale each instrument by its own numbers: standard or min_max.")
+    ] = None,
     row_weights: Annotated[
         str | None, typer.Option("--row-weights", help="Rows count by recency, uniqueness or recency+uniqueness.")
     ] = None,
@@ -119,6 +122,7 @@ def train_command(
             select=select,
             keep=keep,
             without=without,
+            normalise=normalise,
             row_weights=row_weights,
             refit=refit,
             reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),

@@ -24,6 +24,7 @@ from foresail.features.context import FeatureContext, calendar_flags
 from foresail.features.declared.spec import FeatureSpec
 from foresail.features.given_context import GivenSources, fill_givens, offered_givens
 from foresail.features.givens import REFERENCES
+from foresail.features.missing import NO_NEWS, with_no_news
 from foresail.features.published import published_numbers
 from foresail.features.selection import without_groups
 from foresail.measures.asof import asof_series
@@ -154,8 +155,8 @@ def prepare(data: MarketData, settings: PipelineSettings) -> Prepared:
     specs = tuple(s for s in specs if s.name in names)
     if not names:
         raise ConfigError("no feature is left", hint="name other features, or leave fewer groups out")
-    features = batch.compute(data.bars, names, context, form="model")
-    same = all(s.model_expression is s.expression for s in specs)
+    features = with_no_news(batch.compute(data.bars, names, context, form="model"))
+    same = all(s.model_expression is s.expression and s.name not in NO_NEWS for s in specs)
     return Prepared(
         features=features,
         shown=features if same else batch.compute(data.bars, names, context),

@@ -48,12 +48,14 @@ class InputSettings:
     selection : method of ``features.selection``; "" = as the sets say: 50 features of ``multi``, all of the others
     keep : features that a selection keeps
     without : groups of features left out whole: "sentiment", "order_flow" or a group of the catalogue (SEL-11)
+    normalise : "none", or how each instrument is scaled by its own numbers: "standard" or "min_max" (NORM-01)
     row_weights : how much training rows count: "none", "recency", "uniqueness" or "recency+uniqueness" (TRAIN-07)
     """
 
     selection: str = ""
     keep: int = 50
     without: tuple[str, ...] = ()
+    normalise: str = "none"
     row_weights: str = "none"
 
 

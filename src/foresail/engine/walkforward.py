@@ -24,6 +24,7 @@ from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds
 from foresail.engine.inspecting import Inside, Issued, look_inside
+from foresail.engine.normalised import normalised
 from foresail.engine.selecting import Choice, choose_features, with_fields
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, fitting_rows, of_windows, training_set, usable_rows
@@ -233,6 +234,8 @@ def _serve(
 
 
 def _forecaster(spec: ForecasterSpec, settings: PipelineSettings) -> Forecaster:
+    if settings.inputs.normalise != "none":
+        return normalised(spec, settings.inputs.normalise, dict(settings.forecaster_options))
     if not settings.forecaster_options:
         return registry.forecaster(settings.forecaster, spec)
     return build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from foresail.core.arrays import BoolArray, FloatArray
+from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
@@ -36,7 +35,7 @@ from foresail.features.declared import (
     volatility,
     volume,
 )
-from foresail.features.declared.sets import feature_set, members_of
+from foresail.features.declared.sets import members_of
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
 from foresail.features.givens import absence, telling
 from foresail.features.session_flags import INTRADAY, OF_A_DAY
@@ -45,11 +44,9 @@ __all__ = [
     "CATALOGUE",
     "CRITICAL",
     "TARGETS",
-    "SetColumns",
     "class_of_panel",
     "critical_features",
     "expand",
-    "expand_set",
     "features_hash",
     "features_hashes",
     "find",
@@ -151,56 +148,6 @@ def resolve(
         else:
             absent[spec.name] = reason
     return tuple(available), absent
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SetColumns:
-    """The columns of a set over a panel (FEAT-17).
-
-    Attributes
-    ----------
-    set_id : name and version of the set, "chosen" for a list of names
-    columns : F features in the order of the set, with the variants of the panel's class
-    mask : (F,) true where the panel cannot give the feature; its column is NaN, never 0
-    reasons : name -> why, for each of those
-    """
-
-    set_id: str
-    columns: tuple[FeatureSpec, ...]
-    mask: BoolArray
-    reasons: Mapping[str, str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the F names."""
-        return tuple(spec.name for spec in self.columns)
-
-    @property
-    def available(self) -> tuple[FeatureSpec, ...]:
-        """Return the features that the panel can give, in order."""
-        return tuple(spec for spec, absent in zip(self.columns, self.mask, strict=True) if not absent)
-
-
-def expand_set(
-    names: Sequence[str] | str, panel: Panel, reference_names: Sequence[str] = (), given_names: Sequence[str] = ()
-) -> SetColumns:
-    """Return all columns of a set for a panel, absent ones among them with their mask and reason.
-
-    Parameters
-    ----------
-    names : the name of a set, or names, aliases and sets
-    reference_names, given_names : what the context will hold, lower case
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such set or feature.
-    """
-    named = isinstance(names, str)
-    columns = expand(members_of(names, class_of_panel(panel)))
-    _, reasons = resolve(names, panel, reference_names, given_names)
-    mask = np.array([spec.name in reasons for spec in columns], dtype=np.bool_)
-    return SetColumns(feature_set(str(names)).id if named else "chosen", columns, mask, MappingProxyType(reasons))
 
 
 def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]) -> str | None:

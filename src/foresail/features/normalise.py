@@ -1,12 +1,12 @@
 """What a model sees of a feature, by its type (NORM-01 to 07): first a rule that needs no training, then a scaler.
 
-1. ``model_inputs`` computes a set in its model form: levels as ratios, cumulative series as changes (NORM-05), volumes
-   as ln(1 + x), fractions cut at 1, on-chain figures as deviations from their own last 365 days. Each value uses its
-   own bar and earlier ones.
+1. ``prepare_inputs`` takes features in model form, where levels are ratios and cumulative series changes (NORM-05): it
+   makes ln(1 + x) of volumes, cuts fractions at 1, and tells on-chain figures as deviations from their own last 365
+   days. Each value uses its own bar and earlier ones.
 2. ``normaliser`` returns the transforms that learn from training rows: too sparse features go, each instrument is
    scaled by its own numbers, indices and macro figures over all together, categories become codes for networks and
    columns for trees, and networks have no gaps.
-3. ``write_normaliser`` saves them as plain JSON, bound to the set and its version: with another they cannot be read.
+3. ``write_normaliser`` saves them as plain JSON beside the weights of the model, with the instruments they belong to.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from types import MappingProxyType
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, TimeArray
+from foresail.core.arrays import FloatArray, IntArray, TimeArray
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import DataError, UnknownNameError
+from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
-from foresail.features.batch import compute
 from foresail.features.catalogue import CATALOGUE, find
-from foresail.features.context import FeatureContext
 from foresail.features.declared.spec import FeatureSpec
-from foresail.features.missing import AUDIENCES, NO_NEWS, SetTable, compute_set, gap_steps
+from foresail.features.missing import AUDIENCES, gap_steps
 from foresail.features.transforms.base import FoldBound
 from foresail.features.transforms.categories import CategoryColumns
+from foresail.features.transforms.fold import Fold
 from foresail.features.transforms.per_instrument import MARK, InstrumentScaler
 from foresail.features.transforms.pipeline import Pipeline
 from foresail.features.transforms.records import from_record, to_record
 
 __all__ = [
     "RULES",
+    "FittedNormaliser",
     "TypeRule",
-    "model_inputs",
     "normaliser",
+    "prepare_inputs",
     "read_normaliser",
     "rule_of",
     "trailing_zscore",
@@ -91,44 +92,23 @@ def rule_of(spec: FeatureSpec) -> TypeRule:
     return RULES["volume"] if spec.name in _COUNTS else RULES[spec.type]
 
 
-def model_inputs(
-    names: Sequence[str] | str, panel: Panel, context: FeatureContext, *, threads: int = 2, marks: bool = True
-) -> SetTable:
-    """Return a set as a model sees it, before any scaler (NORM-03, NORM-05).
+def prepare_inputs(panel: Panel) -> Panel:
+    """Return features as NORM-03 prepares them for a scaler: by the rule of each type, nothing learned.
 
     Parameters
     ----------
-    names : the name of a set, or names and aliases
-    panel : (N, T, fields) bars
-    context : sectors, reference and given series of the same panel
-    marks : whether each sentiment feature with a value for "no news" is followed, behind the last column, by a column
-        ``missing:NAME`` of 0 and 1 (FEAT-35)
+    panel : (N, T, F) features in model form; columns that are no feature of the catalogue pass
 
     Notes
     -----
-    Timing: a value uses its own bar and earlier ones, and is known when that bar is.
+    Timing: a value uses its own bar and earlier ones, and is known when that bar is. A volume comes over its mean of 20
+    bars, so its logarithm does not move with the unit either.
     """
-    table = compute_set(names, panel, context, threads=threads, form="model")
-    values = table.panel.values.copy()
-    raw = [s.name for s in table.columns.available if rule_of(s).prepare == "log" and _traded(s)]
-    if raw:
-        places = [table.panel.fields.index(name) for name in raw]
-        values[:, :, places] = compute(panel, raw, context, threads=threads).values
-    for j, spec in enumerate(table.columns.columns):
-        values[:, :, j] = _prepared(values[:, :, j], rule_of(spec), panel.end)
-    fields, missing = table.panel.fields, table.missing
-    read = [j for j, name in enumerate(fields) if name in NO_NEWS and not table.columns.mask[j]] if marks else []
-    if read:
-        marked = np.where(table.panel.present[:, :, None], missing[:, :, read].astype(np.float64), np.nan)
-        values = np.concatenate([values, marked], axis=2)
-        missing = np.concatenate([missing, np.isnan(marked)], axis=2)
-        fields = (*fields, *(f"{MARK}{fields[j]}" for j in read))
-    return SetTable(table.columns, replace(table.panel, values=values, fields=fields), missing)
-
-
-def _traded(spec: FeatureSpec) -> bool:
-    """Return whether a feature is an amount of units traded; a running total enters as a change instead (NORM-05)."""
-    return spec.scale == "volume" and spec.memory != "cumulative"
+    values = panel.values.copy()
+    for j, name in enumerate(panel.fields):
+        if name in CATALOGUE:
+            values[:, :, j] = _prepared(values[:, :, j], rule_of(CATALOGUE[name]), panel.end)
+    return replace(panel, values=values)
 
 
 def _prepared(column: FloatArray, rule: TypeRule, end: TimeArray) -> FloatArray:
@@ -177,11 +157,11 @@ def trailing_zscore(
 def normaliser(
     names: Sequence[str], audience: str, *, method: str = "standard", most_missing: float = 0.2, fewest: int = 30
 ) -> Pipeline:
-    """Return the transforms between ``model_inputs`` and a model, not yet fitted.
+    """Return the transforms between ``prepare_inputs`` and a model, not yet fitted.
 
     Parameters
     ----------
-    names : columns of ``model_inputs``
+    names : columns of ``prepare_inputs``
     audience : "trees" or "network"
     method : "standard" or "min_max" (NORM-01)
     most_missing : share of the training rows that may lack a feature (FEAT-38)
@@ -207,38 +187,77 @@ def normaliser(
     return Pipeline(tuple(steps))
 
 
-def write_normaliser(path: Path, fitted: Pipeline, set_id: str) -> None:
-    """Write fitted transforms as canonical JSON with the set they belong to (NORM-01, FSET-11).
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedNormaliser:
+    """Transforms with the instruments that they were fitted on.
 
-    Parameters
+    Attributes
     ----------
-    set_id : name and version, for example ``scan100/1``
+    transforms : fitted on the columns of ``prepare_inputs``
+    instruments : in the order of the fit; others take the numbers of all together
     """
-    versions = {n: CATALOGUE[n].schema_version for n in fitted.fitted.fields if n in CATALOGUE} if fitted.fitted else {}
-    record = {"set": set_id, "schema_version": max(versions.values(), default=0), "transforms": to_record(fitted)}
+
+    transforms: Pipeline
+    instruments: tuple[InstrumentId, ...]
+
+    @classmethod
+    def fit(cls, transforms: Pipeline, panel: Panel, rows: IntArray, fold: Fold) -> FittedNormaliser:
+        """Return transforms that have learned from some rows of features in model form.
+
+        Parameters
+        ----------
+        rows : (R, 2) (instrument, time)
+
+        Raises
+        ------
+        LookAheadError
+            If a row stands outside the fold.
+        """
+        return cls(transforms.fit(prepare_inputs(panel), rows, fold), panel.instruments)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Features that go in."""
+        return () if self.transforms.fitted is None else self.transforms.fitted.fields
+
+    def apply(self, panel: Panel) -> Panel:
+        """Return the columns that a model sees of features in model form, instruments in any order."""
+        seen = prepare_inputs(panel)
+        values = seen.values
+        if seen.instruments == self.instruments:
+            out = self.transforms.transform(values)
+        else:
+            place = {name: i for i, name in enumerate(self.instruments)}
+            rows, more = [], len(self.instruments)
+            for name in seen.instruments:
+                rows.append(place.get(name, more))
+                more += name not in place
+            whole = np.full((more, *values.shape[1:]), np.nan)
+            whole[rows] = values
+            out = self.transforms.transform(whole)[rows]
+        return replace(seen, values=np.ascontiguousarray(out), fields=self.transforms.outputs)
+
+
+def write_normaliser(path: Path, fitted: FittedNormaliser) -> None:
+    """Write fitted transforms and their instruments as canonical JSON (NORM-01)."""
+    record = {"instruments": list(fitted.instruments), "transforms": to_record(fitted.transforms)}
     write_atomic(path, canonical_bytes(record))
 
 
-def read_normaliser(path: Path, set_id: str) -> Pipeline:
+def read_normaliser(path: Path) -> FittedNormaliser:
     """Return what ``write_normaliser`` wrote, to the same bits.
 
     Raises
     ------
     DataError
-        If the file is no such record, or belongs to another set or version.
+        If the file is no such record.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        told, inner = str(record["set"]), record["transforms"]
+        names, inner = tuple(InstrumentId(one) for one in record["instruments"]), record["transforms"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path.name}: no record of a normaliser: {error}", file=str(path)) from error
-    if told != set_id:
-        raise DataError(
-            f"{path.name} was fitted on the features of {told}, these are those of {set_id}",
-            file=str(path),
-            hint="train the model again on the set as it is now",
-        )
     found = from_record(inner)
     if not isinstance(found, Pipeline):
         raise DataError(f"{path.name}: expected a pipeline, found a {found.kind}", file=str(path))
-    return found
+    return FittedNormaliser(found, names)

@@ -18,6 +18,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
+from foresail.engine.normalised import with_normaliser
 from foresail.forecasting.artefacts import array_of, spec_from
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.curve import finish
@@ -110,7 +111,8 @@ def load_model(entry: ModelEntry) -> LoadedModel:
     scale_name = read_document(entry.path / "scaler.json")["label_scale"]
     if scale_name != SCALE_NAME:
         raise ModelError(f"{entry.name}: labels were scaled by {scale_name!r}, this version scales by {SCALE_NAME!r}")
-    forecaster = load_with_sectors(forecaster_class(spec.name), entry.path / WEIGHTS)
+    weights = entry.path / WEIGHTS
+    forecaster = with_normaliser(load_with_sectors(forecaster_class(spec.name), weights), weights)
     if forecaster.spec != spec:
         raise ModelError(f"{entry.name}: weights of {_told(forecaster.spec)}, the record says {_told(spec)}")
     calibration = read_document(entry.path / "calibration.json")

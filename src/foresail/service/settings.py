@@ -51,6 +51,10 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
     ),
     "keep": ("integer", "features that a selection keeps"),
     "without": ("names", 'groups of features left out whole: "sentiment", "order_flow", or a group of the catalogue'),
+    "normalise": (
+        "name",
+        "none, or how each instrument is scaled by its own training rows: standard or min_max",
+    ),
     "row_weights": (
         "name",
         "how much training rows count: none, recency (half life of a year), uniqueness or both with a +",
@@ -284,11 +288,15 @@ def _check_features(names: tuple[str, ...]) -> None:
 
 def _check_inputs(settings: PipelineSettings) -> None:
     """Refuse a selection or groups that are not known."""
+    from foresail.engine.normalised import normalised
     from foresail.features.selection import plan_selection, without_groups
 
     inputs = settings.inputs
     plan_selection(settings.features, (), inputs.selection, k=inputs.keep)
     without_groups((), inputs.without)
+    if inputs.normalise != "none":
+        spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+        normalised(spec, inputs.normalise, dict(settings.forecaster_options))
     if inputs.row_weights not in WEIGHTS:
         raise UnknownNameError("weights of rows", inputs.row_weights, WEIGHTS)
 
@@ -309,6 +317,7 @@ def template() -> str:
         "selection": base.inputs.selection,
         "keep": base.inputs.keep,
         "without": ["sentiment"],
+        "normalise": base.inputs.normalise,
         "row_weights": base.inputs.row_weights,
         "forecaster": base.forecaster,
         "calibration": base.calibration,

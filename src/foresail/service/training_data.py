@@ -28,6 +28,7 @@ from foresail.features import batch, targets
 from foresail.features.catalogue import find
 from foresail.features.context import FeatureContext
 from foresail.features.declared.spec import SCHEMA_VERSION
+from foresail.features.missing import with_no_news
 from foresail.features.readable import formula_text
 from foresail.forecasting.design import Scaler
 from foresail.forecasting.rows import feature_rows
@@ -180,7 +181,7 @@ def feature_context(data: MarketData, names: tuple[str, ...]) -> tuple[FeatureCo
 def model_features(data: MarketData, names: tuple[str, ...]) -> Panel:
     """Return (N, T, F) features in model form, in this order; errors are those of ``feature_context``."""
     context, found = feature_context(data, names)
-    return batch.compute(data.bars, found, context, form="model")
+    return with_no_news(batch.compute(data.bars, found, context, form="model"))
 
 
 def forecast_inputs(

@@ -20,7 +20,7 @@ _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
     "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "symbols",
     "select", "without",
-    "row_weights",
+    "row_weights", "normalise",
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
 _FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
@@ -50,6 +50,7 @@ class TrainRequest:
     select : how features are chosen on the training part; None = as the sets say: 50 of multi, all of the others
     keep : features that a selection keeps; None = 50
     without : groups of features left out, separated by commas: sentiment, order_flow (SEL-11)
+    normalise : none, or how each instrument is scaled by its own numbers: standard or min_max; None = none (NORM-01)
     row_weights : how training rows count: none, recency, uniqueness or recency+uniqueness; None = none (TRAIN-07)
     refit : after the test part was scored, fit once more on all bars and register that model
     reading : frame, extended hours, series and pairs beside the bars
@@ -77,6 +78,7 @@ class TrainRequest:
     select: str | None = None
     keep: int | None = None
     without: str | None = None
+    normalise: str | None = None
     row_weights: str | None = None
     refit: bool = False
     reading: Reading = field(default_factory=Reading)

@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
-from foresail.features.catalogue import CATALOGUE, critical_features, expand, expand_set, find
-from foresail.features.context import FeatureContext
+from foresail.features.catalogue import CATALOGUE, critical_features, expand, find, resolve
 from foresail.features.declared.sets import (
     DEFAULT_SETS,
     FEATURE_SETS,
@@ -17,7 +18,7 @@ from foresail.features.declared.sets import (
 from foresail.features.declared.spec import TYPES, declare
 from foresail.features.expressions import CLOSE
 from foresail.features.givens import absence
-from foresail.features.missing import NO_NEWS, compute_set, dropped_notes, gap_steps
+from foresail.features.missing import NO_NEWS, dropped_notes, gap_steps, with_no_news
 from foresail.features.transforms import DropSparse, Fold, Pipeline
 
 SIZES = {
@@ -81,51 +82,37 @@ def test_crypto_takes_the_wider_bands():
     crypto = members_for("core20", AssetClass.CRYPTO)
     assert crypto.index("bb25_upper") == SETS["core20"].index("bb_upper")
     assert "bb_upper" not in crypto
-    assert "bb25_upper" in expand_set("core20", bars("crypto.X")).names
+    assert "bb25_upper" in {spec.name for spec in resolve("core20", bars("crypto.X"))[0]}
     assert members_for("spine", AssetClass.CRYPTO) == SETS["spine"]
 
 
-def test_absent_members_keep_their_place_with_mask_and_reason():
-    panel = bars()
-    table = compute_set("core20", panel, FeatureContext.of(panel))
-    assert table.panel.fields == SETS["core20"]
-    absent = table.columns.names.index("sentiment_score")
-    assert table.columns.mask[absent]
-    assert "no texts were scored" in table.columns.reasons["sentiment_score"]
-    assert np.isnan(table.panel.values[:, :, absent]).all()
-    assert table.missing[:, :, absent].all()
-    close = table.columns.names.index("close")
-    assert np.array_equal(table.panel.values[:, :, close], panel.field("close"))
-    assert not table.missing[:, 60:, table.columns.names.index("sma_50")].any()
-    assert set(table.columns.reasons) == {n for n, m in zip(table.columns.names, table.columns.mask, strict=True) if m}
-
-
-def test_no_news_is_neutral_with_the_mask_set():
+def test_no_news_is_neutral_from_the_first_news_on():
     panel = bars(t=30)
     n, t, _ = panel.shape
-    score = np.full((n, t, 2), np.nan)
-    score[:, 10:] = 0.4
-    names = ("news_volume", "sentiment_score")
-    context = FeatureContext(np.full(n, -1, dtype=np.int64), given_names=names, given=score).complete(panel)
-    table = compute_set("core20", panel, context)
-    at = table.columns.names.index("sentiment_score")
-    assert (table.panel.values[:, :10, at] == NO_NEWS["sentiment_score"]).all()
-    assert table.missing[:, :10, at].all()
-    assert (table.panel.values[:, 10:, at] == 0.4).all()
-    assert not table.missing[:, 10:, at].any()
-    assert np.isnan(table.panel.values[:, :, table.columns.names.index("sentiment_momentum")]).all()
-    raw = compute_set("core20", panel, context, no_news=False)
-    assert np.isnan(raw.panel.values[:, :10, at]).all()
+    values = np.full((n, t, 3), np.nan)
+    values[0, 10, 0] = 0.4
+    values[:, :, 2] = np.where(np.arange(t) % 3 == 0, 55.0, np.nan)
+    features = replace(panel, values=values, fields=("sentiment_score", "news_volume", "rsi_14"))
+    told = with_no_news(features)
+    score = told.field("sentiment_score")
+    assert np.isnan(score[:, :10]).all()  # nobody has looked for news yet
+    assert score[0, 10] == 0.4
+    assert (score[0, 11:] == NO_NEWS["sentiment_score"]).all()
+    assert (score[1:, 10:] == 0.0).all()
+    assert np.isnan(told.field("news_volume")).all()  # no series, no news of it
+    assert np.array_equal(told.field("rsi_14"), values[:, :, 2], equal_nan=True)
+    plain = replace(panel, values=values[:, :, 2:], fields=("rsi_14",))
+    assert with_no_news(plain) is plain
 
 
 def test_a_bar_that_does_not_exist_has_no_neutral_news():
     panel = bars(t=6)
     panel.present[0, 3] = False
-    given = np.full((3, 6, 1), np.nan)
-    context = FeatureContext(np.full(3, -1, dtype=np.int64), given_names=("sentiment_score",), given=given)
-    table = compute_set(("sentiment_score",), panel, context.complete(panel))
-    assert np.isnan(table.panel.values[0, 3, 0])
-    assert table.panel.values[0, 2, 0] == 0.0
+    values = np.full((3, 6, 1), np.nan)
+    values[1, 0] = 0.3
+    told = with_no_news(replace(panel, values=values, fields=("sentiment_score",)))
+    assert np.isnan(told.values[0, 3, 0])
+    assert told.values[0, 2, 0] == 0.0
 
 
 def test_gaps_go_to_trees_and_medians_with_a_mask_to_networks():

@@ -14,7 +14,7 @@ from foresail.features.transforms.fold import Fold, FoldMark
 from foresail.features.transforms.foreign import Bound, bind
 from foresail.features.transforms.forest import ForestImportance, RecursiveElimination
 from foresail.features.transforms.gaps import DropSparse, ForwardFill, MedianImputer
-from foresail.features.transforms.per_instrument import InstrumentScaler, TargetScaler
+from foresail.features.transforms.per_instrument import InstrumentScaler
 from foresail.features.transforms.pipeline import Pipeline
 from foresail.features.transforms.records import KINDS, from_record, read_transform, to_record, write_transform
 from foresail.features.transforms.scalers import RankGauss, RobustScaler, StandardScaler
@@ -46,7 +46,6 @@ __all__ = [
     "SelectKBest",
     "StandardScaler",
     "State",
-    "TargetScaler",
     "ThresholdChoice",
     "Transform",
     "bind",

@@ -1,4 +1,4 @@
-"""Scalers with numbers of their own for each instrument (NORM-01, 02, 04, 06, 07), learned on training rows only.
+"""Scalers with numbers of their own for each instrument (NORM-01, 02, 04, 07), learned on training rows only.
 
 The first axis of the values is the instrument. One that training hardly knew takes the numbers of all together, so a
 new listing has a scale on its first day. Scaled instruments can be pooled in one model.
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foresail.core.arrays import BoolArray, FloatArray
-from foresail.core.errors import ConfigError, DataError, UnknownNameError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.features.transforms.base import Lesson, State, Transform
 from foresail.features.transforms.scalers import CLIP, column_moments
 
-__all__ = ["MARK", "METHODS", "InstrumentScaler", "TargetScaler"]
+__all__ = ["MARK", "METHODS", "InstrumentScaler"]
 
 METHODS = ("standard", "min_max")
 MARK = "missing:"  # columns of 0 and 1 that say what was missing
@@ -101,48 +101,6 @@ class InstrumentScaler(Transform):
         low, high = (0.0, 1.0) if self.method == "min_max" else (-self.clip, self.clip)
         clipped: FloatArray = np.where(state["clipped"] == 1, np.clip(scaled, low, high), scaled)
         return clipped
-
-
-@dataclass(frozen=True, eq=False)
-class TargetScaler(InstrumentScaler):
-    """Targets in deviations of their instrument, and back (NORM-06): nothing is clipped, negative stays negative."""
-
-    kind: ClassVar[str] = "target_scaler"
-
-    def _passing(self, fields: tuple[str, ...]) -> BoolArray:
-        return np.zeros(len(fields), dtype=np.bool_)
-
-    def apply(self, values: NDArray[Any], state: State) -> FloatArray:
-        """Return scaled targets; NaN stays NaN."""
-        scaled: FloatArray = (values - _of(state["centre"], values)) / _of(state["width"], values)
-        return scaled
-
-    def inverse(self, values: FloatArray) -> FloatArray:
-        """Return targets, or quantiles of them, in their own units.
-
-        Parameters
-        ----------
-        values : (N, T, K), or (N, T, K, Q) with quantiles last; their order stays
-
-        Raises
-        ------
-        NotFittedError
-            If nothing was learned yet.
-        DataError
-            If the K targets are not those of the fit.
-        """
-        fitted = self._learned()
-        if values.ndim not in (3, 4) or values.shape[2] != len(fitted.fields):
-            raise DataError(
-                f"expected (N, T, {len(fitted.fields)}) targets or (N, T, {len(fitted.fields)}, Q) quantiles, "
-                f"received {values.shape}"
-            )
-        flat = values[..., 0] if values.ndim == 4 else values
-        centre, width = _of(fitted.state["centre"], flat), _of(fitted.state["width"], flat)
-        if values.ndim == 4:
-            centre, width = centre[..., None], width[..., None]
-        back: FloatArray = values * width + centre
-        return back
 
 
 def _of(table: FloatArray, values: NDArray[Any]) -> FloatArray:

@@ -20,7 +20,7 @@ from foresail.features.transforms.encoders import OneHotEncoder, OrdinalEncoder
 from foresail.features.transforms.fold import FoldMark
 from foresail.features.transforms.forest import ForestImportance, RecursiveElimination
 from foresail.features.transforms.gaps import DropSparse, ForwardFill, MedianImputer
-from foresail.features.transforms.per_instrument import InstrumentScaler, TargetScaler
+from foresail.features.transforms.per_instrument import InstrumentScaler
 from foresail.features.transforms.pipeline import Pipeline
 from foresail.features.transforms.scalers import RankGauss, RobustScaler, StandardScaler
 from foresail.features.transforms.selection import DropCorrelated, SelectKBest
@@ -45,7 +45,6 @@ _CLASSES: tuple[type[FoldBound], ...] = (
     RobustScaler,
     SelectKBest,
     StandardScaler,
-    TargetScaler,
     ThresholdChoice,
 )
 # One line above makes a transform known; the contract suite then tests it.

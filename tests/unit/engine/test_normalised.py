@@ -1,0 +1,141 @@
+"""Normalised inputs: learned on training rows, kept with the weights, found again by the id of the instrument."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foresail.core.errors import ConfigError, NotFittedError, UnknownNameError
+from foresail.core.ids import InstrumentId
+from foresail.core.seeds import generator
+from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.training import ForecasterSpec
+from foresail.engine.folds import Fold
+from foresail.engine.normalised import NORMALISERS, Normalised, normalised, with_normaliser
+from foresail.engine.pipeline import Prepared, prepare
+from foresail.engine.settings import InputSettings, MarketData, PipelineSettings
+from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
+from foresail.engine.walkforward import walk_forward
+from foresail.forecasting.registry import forecaster_class
+from foresail.protocols import ExplainingForecaster
+
+NAMES = ("log_return_1", "rsi_14", "sma_20", "volatility_20", "hour", "day_sin", "day_of_week", "momentum_12_1")
+FOLD = Fold(0, 0, 260, 320, 380, 600)
+
+
+@pytest.fixture(scope="module")
+def settings(small_settings: PipelineSettings) -> PipelineSettings:
+    return replace(small_settings, features=NAMES, inputs=InputSettings(normalise="standard"))
+
+
+@pytest.fixture(scope="module")
+def ready(small_market: MarketData, settings: PipelineSettings) -> Prepared:
+    return prepare(small_market, settings)
+
+
+def inputs_of(ready: Prepared) -> ForecastInputs:
+    return ForecastInputs(
+        ready.features, ready.targets, ready.scale, usable_rows(ready.features, ready.targets, ready.scale)
+    )
+
+
+def spec_of(ready: Prepared, name: str = "ridge") -> ForecasterSpec:
+    return ForecasterSpec(name, "1", ready.features.fields, ("close",), (5,), QUANTILE_LEVELS)
+
+
+@pytest.fixture(scope="module")
+def fitted(ready: Prepared) -> Normalised:
+    made = normalised(spec_of(ready), "standard", {})
+    assert isinstance(made, Normalised)
+    made.fit(training_set(inputs_of(ready), FOLD), seed=3)
+    return made
+
+
+ROWS = np.array([(i, t) for t in (400, 450, 500) for i in range(12)], dtype=np.int64)
+
+
+def test_notes_name_what_is_too_sparse_and_importance_is_of_features(ready: Prepared) -> None:
+    made = normalised(spec_of(ready), "standard", {})
+    report = made.fit(training_set(inputs_of(ready), FOLD), seed=3)
+    assert any("momentum_12_1 is missing in" in note for note in report.notes)
+    assert {name for name, _ in report.importance} <= set(ready.features.fields)
+    assert made.spec.features == ready.features.fields
+
+
+def test_nothing_after_the_training_rows_is_learned_from(ready: Prepared, fitted: Normalised) -> None:
+    data = training_set(inputs_of(ready), FOLD)
+    values = data.features.values.copy()
+    last = int(data.train_rows[:, 1].max())
+    values[:, last + 1 :] = generator(1, "later").normal(size=values[:, last + 1 :].shape)
+    other = normalised(spec_of(ready), "standard", {})
+    held = {"validation_rows": data.validation_rows[:0], "calibration_rows": data.calibration_rows[:0]}
+    one = normalised(spec_of(ready), "standard", {})
+    one.fit(replace(data, **held), seed=3)
+    other.fit(replace(data, features=replace(data.features, values=values), **held), seed=3)
+    same = [made.predict(ready.features, ROWS, ready.scale) for made in (one, other)]
+    np.testing.assert_array_equal(*same)
+
+
+def test_each_instrument_is_scaled_by_its_own_numbers(ready: Prepared, fitted: Normalised) -> None:
+    values = ready.features.values.copy()
+    at = ready.features.index("volatility_20")
+    values[4, :, at] = 7.0 * values[4, :, at] + 3.0  # another unit, of one name
+    panel = replace(ready.features, values=values)
+    other = normalised(spec_of(ready), "standard", {})
+    other.fit(training_set(inputs_of(replace(ready, features=panel)), FOLD), seed=3)
+    np.testing.assert_allclose(
+        other.predict(panel, ROWS, ready.scale),
+        fitted.predict(ready.features, ROWS, ready.scale),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def test_a_saved_model_finds_its_instruments_by_id(tmp_path: Path, ready: Prepared, fitted: Normalised) -> None:
+    fitted.save(tmp_path)
+    again = with_normaliser(forecaster_class("ridge").load(tmp_path), tmp_path)
+    assert again.spec == fitted.spec
+    told = fitted.predict(ready.features, ROWS, ready.scale)
+    np.testing.assert_array_equal(again.predict(ready.features, ROWS, ready.scale), told)
+    turned = ready.features.select(ready.features.instruments[6:])
+    rows = np.array([(i, t) for t in (400, 450, 500) for i in range(6)], dtype=np.int64)
+    part = again.predict(turned, rows, ready.scale[6:])
+    np.testing.assert_array_equal(part, told.reshape(3, 12, *told.shape[1:])[:, 6:].reshape(part.shape))
+    strange = replace(turned, instruments=(InstrumentId("stock.US.NEW"), *turned.instruments[1:]))
+    new = again.predict(strange, rows, ready.scale[6:])
+    np.testing.assert_array_equal(new.reshape(3, 6, -1)[:, 1:], part.reshape(3, 6, -1)[:, 1:])
+    assert not np.array_equal(new[0], part[0])
+    assert np.isfinite(new[0]).all()
+
+
+def test_contributions_are_those_of_features(ready: Prepared, fitted: Normalised) -> None:
+    assert isinstance(fitted, ExplainingForecaster)
+    shares = fitted.explain(ready.features, ROWS, 5)
+    assert shares.shape == (len(ROWS), len(ready.features.fields))
+    assert np.abs(shares[:, ready.features.index("rsi_14")]).max() > 0.0
+    assert (shares[:, ready.features.index("momentum_12_1")] == 0.0).all()
+
+
+def test_a_run_normalises_inside_each_fold(ready: Prepared, settings: PipelineSettings) -> None:
+    plain = walk_forward(ready.features, ready.targets, ready.scale, replace(settings, inputs=InputSettings()))
+    other = walk_forward(ready.features, ready.targets, ready.scale, settings)
+    assert np.isfinite(other.block.values).sum() == np.isfinite(plain.block.values).sum() > 0
+    assert not np.array_equal(plain.block.values, other.block.values, equal_nan=True)
+    report = other.folds[0].report
+    assert report is not None
+    assert any("left out" in note for note in report.notes)
+
+
+def test_what_cannot_be_normalised_is_refused(ready: Prepared) -> None:
+    assert NORMALISERS == ("none", "standard", "min_max")
+    with pytest.raises(UnknownNameError, match="z_score"):
+        normalised(spec_of(ready), "z_score", {})
+    with pytest.raises(ConfigError, match="own units"):
+        normalised(spec_of(ready, "har"), "standard", {})
+    with pytest.raises(NotFittedError, match="before a fit"):
+        normalised(spec_of(ready), "standard", {}).predict(ready.features, ROWS, ready.scale)
+    with pytest.raises(ConfigError, match="with_normaliser"):
+        Normalised.load(Path("x"))
