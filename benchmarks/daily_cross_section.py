@@ -34,7 +34,8 @@ from foresail.forecasting.neural.settings import NetworkSettings
 from foresail.forecasting.registry import forecaster_class
 from foresail.measures.clustered import DayMean, mean_over_days
 from foresail.measures.ranks import rank_correlation
-from foresail.service.features import FeatureRequest, chosen_names, load_market
+from foresail.service.feature_names import chosen_names
+from foresail.service.features import FeatureRequest, load_market
 from foresail.service.training_data import Ready, available_features, forecast_inputs, held_out_rows, plan_parts
 
 FORECASTERS = ("ridge", "quantile_trees", "lstm", "gru", "tft")

@@ -27,7 +27,7 @@ from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster
 from foresail.forecasting.rows import scale_unit
-from foresail.service.features import chosen_names
+from foresail.service.feature_names import chosen_names
 from foresail.service.training_data import available_features, forecast_inputs, plan_parts
 
 TARGET_MS = 5.0

@@ -21,7 +21,8 @@ from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.neural.settings import NetworkSettings
 from foresail.forecasting.neural.tft.forecaster import TftForecaster
-from foresail.service.features import FeatureRequest, chosen_names, load_market
+from foresail.service.feature_names import chosen_names
+from foresail.service.features import FeatureRequest, load_market
 from foresail.service.training_data import Ready, available_features, forecast_inputs, plan_parts
 
 LIMIT_S, LIMIT_LOSS = 300.0, 0.01

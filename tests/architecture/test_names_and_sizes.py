@@ -23,6 +23,7 @@ MANY_PARAMETERS: dict[tuple[str, str], str] = {
     ("core/errors.py", "DataError.__init__"): "the fields of the error, keywords only",
     ("service/calls.py", "run"): "the options of the command of that name, keywords only",
     ("service/calls.py", "compute_features"): "the options of the command features compute, keywords only",
+    ("service/feature_calls.py", "plot_feature"): "the options of the command features plot, keywords only",
     ("service/models_calls.py", "train"): "the options of the command of that name, keywords only",
     ("service/models_calls.py", "predict"): "the options of the command of that name, keywords only",
     ("service/trading_calls.py", "backtest"): "the options of the command of that name, keywords only",

@@ -108,8 +108,9 @@ def plot_feature(
     Parameters
     ----------
     name, symbol : one feature; an instrument id, or its last part
-    bars, frame, form, until : as in ``compute_features``
+    bars : as in ``compute_features``
     out : ends in .html or .svg; None = NAME-SYMBOL.html
+    frame, form, until : as in ``compute_features``
     last : so many of the newest bars are shown
     force : replace an existing file
     progress : called with stage, done and total; None = silent

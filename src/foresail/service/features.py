@@ -43,7 +43,6 @@ from foresail.service.workspace import find_workspace
 __all__ = [
     "FeatureRequest",
     "FeatureTable",
-    "chosen_names",
     "compute_features",
     "compute_table",
     "describe",

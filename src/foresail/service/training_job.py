@@ -23,7 +23,7 @@ from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster, option_defaults
 from foresail.protocols import Forecaster
-from foresail.service.features import chosen_names
+from foresail.service.feature_names import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.market_symbols import rows_of_symbols
 from foresail.service.models_loading import LoadedModel, load_model

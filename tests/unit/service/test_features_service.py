@@ -17,8 +17,9 @@ from foresail.domain.instruments import AssetClass
 from foresail.features.catalogue import CATALOGUE, find
 from foresail.features.readable import formula_lines, formula_text
 from foresail.service.feature_catalogue import explain_feature, list_features
+from foresail.service.feature_names import chosen_names
 from foresail.service.feature_plot import feature_chart, plot_feature
-from foresail.service.features import FeatureRequest, FeatureTable, chosen_names, compute_features, compute_table
+from foresail.service.features import FeatureRequest, FeatureTable, compute_features, compute_table
 
 NAMES = "rsi_14,macd,sma_20,atr_14,tft_p50_5"
 
