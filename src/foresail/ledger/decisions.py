@@ -28,6 +28,7 @@ __all__ = [
     "Reviewed",
     "SessionStarted",
     "SignalSeen",
+    "SignalsRenewed",
     "StreamAdvanced",
     "TradingHalted",
     "TradingResumed",
@@ -123,6 +124,13 @@ class LevelsSet(BaseEntry):
     instrument: InstrumentId
     stop: float | None
     target: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsRenewed(BaseEntry):
+    """Until when the signals behind what is held or ordered speak (EXIT-07): (instrument, ns UTC); 0 = not any more."""
+
+    expires: tuple[tuple[InstrumentId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ New kinds are added; a kind never changes its meaning and a name is never used a
 
 Kinds and fields that came after the first version; a journal that holds such a kind is not read by an older version:
 ``FactKnown``, ``HoldingTimed``, ``LevelsSet``, ``Remembered``, ``ReductionBegun``, ``ReductionEnded``, ``Reviewed``,
-``SharesPlanned``, ``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a refusal. A
-field that an older journal lacks has its default.
+``SharesPlanned``, ``SignalsRenewed``, ``SliceStarted`` and ``SliceStopped``; ``revision`` of a change, ``what`` of a
+refusal. A field that an older journal lacks has its default.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from foresail.ledger.decisions import (
     Reviewed,
     SessionStarted,
     SignalSeen,
+    SignalsRenewed,
     StreamAdvanced,
     TradingHalted,
     TradingResumed,
@@ -77,6 +78,7 @@ __all__ = [
     "SessionStarted",
     "SharesPlanned",
     "SignalSeen",
+    "SignalsRenewed",
     "SliceStarted",
     "SliceStopped",
     "SplitApplied",
@@ -369,6 +371,7 @@ Entry = (
     | Decided
     | Reviewed
     | LevelsSet
+    | SignalsRenewed
     | Remembered
     | FactKnown
     | ReductionBegun

@@ -10,6 +10,7 @@ import msgspec
 
 from foresail.core.canonical import hash_bytes
 from foresail.engine.trading.changes import send_changes, take_back_orders
+from foresail.engine.trading.expiring import renew
 from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
@@ -39,6 +40,8 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
         Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
     )
     record(core, at, desk.id, reviewed, decision.signals)
+    if decision.signals:
+        renew(core, at, decision.signals, {one.instrument for one in allowed})
     _remember(core, desk, at)
     if core.parts.watch is not None:
         core.parts.watch(desk, at, decision, reviewed)

@@ -26,6 +26,7 @@ from foresail.domain.events import BarsClosed, Event, Fact, Operator, Timer, Ven
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.engine.trading.concluding import conclude
+from foresail.engine.trading.expiring import close_expired
 from foresail.engine.trading.holding import charge_to, take_fact
 from foresail.engine.trading.latches import Latches, reduces
 from foresail.engine.trading.notes import CoreNotes, memory_text
@@ -56,6 +57,7 @@ from foresail.ledger.entries import (
     SplitApplied,
     StreamAdvanced,
 )
+from foresail.ledger.expiries import EXPIRY_ENTRIES, SignalExpiries
 from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
 from foresail.ledger.orders import OrderBook
 from foresail.ledger.slices import SliceBook
@@ -84,7 +86,7 @@ class TradingCore:
 
     Attributes
     ----------
-    books, orders, latches, levels, risk : folds over the journal; read only. ``risk`` is None without limits
+    books, orders, latches, levels, expiries, risk : folds over the journal; read only. ``risk`` is None without limits
     """
 
     def __init__(self, parts: TradingParts, writer: EntryWriter) -> None:
@@ -108,6 +110,7 @@ class TradingCore:
         limits = self.parts.limits
         self.risk = None if limits is None else RiskState(limits, currency=self.parts.currency)
         self.slices, self.reductions, self.levels = SliceBook(), Reductions(), PositionLevels()
+        self.expiries = SignalExpiries()
         own = self.parts.strategies
         self.strategies = StrategyBooks(own, self.parts.instruments, self.parts.currency) if own else None
         self.reader = ReportReader(self.parts.instruments, orders, self.write, self.parts.resend_ns)
@@ -187,6 +190,7 @@ class TradingCore:
             "slices": self.slices.to_plain(),
             "reductions": self.reductions.to_plain(),
             "levels": self.levels.to_plain(),
+            "expiries": self.expiries.to_plain(),
             "strategies": None if self.strategies is None else self.strategies.to_plain(),
         }
 
@@ -203,6 +207,7 @@ class TradingCore:
         self.slices = SliceBook.from_plain(plain.get("slices", {"parents": []}))
         self.reductions = Reductions.from_plain(plain.get("reductions", {}))
         self.levels = PositionLevels.from_plain(plain.get("levels", {}))
+        self.expiries = SignalExpiries.from_plain(plain.get("expiries", {}))
         if self.strategies is not None and plain.get("strategies") is not None:
             self.strategies.restore(plain["strategies"])
 
@@ -224,6 +229,8 @@ class TradingCore:
         self.notes.apply(entry)
         if type(entry) in LEVEL_ENTRIES:
             self.levels.apply(entry, self.books, self.orders)
+        if type(entry) in EXPIRY_ENTRIES:
+            self.expiries.apply(entry, self.books)
         if type(entry) in _SLICING:
             self.slices.apply(entry)
         elif type(entry) in _REDUCING:
@@ -326,6 +333,8 @@ class TradingCore:
         for desk in self.parts.desks:
             if event.sequence % desk.every == 0 and self.notes.decided.get(desk.id, -1) < event.available_at:
                 effects += self._decide(desk, event)
+        if self.expiries.standing:
+            effects += close_expired(self, at)
         return tuple(effects)
 
     def _decide(self, desk: Desk, event: Timer) -> list[CoreEffect]:

@@ -14,6 +14,7 @@ from foresail.domain.signals import Cancel, Intent, Signal, TargetWeights
 from foresail.engine.trading.desk_exits import DeskExits
 from foresail.engine.trading.desk_orders import Author
 from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
+from foresail.engine.trading.expiring import refuse_timers
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
@@ -109,6 +110,7 @@ class StrategyDesk:
         intents = self._strategy.step(memory, view)
         if not intents:
             return None
+        refuse_timers(intents, self._name)
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)

@@ -98,5 +98,5 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
 
 
 def _alert_of(rule: str) -> str:
-    """Return what is told when a condition begins: ALERT-05 of a pair that moves together, of others the rule itself."""
+    """Return what is told when a condition begins: ALERT-05 of a pair that moves together, else the rule itself."""
     return f"ALERT-05{rule.removeprefix(PAIR)}" if rule.startswith(PAIR) else rule
