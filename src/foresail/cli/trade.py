@@ -93,6 +93,42 @@ def _status(*, account: _Account = "paper", as_json: _Json = False) -> None:
     execute(work, as_json=as_json)
 
 
+@paper_app.command("deposit")
+def _deposit(
+    amount: Annotated[str, typer.Argument(help="For example '5000 USD'.")],
+    *,
+    account: _Account = "paper",
+    operator: Annotated[str, typer.Option("--operator", help="Who says so; it is journalled.")],
+    as_json: _Json = False,
+) -> None:
+    """Pay money into an account; it is no profit (RISK-19)."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.money import move_money
+
+        return _leave(move_money(account, amount, operator))
+
+    execute(work, as_json=as_json)
+
+
+@paper_app.command("withdraw")
+def _withdraw(
+    amount: Annotated[str, typer.Argument(help="For example '5000 USD'.")],
+    *,
+    account: _Account = "paper",
+    operator: Annotated[str, typer.Option("--operator", help="Who says so; it is journalled.")],
+    as_json: _Json = False,
+) -> None:
+    """Take money out of an account, as far as it is in cash; it is no loss (RISK-19)."""
+
+    def work() -> tuple[Any, list[str], int]:
+        from foresail.service.money import move_money
+
+        return _leave(move_money(account, amount, operator, withdraws=True))
+
+    execute(work, as_json=as_json)
+
+
 @paper_app.command("gate")
 def _gate(*, account: _Account = "paper", as_json: _Json = False) -> None:
     """Say whether paper trading has shown enough for real money (PAPER-01, PAPER-02)."""

@@ -20,7 +20,7 @@ from foresail.service.accounts import AccountFolder, is_running
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
-__all__ = ["kill_account"]
+__all__ = ["kill_account", "wait_until_taken"]
 
 _NAP_S = 0.05
 
@@ -73,7 +73,7 @@ def kill_account(
     document = {"account": account, "command": command, "operator": operator}
     if is_running(folder.journal):
         folder.write_command(command, operator)
-        _wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
+        wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
         return Outcome({**document, "by": "process"}, [f"account {account}: {command} is in force and journalled"])
     _check_waiting(folder, command)
     _write_latch(folder, command, operator)
@@ -122,7 +122,14 @@ def _check_waiting(folder: AccountFolder, command: str) -> None:
         )
 
 
-def _wait_until_taken(folder: AccountFolder, wait_s: float, clock: Clock) -> None:
+def wait_until_taken(folder: AccountFolder, wait_s: float, clock: Clock) -> None:
+    """Wait until the process of an account has taken the command that waits.
+
+    Raises
+    ------
+    UserError
+        If it does not in time.
+    """
     until = clock.monotonic_s() + wait_s
     while clock.monotonic_s() < until:
         if folder.read_command() is None:

@@ -1,19 +1,23 @@
 """A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
 
-``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``; what
-follows a colon is a remark. Where several strategies share an account, ``halt`` and ``resume`` take the id of a
-strategy as well, which may then only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can
-be written while no process runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers. ``limits`` says
-which limits hold from here on (COMP-05); whoever gives it builds the account's parts anew with them.
+``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``,
+``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY``; what follows a colon is a remark. Where several strategies
+share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may then only make its own positions
+smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill`` also cancels open
+orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on (COMP-05); whoever gives it
+builds the account's parts anew with them. Money that comes or goes moves every level that equity is compared with
+(RISK-19); more than there is in cash does not go.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId, order_id
+from foresail.core.numbers import parse_money
 from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "close_orders", "obey", "parse_command"]
 
-_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits")
+_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits", "deposit", "withdraw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,14 @@ class Command:
     ----------
     scope : instrument or strategy, empty for the whole account; of ``limits`` their digest
     closes : whether positions are closed as well
+    amount : of money that comes or goes, positive; ``scope`` is its currency
     """
 
     verb: str
     scope: str = ""
     closes: bool = False
     text: str = ""
+    amount: Decimal = Decimal(0)
 
 
 def parse_command(command: str) -> Command:
@@ -68,6 +74,10 @@ def parse_command(command: str) -> Command:
         return Command("kill", closes=argument == "close", text=text.strip())
     if verb in ("halt", "resume", "limits") and len(rest) == 1:
         return Command(verb, scope=argument, text=text.strip())
+    if verb in ("deposit", "withdraw") and len(rest) == 2:
+        money = parse_money(" ".join(rest))
+        if money.amount > 0:
+            return Command(verb, scope=money.currency, text=text.strip(), amount=money.amount)
     if verb in ("latch", "unlatch", "rearm") and not rest:
         return Command(verb, text=text.strip())
     raise ConfigError(f"expected one of {', '.join(_VERBS)}, received {command!r}", hint="for example: kill close")
@@ -81,6 +91,11 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
     if command.verb == "limits":
         profile = "" if core.parts.limits is None else core.parts.limits.profile
         core.write(LimitsLoaded, at, profile=profile, digest=command.scope)
+        return []
+    if command.verb in ("deposit", "withdraw"):
+        sign = 1 if command.verb == "deposit" else -1
+        if sign > 0 or core.books.totals(command.scope).cash >= command.amount:
+            core.deposit(at, sign * command.amount, command.scope)
         return []
     if command.verb in ("unlatch", "rearm", "resume"):
         core.write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)

@@ -1,0 +1,88 @@
+"""Money paid into and taken out of an account: no profit, no loss, no drawdown, and never more than there is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import foresail
+from foresail.core.errors import ConfigError, UserError
+from foresail.engine.trading.operators import parse_command
+from foresail.service.accounts import AccountFolder
+from foresail.service.money import move_money
+
+STRATEGY = """
+from foresail.domain.signals import Weights
+
+api = 1
+id = "test/hold@1"
+
+
+class Spec:
+    id, every, critical_inputs = id, 5, ("close",)
+
+
+class Strategy:
+    spec = Spec()
+
+    def start(self):
+        return {}
+
+    def step(self, state, view):
+        return [Weights(((sorted(view.instruments)[0], 0.1),))]
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hold.py").write_text(STRATEGY)
+    start("1990-03-30")
+    return tmp_path
+
+
+def start(until: str) -> foresail.TradingReport:
+    return foresail.paper("start", account="d", bars="embedded:us20", strategy="hold.py", names=2, until=until)
+
+
+def test_money_moves_the_peak_along_and_is_journalled_with_its_person(place: Path) -> None:
+    before = foresail.paper(account="d").figures
+    told = move_money("d", "50000 USD", "ada")
+    assert told.document["by"] == "start"
+    after = start("1990-03-30").figures
+    assert Decimal(after["cash"]) == Decimal(before["cash"]) + 50_000
+    assert after["drawdown"] < before["drawdown"] or before["drawdown"] == 0.0
+    move_money("d", "140000 USD", "ada", withdraws=True)
+    last = start("1990-04-30").figures
+    assert last["drawdown"] < 0.2
+    assert last["breakers"] == {}
+    assert float(last["equity"]) < 15_000
+    acted = foresail.read_ledger("d", kind="OperatorActed").figures["shown"]
+    assert ["deposit 50000 USD" in acted[0]["content"], "withdraw 140000 USD" in acted[1]["content"]] == [True, True]
+    assert foresail.parity("d").is_good
+    record = foresail.paper("gate", account="d").figures["conditions"]
+    assert next(one for one in record if one["name"] == "worst day")["passed"]
+
+
+def test_more_than_there_is_does_not_go(place: Path) -> None:
+    with pytest.raises(UserError, match="in cash"):
+        move_money("d", "200000 USD", "ada", withdraws=True)
+    AccountFolder(place, "d").write_command("withdraw 200000 USD", "ada")  # as if the cash had been spent meanwhile
+    assert float(start("1990-04-30").figures["cash"]) > 0
+    assert len(foresail.read_ledger("d", kind="Deposited", last=9).figures["shown"]) == 1
+
+
+def test_what_is_no_money_is_refused(place: Path) -> None:
+    for amount in ("0 USD", "-5 USD", "5 EUR", "5"):
+        with pytest.raises(ConfigError):
+            move_money("d", amount, "ada")
+    with pytest.raises(ConfigError, match="person"):
+        move_money("d", "5 USD", " ")
+    foresail.kill("d", "ada")
+    with pytest.raises(UserError, match="kill by ada waits"):
+        move_money("d", "5 USD", "ada")
+    for command in ("deposit -5 USD", "deposit 5", "withdraw USD 5"):
+        with pytest.raises(ConfigError):
+            parse_command(command)
