@@ -2,7 +2,7 @@
 
 1. ``vix``: the reference series of that name, as far as it changes; too old is not known.
 2. Rows of stored facts with a field of a limit's name: ``vix``, ``btc_volatility_30d`` and ``portfolio_volatility`` of
-   no instrument, ``beta`` and ``borrowable`` of one.
+   no instrument, ``beta`` and ``borrowable`` of one, ``news`` of either: its event time is that of the news.
 3. Where nobody gives them, the volatility of Bitcoin and betas follow from the bars, known with the day they end on.
 
 Beta is against the reference ``sp500``, without it against the equal-weighted mean of the stocks of the set; told
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
-from foresail.core.clock import NS_PER_DAY, from_ns
+from foresail.core.clock import NS_PER_DAY, NS_PER_S, from_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.calendars import frame_ns
 from foresail.domain.events import Fact, Rank
@@ -33,8 +33,9 @@ from foresail.measures.asof import asof_series
 __all__ = ["BORROWABLE", "risk_facts"]
 
 BORROWABLE = "borrowable"
-_GENERAL = ("btc_volatility_30d", "portfolio_volatility", "vix")
-_OF_ONE = ("beta", BORROWABLE)
+_GENERAL = ("btc_volatility_30d", "news", "portfolio_volatility", "vix")
+_OF_ONE = ("beta", BORROWABLE, "news")
+_NEWS_NS = 30 * 60 * NS_PER_S
 _BITCOIN = ("BTC", "XBT")
 _BITCOIN_DAYS, _BITCOIN_LEAST = 30, 20  # SIZE-10: a 30-day volatility
 _CRYPTO_YEAR = 365.0  # days on which crypto trades
@@ -113,10 +114,20 @@ def _given(table: FactTable) -> Iterator[_Told]:
             is_read = field in (_OF_ONE if name else _GENERAL)
             if not is_read or not math.isfinite(column[row]):
                 continue
+            if field == "news":
+                yield from _news(table, row, name)
+                continue
             period = int(table.event_time[row])
             if period >= newest.get(int(table.code[row]), period):
                 newest[int(table.code[row])] = period
                 yield _Told(int(table.available_at[row]), field, name or None, float(column[row]))
+
+
+def _news(table: FactTable, row: int, name: InstrumentId) -> Iterator[_Told]:
+    """Yield an entry of a calendar half an hour before its time (EXIT-09); an importance of 0 is none."""
+    at, known = int(table.event_time[row]), int(table.available_at[row])
+    if table.values[row, table.index("news")] > 0.0 and known <= at:
+        yield _Told(max(known, at - _NEWS_NS), "news", name or None, at / NS_PER_S)
 
 
 def _vix(data: MarketData) -> Iterator[_Told]:

@@ -31,6 +31,7 @@ from foresail.risk.rules.links import Links
 from foresail.risk.rules.liquidity import Liquidity
 from foresail.risk.rules.margin import MarginUse
 from foresail.risk.rules.max_position import MaxPosition
+from foresail.risk.rules.news import News
 from foresail.risk.rules.order_rate import OrderRate, SubmittedValue
 from foresail.risk.rules.parent_cap import ParentCap
 from foresail.risk.rules.per_trade_risk import PerTradeRisk
@@ -128,6 +129,7 @@ def trading_rules(limits: TradingLimits, *, by_tier: bool = False) -> tuple[Trad
         PortfolioBeta(market),
         Liquidity(market, by_tier=by_tier),
         ThinHours(market),
+        News(),
         LeverageCap(book),
         MarginUse(book),
         CurrencyRisk(book),
@@ -159,7 +161,6 @@ _RESEARCH: tuple[tuple[str, str], ...] = (
 _WAITING: tuple[tuple[str, str], ...] = (
     ("RISK-12 copula dependence", "off: comes with its model"),
     ("RISK-16 model-based value at risk", "off: comes with its model"),
-    ("EXIT-09 news calendar", "off: needs a calendar file"),
 )
 
 

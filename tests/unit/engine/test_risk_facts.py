@@ -199,3 +199,32 @@ def test_facts_pass_in_stretches_as_one_by_one(every: int, names: int) -> None:
         journals.append(driver.journal.entries)
     assert journals[0] == journals[1]
     assert any(isinstance(one, ReductionBegun) for one in journals[0])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_pairs_are_closed_before_major_news_and_not_opened_again_until_it_passed(own: bool) -> None:
+    pairs = [InstrumentId("fx.EUR-USD"), InstrumentId("fx.GBP-USD")]
+    flat = {name: [1.1] * 60 for name in pairs}
+    bars = bar_panel(flat, frame="1h", calendar="24/7", first_day="2024-01-02")
+    ends = bars.start[0] + np.arange(1, 61) * 900 * 10**9
+    bars = replace(bars, frame="15m", start=ends - 900 * 10**9, end=ends, available_at=ends)
+    like = simulated_bar_set(panel(3))
+    records = tuple(
+        replace(like.instruments[0], id=name, asset_class=AssetClass.FOREX, tick=Decimal("0.00001")) for name in pairs
+    )
+    kind = replace(like, asset_class=AssetClass.FOREX, instruments=records)
+    when = bars.end[[40]]
+    calendar = fact_table([pairs[0] if own else ""], when, {"news": np.array([3.0])}, available_at=bars.end[[1]])
+    data = MarketData(bars, kind, {}, np.full(2, 60), facts={"calendar": calendar})
+    facts = risk_facts(data, trading_limits("multi-asset"), 0)
+    assert [(one.available_at, one.value) for one in facts] == [(int(bars.end[38]), float(when[0]) / 1e9)]
+    strategy = Split(names=2)
+    inputs = replace(inputs_of(data, "multi-asset"), settings=replace(inputs_of(data).settings, profile="multi-asset"))
+    book = run_backtest(inputs, strategy=strategy, first=0, limits=trading_limits("multi-asset"))
+    held = {name: np.zeros(60) for name in pairs}
+    for one in book.fills:
+        bar = int(np.searchsorted(bars.end, one.filled_at, side="right"))
+        held[one.instrument][bar:] += float(one.quantity) * (1 if one.side.value == "buy" else -1)
+    assert (held[pairs[0]][30] > 0, held[pairs[0]][39:41].tolist(), held[pairs[0]][45] > 0) == (True, [0.0, 0.0], True)
+    assert (held[pairs[1]][39] > 0) == own
+    assert any("major news" in ruling.text for one in book.orders for ruling in one.rulings)

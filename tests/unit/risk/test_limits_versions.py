@@ -87,9 +87,9 @@ def test_the_digest_covers_every_limit():
 
 
 def test_what_is_off_shrinks_to_what_waits_for_models():
-    assert len(inactive_rules(trading=True)) == 3
+    assert len(inactive_rules(trading=True)) == 2
     assert all(why.startswith("off: ") for _, why in inactive_rules(trading=True))
-    assert len(trading_rules(TradingLimits())) == len({rule.name for rule in trading_rules(TradingLimits())}) == 25
+    assert len(trading_rules(TradingLimits())) == len({rule.name for rule in trading_rules(TradingLimits())}) == 26
 
 
 def test_an_account_of_several_classes_takes_each_orders_own_row():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from foresail.domain.events import Fact
 from foresail.domain.instruments import AssetClass, Instrument
+from foresail.engine.trading.news import leave_for_news
 from foresail.engine.trading.reconciling import compare_position
 from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
 
@@ -34,6 +35,8 @@ def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
             effects = compare_position(core, event, name)  # a halt stands before what it is about
         if core.notes.facts.get(kind) != value:
             core.write(FactKnown, event.available_at, kind=kind, value=value)
+            if event.kind == "news":
+                effects = (*effects, *leave_for_news(core, event))
     elif event.kind == "split":
         core.parts.market.split(name, event.value)
         price, ratio = core.parts.market.price(name), Decimal(repr(event.value))
