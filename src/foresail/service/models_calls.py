@@ -113,6 +113,7 @@ def train(
     keep: int | None = None,
     without: Sequence[str] | str | None = None,
     row_weights: str | None = None,
+    normalise: str | None = None,
     frame: str | None = None,
     extended: bool = False,
     series: Sequence[str] = (),
@@ -142,6 +143,7 @@ def train(
     refit : after scoring, fit once more on all bars and register that
     select, keep, without : how features are chosen, how many are kept, groups that are left out
     row_weights : how much training rows count: none, recency, uniqueness, recency+uniqueness
+    normalise : none, or how each instrument is scaled by its own numbers: standard or min_max
     frame, extended, series, pair : how bars are read and what stands beside them, see ``service.reading.Reading``;
         a pair is "A=B"
     config : TOML file with [train] and [options]
@@ -176,6 +178,7 @@ def train(
         keep=keep,
         without=_joined(without),
         row_weights=row_weights,
+        normalise=normalise,
         reading=asked_reading(frame, series, pair, extended=extended, models=True),
         config=None if config is None else Path(config),
     )

@@ -23,7 +23,7 @@ from foresail.domain.calendars import bars_per_year
 from foresail.domain.training import FitReport, TrainingSet
 from foresail.evaluation.registry import Lineage, Trial, TrialRegistry
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.options import attach, build_forecaster
+from foresail.forecasting.options import attach
 from foresail.measures.honesty import SharpeSample
 from foresail.protocols import Forecaster, Progress
 from foresail.reporting.model_card import render_model_card
@@ -36,7 +36,7 @@ from foresail.service.training_card import card_document
 from foresail.service.training_classes import fit_classes
 from foresail.service.training_data import Ready, plan_refit, scaler_document
 from foresail.service.training_importance import PermutationSettings, permutation_importance
-from foresail.service.training_job import FittedModel, TrainJob, resolve_training
+from foresail.service.training_job import FittedModel, TrainJob, made_forecaster, resolve_training
 from foresail.service.training_progress import EpochLines, history_of
 from foresail.service.training_record import training_outcome, training_record
 from foresail.service.training_request import TrainRequest, with_config
@@ -109,7 +109,7 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
     """Fit on the training rows of a split, and calibrate intervals and classes on its calibration rows."""
     training = ready.training
     base = None if job.base is None else job.base.forecaster
-    forecaster = build_forecaster(job.spec.name, job.spec, job.options) if base is None else base
+    forecaster = made_forecaster(job) if base is None else base
     if len(training.train_rows) < forecaster.spec.minimum_rows:
         raise ModelError(
             f"{len(training.train_rows)} training rows, {forecaster.spec.minimum_rows} needed (TRAIN-06)",

@@ -17,7 +17,8 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.sectors import Sector
 from foresail.domain.training import FitReport, ForecasterSpec
-from foresail.engine.training_sets import of_windows
+from foresail.engine.normalised import normalised
+from foresail.engine.training_sets import ForecastInputs, of_windows
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
@@ -34,7 +35,7 @@ from foresail.service.training_data import FeatureBinding, Ready, available_feat
 from foresail.service.training_inputs import asked_names, chosen_inputs
 from foresail.service.training_request import TrainRequest, horizons_of
 
-__all__ = ["FittedModel", "TrainJob", "resolve_training", "symbols_of"]
+__all__ = ["FittedModel", "TrainJob", "made_forecaster", "resolve_training", "symbols_of"]
 
 _SEED = 7
 _EVERY_SECTOR = "all"
@@ -97,25 +98,12 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     base = _base(request, registry)
     request = _filled(request, base)
     build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), dict(request.options))
+    if request.normalise not in (None, "none"):
+        normalised(_spec(request.forecaster, (), (1,), ()), request.normalise, dict(request.options))
     asked = replace(request.reading, timezone=request.timezone, names=request.names)
     until = parse_until(request.until)
     loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=clock)
-    bar_set = loaded.data.bar_set
-    if base is not None:
-        base.check_market(bar_set)
-        names, absent = base.spec.features, dict[str, str]()
-        horizons, wanted = base.spec.horizons, base.spec.targets
-    else:
-        left = asked_names(request, chosen_names(request.features, bar_set.asset_class)[1])
-        names, absent = available_features(loaded.data, left)
-        horizons = horizons_of(request.horizons, bar_set.asset_class, bar_set.frame)
-        wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
-    inputs = forecast_inputs(loaded.data, names, horizons, wanted)
-    learned = rows_of_symbols(loaded.data, symbols_of(request))
-    if len(learned) < len(loaded.data.bars.instruments):
-        kept = np.zeros_like(inputs.usable)
-        kept[learned] = inputs.usable[learned]
-        inputs = replace(inputs, usable=kept)
+    inputs, absent, learned = _inputs_of(request, loaded, base)
     inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
     ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)
     _check_base(base, ready)
@@ -123,18 +111,12 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     chosen: dict[str, Any] = {}
     if base is None:
         ready, chosen = chosen_inputs(ready, request, seed)
-        inputs, names = ready.inputs, ready.inputs.features.fields
+        inputs = ready.inputs
+    names = inputs.features.fields
     options, rule = _options(request), rule_of(request, loaded.data, ready)
-    spec = _spec(request.forecaster, names, horizons, inputs.targets.names)
+    spec = _spec(request.forecaster, names, inputs.targets.horizons, inputs.targets.names)
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
-    model = request.forecaster
-    if sectors:
-        alone = next(iter(sectors)) if len(sectors) == 1 else "sectors"
-        model += "_" + _slug(alone)
-    instruments = tuple(loaded.data.bars.instruments[i] for i in learned)
-    if request.per_ticker:
-        model += "_only_" + _slug(_ticker(loaded, instruments))
     recipe = {
         "inputs": loaded.inputs,
         "code": code_hash(),
@@ -148,11 +130,47 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "classes": rule.content(),
         "selection": chosen,
         "row_weights": ready.row_weights,
-        "instruments": instruments if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
+        "normalise": request.normalise or "none",
+        "instruments": learned if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
         "per_ticker": request.per_ticker,
     }
-    key = ModelKey(bar_set.asset_class.value, bar_set.frame, model)
+    key = _key(request, loaded, sectors, learned)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
+
+
+def _inputs_of(
+    request: TrainRequest, loaded: Loaded, base: LoadedModel | None
+) -> tuple[ForecastInputs, dict[str, str], tuple[InstrumentId, ...]]:
+    """Return features and labels, why features are absent, and the instruments that are learned from."""
+    data = loaded.data
+    if base is not None:
+        base.check_market(data.bar_set)
+        names, absent = base.spec.features, dict[str, str]()
+        horizons, wanted = base.spec.horizons, base.spec.targets
+    else:
+        left = asked_names(request, chosen_names(request.features, data.bar_set.asset_class)[1])
+        names, absent = available_features(data, left)
+        horizons = horizons_of(request.horizons, data.bar_set.asset_class, data.bar_set.frame)
+        wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
+    inputs = forecast_inputs(data, names, horizons, wanted)
+    learned = rows_of_symbols(data, symbols_of(request))
+    if len(learned) < len(data.bars.instruments):
+        kept = np.zeros_like(inputs.usable)
+        kept[learned] = inputs.usable[learned]
+        inputs = replace(inputs, usable=kept)
+    return inputs, absent, tuple(data.bars.instruments[i] for i in learned)
+
+
+def _key(
+    request: TrainRequest, loaded: Loaded, sectors: Mapping[str, Any], learned: tuple[InstrumentId, ...]
+) -> ModelKey:
+    """Return what the model competes for, with its sector or its only ticker in the name."""
+    model, bar_set = request.forecaster, loaded.data.bar_set
+    if sectors:
+        model += "_" + _slug(next(iter(sectors)) if len(sectors) == 1 else "sectors")
+    if request.per_ticker:
+        model += "_only_" + _slug(_ticker(loaded, learned))
+    return ModelKey(bar_set.asset_class.value, bar_set.frame, model)
 
 
 def symbols_of(request: TrainRequest) -> tuple[str, ...]:
@@ -173,6 +191,14 @@ def _ticker(loaded: Loaded, instruments: tuple[InstrumentId, ...]) -> str:
     return own if list(tickers.values()).count(own) == 1 else str(instruments[0])
 
 
+def made_forecaster(job: TrainJob) -> Forecaster:
+    """Return the forecaster of a training that starts afresh, not fitted yet."""
+    way = job.recipe["normalise"]
+    if way == "none":
+        return build_forecaster(job.spec.name, job.spec, job.options)
+    return normalised(job.spec, way, job.options)
+
+
 def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targets: tuple[str, ...]) -> ForecasterSpec:
     return ForecasterSpec(
         name=name, version="1", features=features, targets=targets, horizons=horizons, levels=QUANTILE_LEVELS
@@ -187,11 +213,11 @@ def _filled(request: TrainRequest, base: LoadedModel | None) -> TrainRequest:
             forecaster=request.forecaster or _DEFAULT_FORECASTER,
             features=request.features or _DEFAULT_FEATURES,
         )
-    given = (request.features, request.horizons, request.targets, request.select, request.without)
+    given = (request.features, request.horizons, request.targets, request.select, request.without, request.normalise)
     if request.forecaster not in ("", base.spec.name) or any(given):
         raise ConfigError(
             f"a fine-tuned model has forecaster, features, horizons and targets of its base {base.entry.name}",
-            hint="leave --forecaster, --features, --horizons, --targets, --select and --without out",
+            hint="leave --forecaster, --features, --horizons, --targets, --select, --without and --normalise out",
         )
     return replace(request, forecaster=base.spec.name, options={**base.record["options"], **request.options})
 
