@@ -19,6 +19,8 @@ from foresail.protocols import Forecaster, Progress
 
 __all__ = ["attach", "build_forecaster", "option_defaults"]
 
+_PRESET = "preset"
+
 
 def option_defaults(name: str) -> dict[str, Any]:
     """Return every setting of a forecaster with its default, nested ones by dotted name; empty where it has none."""
@@ -31,7 +33,8 @@ def build_forecaster(name: str, spec: ForecasterSpec, options: Mapping[str, Any]
 
     Parameters
     ----------
-    options : name -> value, text or of the right type; a nested one may be given by its last name if only one has it
+    options : name -> value, text or of the right type; a nested one may be given by its last name if only one has it;
+        ``preset`` names a shape of the forecaster's own, which the other options change
 
     Raises
     ------
@@ -51,7 +54,7 @@ def build_forecaster(name: str, spec: ForecasterSpec, options: Mapping[str, Any]
         return build(spec)
     settings = kind()
     known = _flat(settings)
-    for key, value in options.items():
+    for key, value in _with_preset(name, found, options).items():
         full = _full_name(name, key, known)
         settings = _replaced(settings, full.split("."), _typed(full, value, known[full]))
     return build(spec, settings)
@@ -62,6 +65,18 @@ def attach(forecaster: Forecaster, *, progress: Progress | None, checkpoint: Pat
     for attribute, value in (("progress", progress), ("checkpoint", checkpoint)):
         if hasattr(forecaster, attribute):
             setattr(forecaster, attribute, value)
+
+
+def _with_preset(name: str, found: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with those of their preset, if they name one, before them."""
+    presets: Mapping[str, Mapping[str, Any]] = getattr(found, "presets", {})
+    given = dict(options)
+    preset = given.pop(_PRESET, None)
+    if preset is None:
+        return given
+    if preset not in presets:
+        raise UnknownNameError(f"preset of {name}", str(preset), tuple(presets))
+    return {**presets[preset], **given}
 
 
 def _settings_type(found: type[Any]) -> type[Any] | None:

@@ -145,3 +145,58 @@ def test_a_device_that_is_not_there_is_refused_by_name():
         assert device_of("auto").type == "cpu"
     with pytest.raises(UnknownNameError, match="float33"):
         Precision("float33", torch.device("cpu"))
+
+
+def test_a_plateau_cuts_the_rate_and_a_gain_does_not_take_it_back(monkeypatch):
+    from foresail.forecasting.neural import training
+
+    losses = iter([1.0, 1.0, 1.0, 0.5, 0.5, 0.5])
+    monkeypatch.setattr(training._Run, "_validate", lambda _: next(losses))
+    rates = Rates("plateau", base=1e-2, minimum=1e-6, patience=2)
+    told = train(task(recipe=Recipe(epochs=6, batch=32, rates=rates, patience=6, delta=0.0)))
+    assert told.history.rate == pytest.approx([1e-2, 1e-2, 1e-2, 5e-3, 5e-3, 5e-3])
+
+
+def test_a_cycle_of_rates_goes_on_over_epochs_and_after_a_kill(tmp_path):
+    rates = Rates("cyclic", base=1e-2, minimum=1e-4, cycle=10)
+    recipe = Recipe(epochs=4, batch=32, rates=rates)
+    told = train(task(recipe=recipe)).history.rate
+    assert len(set(told)) > 1  # an epoch has no whole number of cycles
+
+    def kill(stage, done, total):
+        if done == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(task(tmp_path, recipe=recipe), progress=kill)
+    assert train(task(tmp_path, recipe=recipe)).history.rate == told
+
+
+def test_a_run_that_began_again_and_was_killed_goes_on_at_half_the_rate(tmp_path, monkeypatch):
+    from foresail.forecasting.neural import training
+
+    real, calls = training.pinball_loss, []
+
+    def broken(*arguments):
+        calls.append(1)
+        return real(*arguments) * (float("nan") if len(calls) == 3 else 1.0)
+
+    def kill(stage, done, total):
+        if done == 2:
+            raise KilledError
+
+    monkeypatch.setattr(training, "pinball_loss", broken)
+    with pytest.raises(KilledError):
+        train(task(tmp_path), progress=kill)
+    monkeypatch.setattr(training, "pinball_loss", real)
+    resumed = task(tmp_path)
+    told = train(resumed)
+    assert "half the rate" in told.notes[0]
+    assert max(told.history.rate) == pytest.approx(5e-3)
+    assert len(told.history.rate) == 6
+
+
+def test_norms_are_told_every_hundred_steps_where_norms_are_clipped(caplog):
+    with caplog.at_level("INFO", logger="foresail"):
+        train(task(recipe=Recipe(epochs=12, batch=8, clipping="norm", rates=Rates("constant"), patience=20)))
+    assert [one.args[0] for one in caplog.records][:2] == [100, 200]

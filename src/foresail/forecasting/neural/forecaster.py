@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -39,7 +39,7 @@ from foresail.forecasting.neural.explaining import integrated_gradients, mean_of
 from foresail.forecasting.neural.finetune import beats, frozen_but, tuning_recipe
 from foresail.forecasting.neural.fitted import AtHorizons, FittedNetwork, NetworkShape
 from foresail.forecasting.neural.inputs import InputMap
-from foresail.forecasting.neural.settings import NetworkSettings
+from foresail.forecasting.neural.settings import PRESETS, NetworkSettings
 from foresail.forecasting.neural.steps import common_step, in_double, mean_for_unknown, until_last_row, weights_of
 from foresail.forecasting.neural.tft.network import Segments
 from foresail.forecasting.neural.threads import fixed_threads
@@ -68,6 +68,7 @@ class NetworkForecaster(ABC):
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[NetworkSettings]] = NetworkSettings
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     way_points: ClassVar[int] = 16  # of integrated gradients; kinks of a ReLU need many
     explained_names: ClassVar[int] = 10  # of each decision of a run: slopes cost more than forecasts
     tuned: ClassVar[tuple[str, ...]] = ("head",)  # parts that sector fine-tuning trains on

@@ -21,6 +21,7 @@ __all__ = [
     "class_weights",
     "focal_loss",
     "pinball_loss",
+    "plateau_cuts",
 ]
 
 SCHEDULES = ("constant", "cosine", "cyclic", "plateau", "step")
@@ -39,7 +40,7 @@ class Rates:
     schedule : cosine with warm-up (default), cyclic triangular, plateau, step or constant
     base, minimum : rates; ``cyclic`` swings from ``minimum`` up to ``base`` and back in ``cycle`` steps
     warm_up, total : epochs
-    patience, factor : of plateau: epochs without gain, then times factor; step multiplies by factor every ``every``
+    patience, factor : of plateau: so many epochs without gain cut the rate for good; step cuts it every ``every``
     """
 
     schedule: str = "cosine"
@@ -63,7 +64,8 @@ class Rates:
 
         Parameters
         ----------
-        stale : times that ``patience`` epochs brought no gain, for plateau
+        step : of the whole run, for cyclic
+        stale : times that the rate was cut, for plateau (``plateau_cuts``)
         """
         if self.schedule == "cosine":
             return max(self.minimum, self._cosine(epoch))
@@ -81,6 +83,32 @@ class Rates:
             return self.base * epoch / self.warm_up
         share = min(1.0, (epoch - self.warm_up) / max(1, self.total - self.warm_up))
         return self.minimum + 0.5 * (self.base - self.minimum) * (1.0 + math.cos(math.pi * share))
+
+
+def plateau_cuts(losses: Sequence[float], patience: int, delta: float) -> int:
+    """Return how often a plateau has cut the rate: after each ``patience`` epochs in a row without gain (TRAIN-13).
+
+    A gain starts the count anew and takes no cut back.
+
+    Parameters
+    ----------
+    losses : of validation, an element an epoch so far
+    delta : a gain is a loss lower than the best by this much
+
+    Examples
+    --------
+    >>> [plateau_cuts([1.0, 0.9, 0.9, 0.9, 0.5, 0.5][:n], 2, 0.0) for n in range(7)]
+    [0, 0, 0, 0, 1, 1, 1]
+    """
+    best, waited, cuts = math.inf, 0, 0
+    for loss in losses:
+        if loss < best - delta:
+            best, waited = loss, 0
+        else:
+            waited += 1
+        if waited == patience:
+            waited, cuts = 0, cuts + 1
+    return cuts
 
 
 @dataclass(slots=True)

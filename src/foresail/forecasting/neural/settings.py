@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from foresail.core.errors import ConfigError
-from foresail.forecasting.neural.recipe import Rates
+from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.forecasting.neural.recipe import CLIPPING, SCHEDULES, Rates
 from foresail.forecasting.neural.training import Recipe
 from foresail.forecasting.neural.windows import WindowSettings
 
-__all__ = ["NetworkSettings", "check_network_settings"]
+__all__ = ["PRESETS", "NetworkSettings", "check_network_settings"]
+
+_PLATEAU = 5  # epochs without gain (TRAIN-13)
+# Shapes that the literature of each frame uses; what a preset does not name keeps its default. FCST-03a: two weeks of
+# hours; MODEL-02: an hour of minutes, a deep and wide network for an accelerator; MODEL-03: a quarter of days.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "hourly": {"context_length": 336, "width": 64},
+    "minute": {"context_length": 60, "width": 256, "heads": 8, "layers": 6},
+    "daily": {"context_length": 60, "width": 64},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,9 @@ class NetworkSettings:
     width, heads, layers, dropout : of the network; ``heads`` is used by attention only
     windows, stride : of a training segment; an epoch sees one origin in ``stride`` bars
     epochs, batch, rate, patience, delta : of training; ``batch`` counts forecast origins
+    schedule : of the rate: cosine, cyclic, plateau, step or constant (TRAIN-11 to 13)
+    clipping, largest_norm : of gradients: adaptive, norm or value, and the cap (TRAIN-14)
+    weight_decay : of AdamW (TRAIN-10)
     threads : of training; fixed, so that weights do not depend on the machine's own number
     device, precision : of training: cpu, cuda or auto; float32, mixed, bfloat16 or float16
     minimum_windows : training windows below which no network is trained (TRAIN-06)
@@ -43,22 +57,40 @@ class NetworkSettings:
     device: str = "cpu"
     precision: str = "float32"
     minimum_windows: int = 500
+    schedule: str = "cosine"
+    clipping: str = "adaptive"
+    largest_norm: float = 1.0
+    weight_decay: float = 1e-5
 
     def __post_init__(self) -> None:
         check_network_settings(self)
 
     def recipe(self, rate_factor: float = 1.0) -> Recipe:
-        """Return the training recipe; a tenth of the epochs, at least one, warm the rate up."""
+        """Return the training recipe.
+
+        A tenth of the epochs, at least one, warm the rate up. Half the patience of early stopping, five epochs at most,
+        make a plateau cut it. A cyclic one swings up to the rate from a hundredth of it.
+        """
         base = self.rate * rate_factor
-        rates = Rates(base=base, minimum=base * 1e-3, warm_up=max(1, self.epochs // 10), total=max(2, self.epochs))
+        rates = Rates(
+            self.schedule,
+            base,
+            minimum=base * (1e-2 if self.schedule == "cyclic" else 1e-3),
+            warm_up=max(1, self.epochs // 10),
+            total=max(2, self.epochs),
+            patience=min(_PLATEAU, max(1, self.patience // 2)),
+        )
         return Recipe(
             self.epochs,
             self.batch,
             rates,
-            patience=self.patience,
-            delta=self.delta,
-            device=self.device,
-            precision=self.precision,
+            self.clipping,
+            self.largest_norm,
+            self.weight_decay,
+            self.patience,
+            self.delta,
+            self.device,
+            self.precision,
         )
 
     def cut(self, horizon: int, *, stride: int | None = None) -> WindowSettings:
@@ -80,5 +112,12 @@ def check_network_settings(settings: NetworkSettings) -> None:
             raise ConfigError(f"expected {name} >= 1, received {getattr(settings, name)}")
     if not 0.0 <= settings.dropout < 1.0:
         raise ConfigError(f"expected 0 <= dropout < 1, received {settings.dropout}")
-    if not settings.rate > 0.0:
-        raise ConfigError(f"expected a rate above 0, received {settings.rate}")
+    for name in ("rate", "largest_norm"):
+        if not getattr(settings, name) > 0.0:
+            raise ConfigError(f"expected {name} > 0, received {getattr(settings, name)}")
+    if not settings.weight_decay >= 0.0:
+        raise ConfigError(f"expected weight_decay >= 0, received {settings.weight_decay}")
+    if settings.schedule not in SCHEDULES:
+        raise UnknownNameError("schedule", settings.schedule, SCHEDULES)
+    if settings.clipping not in CLIPPING:
+        raise UnknownNameError("clipping", settings.clipping, CLIPPING)

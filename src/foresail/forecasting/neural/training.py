@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,12 +28,14 @@ from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import DataError, ModelError
 from foresail.core.seeds import derive_seed, generator
 from foresail.forecasting.neural.precision import Precision, device_of, moved
-from foresail.forecasting.neural.recipe import Clipper, EarlyStopping, Rates, pinball_loss
+from foresail.forecasting.neural.recipe import Clipper, EarlyStopping, Rates, pinball_loss, plateau_cuts
 from foresail.forecasting.neural.windows import Batch, WindowSource
 from foresail.protocols import Progress
 
 __all__ = ["Fold", "History", "Recipe", "Trained", "TrainingTask", "train"]
 
+_LOG = logging.getLogger(__name__)
+_TOLD = 100  # steps between two messages
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -139,6 +142,9 @@ def train(task: TrainingTask, *, progress: Progress | None = None) -> Trained:
     notes: list[str] = []
     for attempt, scale in enumerate((1.0, 0.5)):
         run = _Run(task, scale)
+        if attempt == 0 and run.is_second():
+            notes.append("the loss was not a number; started again at half the rate")
+            continue  # the run that was killed had begun again
         try:
             run.resume()
             done = run.train(progress)
@@ -169,17 +175,15 @@ class _Run:
         self._clipper = Clipper(recipe.clipping, recipe.largest_norm)
         self._size = max(1, recipe.batch // task.source.settings.windows)
         self._best: dict[str, Tensor] = {}
-        self._first = 0
+        self._first, self._steps = 0, 0
         self.stopping = EarlyStopping(recipe.patience, recipe.delta)
         self.history = History()
 
     def train(self, progress: Progress | None) -> tuple[str, ...]:
         """Train to the end; return notes."""
-        epochs, stale = self._recipe.epochs, 0
+        epochs, rates = self._recipe.epochs, self._recipe.rates
         for epoch in range(self._first, epochs):
-            if self._recipe.rates.schedule == "plateau":
-                stale = self.stopping.since // max(1, self._recipe.rates.patience)
-            self._epoch(epoch, stale)
+            self._epoch(epoch, plateau_cuts(self.history.validation_loss, rates.patience, self._recipe.delta))
             loss = self._validate()
             self.history.validation_loss.append(loss)
             if self.stopping.update(epoch, loss):
@@ -204,7 +208,8 @@ class _Run:
         rate = self._recipe.rates.at(epoch, stale=stale) * self._scale
         for step, batch in enumerate(self._source.batches(self._fold.train, self._size, order, self._fold.weights)):
             if self._recipe.rates.schedule == "cyclic":
-                rate = self._recipe.rates.at(epoch, step=step) * self._scale
+                rate = self._recipe.rates.at(epoch, step=self._steps) * self._scale
+            self._steps += 1
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             weight = float(batch.weights.sum())
@@ -217,6 +222,8 @@ class _Run:
                 raise _DivergedError(epoch + 1, step + 1)
             self._precision.backward(loss, self._optimiser)
             norms.append(self._clipper.clip(self._parameters))
+            if self._recipe.clipping == "norm" and self._steps % _TOLD == 0:
+                _LOG.info("step %d: gradient norm %.3g", self._steps, norms[-1])  # TRAIN-15
             self._precision.step(self._optimiser)
             losses, count = losses + value * weight, count + weight
         if count == 0.0:
@@ -254,6 +261,7 @@ class _Run:
         self._folder.mkdir(parents=True, exist_ok=True)
         meta = {
             "next": next_epoch,
+            "steps": self._steps,
             "scale": self._scale,
             "seed": self._seed,
             "history": asdict(self.history),
@@ -269,14 +277,21 @@ class _Run:
             self._folder / "checkpoint.json", canonical_bytes({"next": next_epoch, "history": meta["history"]})
         )
 
+    def is_second(self) -> bool:
+        """Return whether the checkpoint is one of the second attempt, at half the rate."""
+        found = self._kept()
+        return found is not None and found[0]["seed"] == self._seed and found[0]["scale"] < self._scale
+
+    def _kept(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        path = None if self._folder is None else self._folder / "checkpoint.safetensors"
+        return _read(path) if path is not None and path.is_file() else None
+
     def resume(self) -> None:
         """Go on behind the last epoch that a killed run of the same seed and rate finished."""
-        path = None if self._folder is None else self._folder / "checkpoint.safetensors"
-        if path is None or not path.is_file():
+        found = self._kept()
+        if found is None or (found[0]["seed"], found[0]["scale"]) != (self._seed, self._scale):
             return
-        meta, tensors = _read(path)
-        if (meta["seed"], meta["scale"]) != (self._seed, self._scale):
-            return
+        meta, tensors = found
         self._network.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("now.")})
         self._best = {k[5:]: v for k, v in tensors.items() if k.startswith("best.")}
         for i, parameter in enumerate(self._parameters):
@@ -287,7 +302,7 @@ class _Run:
         self._clipper.norms.extend(meta["norms"])
         self.stopping.best = math.inf if meta["best"] is None else meta["best"]
         self.stopping.best_epoch, self.stopping.since = meta["best_epoch"], meta["since"]
-        self._first = meta["next"]
+        self._first, self._steps = meta["next"], meta["steps"]
         self._precision.restore(meta["scaler"])
 
     def clear(self) -> None:
