@@ -101,7 +101,7 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
     return (
         Tiles(tiles),
         Table("", columns, rows, names=2),
-        _errors(card),
+        *_errors(card),
         *_paired(card),
         *_honesty(card),
         *_confusions(record),
@@ -110,10 +110,12 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
     )
 
 
-def _errors(card: Mapping[str, Any]) -> Block:
+def _errors(card: Mapping[str, Any]) -> list[Block]:
     """Return squared and price errors beside no change, and breaches of the value at risk (EVAL-02, EVAL-05)."""
     rows = []
     for one in card["metrics"]:
+        if "rmse" not in one:  # a card of an older version
+            continue
         var = one["value_at_risk"]
         below = "" if var is None else percent(_number(var["share"]))
         wrong = "" if var is None or not var["tested"] else f"{var['christoffersen']} of {var['tested']}"
@@ -129,12 +131,12 @@ def _errors(card: Mapping[str, Any]) -> Block:
         "below 5 % VaR",
         "names where not 5 %",
     )
-    return Table("Errors, and outcomes below the value at risk", columns, tuple(rows), names=2)
+    return [Table("Errors, and outcomes below the value at risk", columns, tuple(rows), names=2)] if rows else []
 
 
 def _paired(card: Mapping[str, Any]) -> list[Block]:
     """Return the tests against each baseline on the same rows (EVAL-08)."""
-    rows = tuple((bars(one["horizon"]), one["other"], one["word"], one["text"]) for one in card["paired"])
+    rows = tuple((bars(one["horizon"]), one["other"], one["word"], one["text"]) for one in card.get("paired", ()))
     title = "Beside baselines on the same rows: mean pinball loss, clustered by issue time"
     return [Table(title, ("ahead", "baseline", "", "what was seen"), rows, names=4)] if rows else []
 
@@ -142,7 +144,7 @@ def _paired(card: Mapping[str, Any]) -> list[Block]:
 def _honesty(card: Mapping[str, Any]) -> list[Block]:
     """Return whether probabilities mean what they say: the error before and after calibration, and the curve after."""
     rows, curves = [], []
-    for one in card["calibration"]:
+    for one in card.get("calibration", ()):
         for key, name in (("classes", "most probable class"), ("confidence", "confidence")):
             told = one.get(key)
             if told is None:

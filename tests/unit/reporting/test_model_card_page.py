@@ -78,6 +78,42 @@ def test_the_card_tells_everything_once():
         ET.fromstring("<svg" + chart.split("</svg>")[0] + "</svg>")
 
 
+def test_the_card_tells_errors_tests_and_honesty():
+    var = {"level": 0.05, "breaches": 62, "share": 0.0502, "tested": 20, "kupiec": 2, "christoffersen": 3}
+    errors = {"rmse": 0.031, "no_change_rmse": 0.032, "mape": 0.021, "no_change_mape": 0.022, "value_at_risk": var}
+    seen = {"value": 0.55, "low": 0.5, "high": 0.6}
+    honest = {"method": "temperature", "error_before": 0.11, "error": 0.042}
+    curve = [{"said": 0.6, "seen": seen, "rows": 1234}]
+    card = {
+        **CARD,
+        "metrics": [SCORE | errors],
+        "paired": [{"horizon": 5, "other": "<ridge>", "word": "cannot tell", "text": "Cannot tell from ridge."}],
+        "calibration": [
+            {
+                "target": "close",
+                "horizon": 5,
+                "classes": {**honest, "curve": curve},
+                "confidence": {**honest, "curve": []},
+            }
+        ],
+    }
+    page = render_model_card(card, RECORD)
+    for text in (
+        "3.100",
+        "3.200",
+        "2.100",
+        "5.0",
+        "3 of 20",
+        "&lt;ridge&gt;",
+        "cannot tell",
+        "temperature",
+        "11.0",
+        "4.2",
+    ):
+        assert text in page, text
+    assert "<ridge>" not in page
+
+
 def test_a_model_without_epochs_has_no_curves():
     page = render_model_card(CARD, {**RECORD, "history": {}})
     assert "<svg" not in page
