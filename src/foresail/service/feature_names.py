@@ -12,7 +12,7 @@ from foresail.features.declared.presets import indicator_preset
 from foresail.features.declared.sets import SETS, default_sets
 from foresail.features.frame_columns import expand_frames
 
-__all__ = ["chosen_names", "default_use", "instrument_row"]
+__all__ = ["chosen_names", "default_use", "instrument_row", "named_sets"]
 
 _DEFAULT, _PRESET = "default", "preset:"
 
@@ -60,6 +60,11 @@ def _without_words(one: str, own: str | None) -> tuple[str, ...]:
     else:
         return (one,)
     return tuple(f"{name}{mark}{frame}" for name in members)
+
+
+def named_sets(asked: Sequence[str], own: str) -> tuple[str, ...]:
+    """Return sets and features with what presets and the default stand for on bars of a frame in their place."""
+    return tuple(dict.fromkeys(name for one in asked for name in _without_words(one, own)))
 
 
 def default_use(frame: str) -> str:

@@ -29,6 +29,7 @@ from foresail.protocols import Progress, Strategy
 from foresail.reporting.html import render_report
 from foresail.reporting.model import LeakFinding
 from foresail.reporting.summary import text_summary
+from foresail.service.feature_names import named_sets
 from foresail.service.finished import Finished
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
@@ -118,6 +119,7 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
         }
         base = replace(base, walk_forward=replace(walk, **shorter))
     settings = read_settings(base, config, overrides)
+    settings = replace(settings, features=named_sets(settings.features, bars.frame))
     needed = settings.walk_forward.minimum_train_bars + 2 * settings.decision_horizon
     if length < needed:
         raise DataError(

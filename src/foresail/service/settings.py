@@ -274,8 +274,9 @@ def _check_features(names: tuple[str, ...]) -> None:
     """Refuse what is neither a set nor a feature of the bars' own frame, before anything is read."""
     from foresail.features.catalogue import CATALOGUE, find
     from foresail.features.declared.sets import SETS
+    from foresail.service.feature_names import named_sets
 
-    for name in names:
+    for name in named_sets(names, "1d"):
         if "@" in name:
             raise ConfigError(f"{name}: models read features of the bars' own frame", hint="leave the @frame out")
         if name in SETS:

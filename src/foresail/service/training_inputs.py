@@ -25,6 +25,7 @@ from foresail.features.missing import dropped_notes
 from foresail.features.selection import plan_selection, without_groups
 from foresail.features.transforms.fold import Fold
 from foresail.features.transforms.gaps import DropSparse
+from foresail.service.feature_names import named_sets
 from foresail.service.training_data import Ready
 from foresail.service.training_request import TrainRequest
 
@@ -69,9 +70,8 @@ def chosen_inputs(ready: Ready, request: TrainRequest, seed: int) -> tuple[Ready
     """
     fields = ready.inputs.features.fields
     keep = _KEEP if request.keep is None else request.keep
-    plan = plan_selection(
-        _words(request.features), fields, request.select or "", k=keep, seed=derive_seed(seed, "selection")
-    )
+    asked = named_sets(_words(request.features), ready.inputs.features.frame)
+    plan = plan_selection(asked, fields, request.select or "", k=keep, seed=derive_seed(seed, "selection"))
     told: dict[str, Any] = {}
     if plan is not None:
         longest, fold = max(ready.inputs.targets.horizons), ready.fold

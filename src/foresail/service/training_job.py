@@ -148,7 +148,7 @@ def _inputs_of(
         names, absent = base.spec.features, dict[str, str]()
         horizons, wanted = base.spec.horizons, base.spec.targets
     else:
-        left = asked_names(request, chosen_names(request.features, data.bar_set.asset_class)[1])
+        left = asked_names(request, chosen_names(request.features, data.bar_set.asset_class, data.bars.frame)[1])
         names, absent = available_features(data, left)
         horizons = horizons_of(request.horizons, data.bar_set.asset_class, data.bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())

@@ -74,6 +74,7 @@ def test_features_are_sets_and_names_of_the_own_frame(tmp_path: Path) -> None:
         return read_settings(BASE, written(tmp_path, f"version = 1\n[run]\nfeatures = {text}\n"), Overrides()).features
 
     assert read('["scan100", "rsi_5"]') == ("scan100", "rsi_5")
+    assert read('["default:funnel"]') == ("default:funnel",)
     with pytest.raises(UnknownNameError, match="feature or set 'scan10'"):
         read('["scan10"]')
     with pytest.raises(ConfigError, match="own frame"):

@@ -86,3 +86,13 @@ def test_unknown_groups_and_methods_are_refused(ready: Ready) -> None:
         asked_names(replace(REQUEST, without="momentum"), ("rsi_14",))
     with pytest.raises(UnknownNameError, match="lasso"):
         chosen_inputs(ready, replace(REQUEST, select="lasso"), 7)
+
+
+def test_the_default_of_hours_keeps_its_fixed_set_and_selects_from_the_rest(ready: Ready) -> None:
+    hourly = replace(ready, inputs=replace(ready.inputs, features=replace(ready.inputs.features, frame="1h")))
+    chosen, told = chosen_inputs(hourly, TrainRequest(features="default", keep=2), 7)
+    kept = set(chosen.inputs.features.fields)
+    assert "rsi_14" in kept  # of core20
+    assert told["method"] == "default"
+    assert "rsi_14" not in told["share"]
+    assert len(kept & set(told["share"])) == 2
