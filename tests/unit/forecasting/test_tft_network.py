@@ -56,10 +56,13 @@ def plain_of(shared, windows, settings=SETTINGS):
     )
 
 
-@pytest.mark.parametrize("stride", [1, 3])
-def test_shared_windows_give_the_quantiles_and_gradients_of_plain_ones(stride):
+@pytest.mark.parametrize(("stride", "is_start"), [(1, False), (3, False), (1, True)])
+def test_shared_windows_give_the_quantiles_and_gradients_of_plain_ones(stride, is_start):
     model = network()
     shared = segments(stride=stride)
+    if is_start:  # series that begin with the first window's last step, and in the midst of the segment's past
+        shared.present[0, : SETTINGS.context_length - 1] = 0.0
+        shared.present[1, : SETTINGS.context_length // 2] = 0.0
     plain = plain_of(shared, 6)
     target = torch.randn(4, 6, 3, 2, 7, generator=torch.Generator().manual_seed(2))
     told = model(shared).quantiles
