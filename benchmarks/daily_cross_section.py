@@ -7,7 +7,8 @@ stride of 5, at most 10 epochs, width 32. Each (forecaster, seed) is kept, so an
 
 Printed: RankIC of the 5-bar expected return on the test days with an interval over days (cosine variance, as labels
 overlap), coverage of P10 to P90, and what the best fifth of the names made from week to week after costs less 1/N of
-the same names (screening path: fractional units, costs as a fraction of value). Networks may lose; the table says so.
+the same names (screening path: fractional units, costs as a fraction of value), and processor seconds of all fits.
+Networks may lose; the table says so.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def made(name: str, ready: Ready, protocol: Protocol) -> Any:
 
 
 def forecast(name: str, seed: int, ready: Ready, protocol: Protocol, out: Path) -> tuple[FloatArray, float]:
-    """Return the (R, K, H, Q) test quantiles of a forecaster and its fit time in seconds, from the folder if there."""
+    """Return the (R, K, H, Q) test quantiles of a forecaster and the processor seconds of its fit, kept or made."""
     model = made(name, ready, protocol)
     settings = asdict(model.settings) if name in SEEDED else {}
     key = hash_value([name, seed, asdict(protocol), settings, ready.training.features.values.shape])[:16]
@@ -90,9 +91,9 @@ def forecast(name: str, seed: int, ready: Ready, protocol: Protocol, out: Path) 
     if name in SEEDED:
         model.checkpoint = out / f"checkpoint_{key}"
         model.progress = lambda _, done, total: print(f"  {name} seed {seed}: epoch {done}/{total}", file=sys.stderr)
-    begin = time.perf_counter()
+    begin = time.process_time()
     report = model.fit(ready.training, seed=seed)
-    spent = time.perf_counter() - begin
+    spent = time.process_time() - begin
     print(f"  {name} seed {seed}: {spent:.0f} s; {'; '.join(report.notes)}", file=sys.stderr)
     quantiles = model.predict(ready.inputs.features, held_out_rows(ready), ready.inputs.scale)
     np.savez(path, quantiles=quantiles, seconds=spent)
