@@ -105,6 +105,7 @@ def build_parts(
     sizing = AllocatorSettings(
         frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
         worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
+        sizing=settings.trading.sizing_of(settings.profile),
         shorting=is_given and limits.shorting,  # the built-in strategy buys only; others may want less than nothing
     )  # fmt: skip
     venue = settings.trading.venue.settings(close_only=not bars.has("open"), allow_short=limits.shorting)

@@ -10,10 +10,12 @@ from typing import Any
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.execution.impact import IMPACT_MODELS
 from foresail.execution.simulated.settings import VenueSettings
+from foresail.portfolio.allocator import SIZINGS
 
 __all__ = ["STOPS", "TradingSettings", "VenueChoice", "trading_of_plain"]
 
 STOPS = ("class", "class_and_target", "none")
+_KELLY_PROFILES = frozenset({"low-latency"})  # RISK-01: its risk per trade is a quarter of Kelly (SIZE-05)
 _MS = 1_000_000  # ns
 _GOOD_FOR = VenueSettings().good_for_bars
 
@@ -72,14 +74,23 @@ class TradingSettings:
     ----------
     stops : what becomes of a position without a stop where a profile's limits hold (EXIT-01): "class" hangs the stop of
         its price tier or class on it, "class_and_target" a target of twice that distance besides, "none" leaves it
+    sizing : what limits the size of a signal (``portfolio.allocator``): "risk", "atr" or "kelly"; "" = as the profile
+        says, a quarter of Kelly under ``low-latency``, else risk
     """
 
     stops: str = "class"
+    sizing: str = ""
     venue: VenueChoice = field(default_factory=VenueChoice)
 
     def __post_init__(self) -> None:
         if self.stops not in STOPS:
             raise UnknownNameError("stops", self.stops, STOPS)
+        if self.sizing and self.sizing not in SIZINGS:
+            raise UnknownNameError("sizing", self.sizing, SIZINGS)
+
+    def sizing_of(self, profile: str) -> str:
+        """Return how signals are sized under a profile: as chosen, else as the profile says."""
+        return self.sizing or ("kelly" if profile in _KELLY_PROFILES else "risk")
 
 
 def trading_of_plain(plain: Mapping[str, Any]) -> TradingSettings:

@@ -28,19 +28,26 @@ from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.limits import PositionLimits
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, Signal, SignalKind, TargetWeights, Weights
-from foresail.portfolio.sizing import WorstCase, tier_cap
-from foresail.portfolio.volatility import annualised_volatility, mean_traded_value
+from foresail.portfolio.sizing import WorstCase, kelly_fraction, tier_cap
+from foresail.portfolio.volatility import annualised_volatility, average_true_range, mean_traded_value
 from foresail.protocols import MarketView
 
-__all__ = ["EXIT_TARGETS", "AllocatorSettings", "VolatilityScaledTopK", "share_out"]
+__all__ = ["EXIT_TARGETS", "SIZINGS", "AllocatorSettings", "VolatilityScaledTopK", "share_out"]
 
 EXIT_TARGETS = ("ratio", "signal", "none")
+SIZINGS = ("risk", "atr", "kelly")
 _LONG = (SignalKind.BUY, SignalKind.STRONG_BUY)
 _SHORT = (SignalKind.SELL, SignalKind.STRONG_SELL)
 _FROZEN = 1e-6  # annualised volatility below which a price has not moved
 _ONE = Decimal(1)
 _NO_RATES: Mapping[str, Decimal] = {}
 _Rates = Mapping[str, Decimal]
+_RANGES = 2.0  # average true ranges to a stop (SIZE-06)
+_SAID = {
+    "risk": "per-trade risk: a loss of {:.2%} of equity at the stop (SIZE-02",
+    "atr": "per-trade risk: a loss of {:.2%} of equity at a stop of 2 average true ranges (SIZE-06",
+    "kelly": "a quarter of Kelly's fraction (SIZE-05",
+}
 _TOLERANCE = 1e-9  # fraction of equity that is no change
 
 
@@ -60,6 +67,9 @@ class AllocatorSettings:
         order it cuts gains at the typical one while losses run to the stop and costs are paid in full: it is shown, not
         attached, by default
     shorting : the profile must allow it too
+    sizing : how a signal's size is limited (SIZE-14). "risk": its loss at the stop (SIZE-02); "atr": the same at a
+        stop of two average true ranges (SIZE-06); "kelly": a quarter of Kelly's fraction, of its confidence and its
+        reward to risk (SIZE-05). Weights are limited by risk whatever is chosen
     worst_case : what a stop may cost beyond its distance; the loss at the stop is then counted with it (SIZE-12). None
         counts the stop as met at its price
     price_basis : price tiers count on raw prices only
@@ -75,6 +85,7 @@ class AllocatorSettings:
     exit_target: str = "ratio"
     reward_ratio: float = 2.0
     shorting: bool = False
+    sizing: str = "risk"
     worst_case: WorstCase | None = None
     price_basis: PriceBasis = PriceBasis.UNKNOWN
 
@@ -89,6 +100,7 @@ class _Wish:
     entry: float = math.nan
     stop: float = math.nan
     target: float = math.nan
+    confidence: float = math.nan
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +108,8 @@ class _Book:
     """One allocation in the making; arrays are (n,) over ``names``, ascending.
 
     ``side`` is 1, -1 or 0 (close); ``hold`` marks positions that stay;
-    ``stuck`` ones that cannot be traded now; ``current`` and ``traded`` are fractions of equity.
+    ``stuck`` ones that cannot be traded now; ``current`` and ``traded`` are fractions of equity; ``range`` is the
+    average true range, price.
     """
 
     names: list[InstrumentId]
@@ -111,6 +124,8 @@ class _Book:
     volatility: FloatArray
     traded: FloatArray
     price: FloatArray
+    confidence: FloatArray
+    range: FloatArray
     notes: list[tuple[InstrumentId, str]]
 
 
@@ -153,6 +168,8 @@ class VolatilityScaledTopK:
         self._settings = settings if settings is not None else AllocatorSettings()
         if self._settings.exit_target not in EXIT_TARGETS:
             raise ConfigError(f"exit_target must be one of {EXIT_TARGETS}, received {self._settings.exit_target!r}")
+        if self._settings.sizing not in SIZINGS:
+            raise ConfigError(f"sizing must be one of {SIZINGS}, received {self._settings.sizing!r}")
         self._instruments = {one.id: one for one in instruments}
         sectors = {one.id: one.id if one.sector in ("", "unknown") else one.sector for one in instruments}
         codes = {name: code for code, name in enumerate(sorted(set(sectors.values())))}
@@ -187,10 +204,10 @@ class VolatilityScaledTopK:
             if side != 0.0:
                 hold = one.kind is SignalKind.HOLD
                 levels = (one.entry_price, one.stop_price, one.target_price)
-                wishes[one.instrument] = _Wish(side, hold, one.rank, *levels)
+                wishes[one.instrument] = _Wish(side, hold, one.rank, *levels, one.confidence)
         book = self._open(wishes, account, view, rates)
         self._exclude(book)
-        ceiling, reason = self._ceilings(book)
+        ceiling, reason = self._ceilings(book, self._settings.sizing)
         inverse = np.where(
             (book.side != 0.0) & ~book.stuck, 1.0 / np.where(book.volatility > _FROZEN, book.volatility, 1), 0
         )
@@ -225,7 +242,7 @@ class VolatilityScaledTopK:
         book = self._open(wishes, view.account(), view, rates)
         book.notes.extend(refused)
         self._drop(book, (book.side != 0.0) & ~book.stuck & ~(book.price > 0.0), "no price is known: no size")
-        ceiling, reason = self._ceilings(book)
+        ceiling, reason = self._ceilings(book, "risk")
         wanted = np.array([abs(asked.get(name, 0.0)) for name in book.names])
         active = (book.side != 0.0) & ~book.stuck
         size = np.where(active, np.minimum(wanted, ceiling), 0.0)
@@ -245,7 +262,8 @@ class VolatilityScaledTopK:
         held = {p.instrument: p for p in account.positions if p.quantity != 0}
         tradable = set(view.instruments)
         names = sorted((wishes.keys() & tradable) | held.keys())
-        price, volatility, traded = self._market(view.bars(self._settings.frame, self._settings.lookback + 1), names)
+        bars = view.bars(self._settings.frame, self._settings.lookback + 1)
+        price, volatility, traded = self._market(bars, names)
         count = len(names)
         worth = np.array([self._unit_value(name, rates) for name in names])
         book = _Book(
@@ -261,6 +279,8 @@ class VolatilityScaledTopK:
             volatility=volatility,
             traded=traded * worth / equity,
             price=price,
+            confidence=np.full(count, np.nan),
+            range=_ranges(bars, names) if self._settings.sizing == "atr" else np.full(count, np.nan),
             notes=[],
         )
         for i, name in enumerate(names):
@@ -276,6 +296,7 @@ class VolatilityScaledTopK:
             elif wish is not None:
                 book.side[i], book.hold[i], book.rank[i] = wish.side, wish.hold, wish.rank
                 book.entry[i], book.stop[i], book.target[i] = wish.entry, wish.stop, wish.target
+                book.confidence[i] = wish.confidence
         return book
 
     def _direction(self, signal: Signal, held: float) -> float:
@@ -339,13 +360,19 @@ class VolatilityScaledTopK:
         mask[late] = True
         self._drop(book, mask, f"at most {most} positions at once in this class (RISK-05)")
 
-    def _ceilings(self, book: _Book) -> tuple[FloatArray, list[str]]:
+    def _ceilings(self, book: _Book, sizing: str) -> tuple[FloatArray, list[str]]:
         """Return each name's largest weight, and the sentence of the limit that sets it."""
         limits, settings = self._limits, self._settings
         with np.errstate(invalid="ignore", divide="ignore"):
             distance = book.side * (book.entry - book.stop) / book.entry
             distance = np.where(np.isfinite(distance) & (distance > 0.0), distance, limits.stop_distance)
+            if sizing == "atr":
+                distance = _RANGES * book.range / book.entry
             risk = limits.risk_per_trade / self._loss(book, distance)
+            if sizing == "kelly":
+                risk = np.where(book.hold, risk, self._kelly(book, distance))
+            if sizing != "risk":
+                risk = np.where(np.isfinite(risk), risk, 0.0)
             if settings.target_volatility is not None:
                 scale = settings.target_volatility / book.volatility
                 risk = risk * np.where(np.isfinite(scale), np.minimum(scale, 1.0), 1.0)
@@ -357,11 +384,21 @@ class VolatilityScaledTopK:
         binding = np.argmin(stack, axis=0)
         words = (
             f"position cap: at most {limits.max_position:.0%} of equity (RISK-01 {limits.profile})",
-            f"per-trade risk: a loss of {limits.risk_per_trade:.2%} of equity at the stop (SIZE-02, SIZE-07)",
+            f"{_SAID[sizing].format(limits.risk_per_trade)}, SIZE-07)",
             f"liquidity: an order of at most {settings.liquidity_share:.0%} of the daily traded value (SIZE-13)",
         )
         ceiling: FloatArray = stack.min(axis=0)
         return ceiling, [words[b] if b < 3 else tiers[i][1] for i, b in enumerate(binding)]
+
+    def _kelly(self, book: _Book, distance: FloatArray) -> FloatArray:
+        """Return a quarter of Kelly's fraction of equity, of confidence and reward to risk; 0 without an edge."""
+        with np.errstate(invalid="ignore"):
+            reward = book.side * (book.target - book.entry) / book.entry / distance
+        out = np.zeros(len(book.names))
+        for i in np.flatnonzero(np.isfinite(book.confidence) & (book.side != 0.0)):
+            gain = float(reward[i]) if reward[i] > 0.0 else self._settings.reward_ratio
+            out[i] = float(kelly_fraction(Decimal(repr(float(book.confidence[i]))), Decimal(repr(gain)), _ONE))
+        return out
 
     def _loss(self, book: _Book, distance: FloatArray) -> FloatArray:
         """Return the loss at the stop as a fraction of the entry, at its worst where that is asked for (SIZE-12)."""
@@ -422,3 +459,16 @@ class VolatilityScaledTopK:
             targets=tuple(targets.tolist()),
             notes=tuple(sorted(book.notes)),
         )
+
+
+def _ranges(bars: Panel, names: Sequence[InstrumentId]) -> FloatArray:
+    """Return (n,) average true range of names, price; NaN where too few bars tell."""
+    position = {name: i for i, name in enumerate(bars.instruments)}
+    out = np.full(len(names), np.nan)
+    here = [i for i, name in enumerate(names) if name in position]
+    if here and len(bars.end):
+        rows = [position[names[i]] for i in here]
+        close = bars.field("close")[rows]
+        high, low = (bars.field(one)[rows] if bars.has(one) else close for one in ("high", "low"))
+        out[here] = average_true_range(high, low, close)
+    return out

@@ -8,9 +8,10 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 
-__all__ = ["MINIMUM_RETURNS", "annualised_volatility", "mean_traded_value"]
+__all__ = ["MINIMUM_RETURNS", "annualised_volatility", "average_true_range", "mean_traded_value"]
 
 MINIMUM_RETURNS = 20  # fewer say too little about a spread
+_RANGE_BARS, _LEAST_RANGES = 14, 7  # behind an average true range
 
 
 def annualised_volatility(close: FloatArray, total_factor: FloatArray, *, bars_per_year: float) -> FloatArray:
@@ -54,4 +55,25 @@ def mean_traded_value(close: FloatArray, volume: FloatArray, *, bars_per_day: fl
     count = known.sum(axis=1)
     total = np.where(known, value, 0.0).sum(axis=1)
     result: FloatArray = np.where(count > 0, total / np.maximum(count, 1) * bars_per_day, np.nan)
+    return result
+
+
+def average_true_range(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray:
+    """Return the mean true range of the last 14 bars that have one.
+
+    Parameters
+    ----------
+    high, low, close : (N, T)
+
+    Returns
+    -------
+    (N,) price; NaN with fewer than 7 ranges
+    """
+    before = close[:, :-1]
+    top, bottom = np.maximum(high[:, 1:], before), np.minimum(low[:, 1:], before)
+    ranges = (top - bottom)[:, -_RANGE_BARS:]
+    known = np.isfinite(ranges)
+    count = known.sum(axis=1)
+    total = np.where(known, ranges, 0.0).sum(axis=1)
+    result: FloatArray = np.where(count >= _LEAST_RANGES, total / np.maximum(count, 1), np.nan)
     return result

@@ -74,6 +74,11 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
         "what backtest and paper do about a position without a stop (EXIT-01): class hangs that of its tier or class "
         "on it, class_and_target a target of twice the distance besides, none nothing",
     ),
+    "sizing": (
+        "name",
+        "what limits a signal's size (SIZE-14): risk, its loss at the stop; atr, the same at 2 average true ranges; "
+        'kelly, a quarter of Kelly of its confidence; "" = as the profile says: kelly under low-latency, else risk',
+    ),
     "seed": ("integer", "seed of everything random"),
 }
 VENUE_KEYS: dict[str, tuple[str, str]] = {
@@ -83,7 +88,7 @@ VENUE_KEYS: dict[str, tuple[str, str]] = {
     "latency_bars": ("integer", "and lets so many bars pass besides"),
     "good_for_bars": ("integer", "bars that an order without an end of its own waits; 0 = no bound"),
 }
-_TRADING_KEYS = ("stops",)  # of [run], kept together in the settings
+_TRADING_KEYS = ("stops", "sizing")  # of [run], kept together in the settings
 _INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
@@ -328,6 +333,7 @@ def template() -> str:
         "cost_gate": base.cost_gate,
         "delisting_return": base.delisting_return,
         "stops": base.trading.stops,
+        "sizing": base.trading.sizing,
         "seed": base.seed,
         "train": f"{base.walk_forward.train_bars} sessions",
         "minimum_train": f"{base.walk_forward.minimum_train_bars} sessions",
