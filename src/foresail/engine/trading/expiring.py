@@ -1,7 +1,8 @@
 """Signals end (EXIT-07): what is held on one that nobody renewed by then is closed.
 
-A signal speaks until ``expires_at``. Each later one in the same name renews it, but for those that say that an input is
-missing. Whoever trades without signals is not asked.
+A signal speaks until ``expires_at``; each later one in the same name renews it, so that only what a strategy has fallen
+silent about is closed here. A signal that says that an input is missing speaks too: how long a position is kept without
+its inputs is the strategy's own to count. Whoever trades without signals is not asked.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def renew(core: TradingCore, at: int, signals: Iterable[Signal], ordered: Collec
     expires: dict[InstrumentId, int] = {}
     for one in signals:
         name = one.instrument
-        if one.expires_at > at and not one.missing and (name in ordered or core.books.quantity(name) != 0):
+        if one.expires_at > at and (name in ordered or core.books.quantity(name) != 0):
             expires[name] = max(one.expires_at, expires.get(name, 0))
     changed = tuple((n, until) for n, until in sorted(expires.items()) if until > core.expiries.standing.get(n, 0))
     if changed:
