@@ -110,7 +110,8 @@ def _coarser(bars: BarTable, bar_set: BarSet, frame: str, *, extended: bool) -> 
             f"--frame {frame}: {report.accepted} bars of {bar_set.frame} close no complete bar of that frame",
             hint="give a longer history or a shorter frame",
         )
-    told = f"bars of {frame} made from {report.accepted} bars of {bar_set.frame}: {incomplete} incomplete ones left out"
+    every = incomplete + coarse.table.num_rows
+    told = f"bars of {frame} made from bars of {bar_set.frame}: {incomplete} of {every} are incomplete and left out"
     return coarse, coarse_set, replace(report, notes=(*report.notes, told))
 
 

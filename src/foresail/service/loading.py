@@ -23,6 +23,7 @@ from foresail.core.canonical import hash_value
 from foresail.core.clock import Clock, SystemClock, format_ns
 from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.domain.bars import BarSet, BarTable
+from foresail.domain.bins import assign_bins
 from foresail.domain.calendars import frame_ns
 from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
@@ -314,20 +315,31 @@ def _coarser(loaded: Loaded, frame: str, *, extended: bool = False) -> Loaded:
         end=coarse.panel.end[seen],
         available_at=coarse.panel.available_at[seen],
     )
-    incomplete = int(coarse.incomplete.sum())
+    every = _begun(data.bars, frame, extended=extended)
+    incomplete = every - int(panel.present.sum())
     if panel.shape[1] == 0:
         raise ConfigError(
             f"--frame {frame}: {data.bars.shape[1]} bars of {data.bars.frame} close no bar of that frame",
             hint="give a longer history or a shorter frame",
         )
     blocked = np.searchsorted(coarse.last_row[seen], data.blocked_from, side="left")
-    told = f"bars of {frame} made from bars of {data.bars.frame}: {incomplete} incomplete ones are left out"
+    told = f"bars of {frame} made from bars of {data.bars.frame}: {incomplete} of {every} are incomplete and left out"
     return replace(
         loaded,
         data=replace(data, bars=panel, bar_set=replace(data.bar_set, frame=frame), blocked_from=blocked),
         inputs={**loaded.inputs, "frame": frame, "fine_frame": data.bars.frame, "incomplete_bars": incomplete},
         notes=(*loaded.notes, told),
     )
+
+
+def _begun(panel: Panel, frame: str, *, extended: bool) -> int:
+    """Return how many coarse bars of instruments hold a bar, also where the one that would end them is absent."""
+    bins = assign_bins(panel.start, panel.end, panel.calendar, panel.frame, frame, extended=extended)
+    rows = np.flatnonzero(bins.end > bins.start)
+    if len(rows) == 0:
+        return 0
+    begins = np.flatnonzero(np.r_[True, np.diff(bins.end[rows]) != 0])
+    return int(np.logical_or.reduceat(panel.present[:, rows], begins, axis=1).sum())
 
 
 def _hash_of(facts: FactTable) -> str:

@@ -180,14 +180,14 @@ def test_minutes_become_hours_and_incomplete_ones_are_counted(foresail, tmp_path
     document = json.loads(done.out)
     assert (document["bars"]["frame"], document["bars"]["fine_frame"]) == ("1h", "1m")
     assert document["bars"]["incomplete_bars"] == 2
-    assert "2 incomplete ones are left out" in " ".join(document["notes"])
+    assert "2 of 60 are incomplete and left out" in " ".join(document["notes"])
     assert pq.read_table(tmp_path / "features.parquet").num_rows == 58
     # the same hours out of the store, made when they were imported
     stored = foresail("import", "minutes.toml", "--frame", "1h", "--name", "hours", "--json")
     assert stored.code == 0, stored.err
     imported = json.loads(stored.out)
     assert (imported["set"]["frame"], imported["accepted"]) == ("1h", 58)
-    assert "2 incomplete ones left out" in " ".join(imported["notes"])
+    assert "2 of 60 are incomplete and left out" in " ".join(imported["notes"])
     again = foresail(*asked, "--bars", "hours")
     assert json.loads(again.out)["features_hash"] == document["features_hash"]
     for frame, text in (("90s", "no multiple of 1m"), ("1w", "close no bar of that frame")):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from foresail.domain.facts import FactBasis, FactSet, fact_table
 from foresail.engine.pipeline import feature_inputs
@@ -13,6 +16,9 @@ from foresail.service.loading import load_bars, load_reading, with_facts
 from foresail.service.reading import Reading
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_panel, bar_set, bar_table
+
+DATA = Path(os.environ.get("FORESAIL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+MINUTES = DATA / "crypto_bitfinex_1m" / "bitfinex_1m.parquet"
 
 
 def test_an_unexplained_jump_blocks_a_name_of_a_stored_set_too(tmp_path: Path) -> None:
@@ -87,3 +93,28 @@ def test_until_takes_later_facts_away(tmp_path: Path) -> None:
     alone = with_facts(middle, {})
     assert alone.data.facts == {}
     assert "facts" not in alone.inputs
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MINUTES.is_file(), reason=f"needs {MINUTES} (set FORESAIL_DATA)")
+def test_real_minutes_make_the_hours_that_pandas_makes(tmp_path: Path) -> None:
+    minutes = pd.read_parquet(MINUTES, filters=[("symbol", "==", "ETHUSD")])
+    if minutes.empty:
+        minutes = pd.read_parquet(MINUTES)
+        minutes = minutes[minutes["symbol"] == minutes["symbol"].iloc[0]]
+    minutes = minutes[minutes["ts"] < pd.Timestamp("2019-02-01", tz="UTC")]
+    minutes.to_parquet(tmp_path / "minutes.parquet", index=False)
+    (tmp_path / "minutes.toml").write_text(
+        'version = 1\nname = "minutes"\nfiles = ["minutes.parquet"]\nclass = "crypto"\nframe = "1m"\n'
+        'time = "start"\nprice_basis = "raw"\n'
+    )
+    loaded = load_reading(str(tmp_path / "minutes.toml"), Reading(frame="1h"), workspace=tmp_path)
+    hours = minutes.set_index("ts").resample("1h")
+    told = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+    expected, count = hours.agg(told), hours["close"].count()
+    whole = expected[count == 60]
+    bars = loaded.data.bars
+    assert loaded.inputs["incomplete_bars"] == int(((count > 0) & (count < 60)).sum()) > 0
+    assert bars.start.tolist() == whole.index.as_unit("ns").asi8.tolist()
+    for name in told:
+        np.testing.assert_allclose(bars.field(name)[0], whole[name], rtol=1e-12)
