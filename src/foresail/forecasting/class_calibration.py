@@ -3,7 +3,8 @@
 1. Probabilities of down, neutral and up, and of the sign, are read off the quantiles of the calibration rows.
 2. For each horizon nothing, temperature and isotonic scaling are tried: each is fitted on one half of the issue times
    and judged by its log loss on the other, both ways round. Rows whose label reaches into the other half are left out.
-3. The best of the three is fitted on all calibration rows. Nothing is the answer unless another is better.
+3. The best of the three is fitted on all calibration rows. Nothing is the answer unless another is better by more than
+   the standard error of the difference: scaling what is honest would only add noise.
 
 References
 ----------
@@ -22,10 +23,12 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.confidence import class_probabilities, confidence, expected_return, probability_up
 from foresail.forecasting.probabilities import Scaling, fit_scaling, scaling_content, scaling_of
+from foresail.measures.bootstrap import day_clustered_standard_error
 
 __all__ = ["CalibrationRows", "ClassCalibration"]
 
 _FEWEST = 100  # rows in a half below which nothing is fitted
+_FEWEST_CLUSTERS = 10  # stretches of one horizon below which no error can be told
 _LOWEST = 1e-12  # as in ``probabilities``: a probability of 0 would make one surprise infinitely costly
 _METHODS = ("temperature", "isotonic")
 
@@ -154,19 +157,29 @@ def _name(scaling: Scaling | None) -> str:
 
 
 def _best(told: FloatArray, came: IntArray, times: IntArray, horizon: int) -> Scaling | None:
-    """Return the scaling with the smallest log loss on rows that it was not fitted on; None where nothing is better."""
+    """Return the scaling that lowers the log loss most on rows that it was not fitted on; None where none does.
+
+    A gain that is no larger than its standard error, clustered by issue times that share bars, counts as none.
+    """
     halves = _halves(times, horizon)
     width = told.shape[1]
     if any(len(half) < _FEWEST or len(np.unique(came[half])) < width for half in halves):
         return None
-    best, least = "", sum(_loss(told[half], came[half]) for half in halves)
+    judged = np.concatenate(halves[::-1])
+    _, place = np.unique(times[judged], return_inverse=True)
+    clusters = place // max(1, horizon)
+    if clusters.max() + 1 < _FEWEST_CLUSTERS:
+        return None
+    base = _losses(told[judged], came[judged])
+    best, most = "", 0.0
     for method in _METHODS:
-        loss = 0.0
-        for fitted_on, judged_on in (halves, halves[::-1]):
-            scaling = fit_scaling(method, told[fitted_on], came[fitted_on])
-            loss += _loss(scaling.apply(told[judged_on]), came[judged_on])
-        if loss < least:
-            best, least = method, loss
+        scaled = [
+            fit_scaling(method, told[fitted_on], came[fitted_on]).apply(told[judged_on])
+            for fitted_on, judged_on in (halves, halves[::-1])
+        ]
+        gain = base - _losses(np.concatenate(scaled), came[judged])
+        if gain.mean() > max(most, day_clustered_standard_error(gain, clusters)):
+            best, most = method, float(gain.mean())
     return fit_scaling(best, told, came) if best else None
 
 
@@ -179,5 +192,5 @@ def _halves(times: IntArray, horizon: int) -> tuple[IntArray, IntArray]:
     return np.flatnonzero(times + horizon < border), np.flatnonzero(times >= border)
 
 
-def _loss(told: FloatArray, came: IntArray) -> float:
-    return float(-np.log(np.maximum(told[np.arange(len(came)), came], _LOWEST)).mean())
+def _losses(told: FloatArray, came: IntArray) -> FloatArray:
+    return np.asarray(-np.log(np.maximum(told[np.arange(len(came)), came], _LOWEST)), dtype=np.float64)

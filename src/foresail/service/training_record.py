@@ -154,9 +154,24 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
 
 
 def beside_lines(record: Mapping[str, Any]) -> list[str]:
-    """Return what a model is better than, on the rows of its test part; nothing for models that were not compared."""
+    """Return what a model is better than on its test part, and how honest its probabilities are; empty if unknown."""
     paired = record["metrics"].get("paired", [])
-    return ["paired tests on the test part (loss below):", *paired_lines(paired)] if paired else []
+    lines = ["paired tests on the test part (loss below):", *paired_lines(paired)] if paired else []
+    told = [line for one in record["metrics"]["classes"] for line in _honest_line(one)]
+    return [*lines, *(["calibration error of probabilities on the test part:", *told] if told else [])]
+
+
+def _honest_line(one: Mapping[str, Any]) -> list[str]:
+    """Return the calibration error of classes and confidence at a horizon, before and after scaling (EVAL-06)."""
+    honest = one.get("calibration", {})
+    parts = [
+        f"{name} {100 * honest[key]['error']:.1f} points ({100 * honest[key]['error_before']:.1f} before, "
+        f"scaling: {honest[key]['method']})"
+        for key, name in (("classes", "classes"), ("confidence", "confidence"))
+        if honest.get(key, {}).get("error") is not None
+    ]
+    ahead = f"{one['horizon']} bar{'s' if one['horizon'] > 1 else ''} ahead"
+    return [f"  {ahead}: {', '.join(parts)}"] if parts else []
 
 
 def _score_line(one: dict[str, Any]) -> str:

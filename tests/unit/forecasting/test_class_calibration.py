@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,11 @@ def test_honest_or_few_forecasts_are_left_alone():
     how = ClassCalibration.fit(ClassRule(), honest)
     fresh = rows(5, 6000, confidence=1.0)
     assert max(errors(fresh, how)) < 0.03
+    kinds = [ClassCalibration.fit(ClassRule(), rows(seed, 2000, confidence=1.0)).methods()[0] for seed in range(10, 16)]
+    assert sum(one["confidence"] == "none" for one in kinds) >= 4  # a gain within its error is none
+    long = rows(9, 2000, confidence=2.5)
+    long = replace(long, horizons=(40,))  # five stretches in two hundred bars
+    assert ClassCalibration.fit(ClassRule(), long).methods()[0] == {"classes": "none", "confidence": "none"}
     none = ClassCalibration.fit(ClassRule(), rows(6, 0, confidence=1.0))
     assert none.rows == (0,)
 

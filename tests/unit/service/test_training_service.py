@@ -887,6 +887,9 @@ def test_models_show_tells_the_paired_tests(workspace):
     place = lines.index("paired tests on the test part (loss below):")
     assert lines[place + 1].startswith("  1 bar ahead: ")
     assert "quantile trees (" in lines[place + 1]
+    place = lines.index("calibration error of probabilities on the test part:")
+    told = entry(workspace).record()["metrics"]["classes"][0]["calibration"]["classes"]
+    assert lines[place + 1].startswith(f"  1 bar ahead: classes {100 * told['error']:.1f} points (")
 
 
 def test_baselines_do_without_the_last_return_among_the_features(workspace, monkeypatch):
