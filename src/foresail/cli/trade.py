@@ -51,6 +51,9 @@ def _start(
     timezone: _Zone = None,
     slices: _Slice = "",
     snapshot_every: Annotated[int, typer.Option("--snapshot-every", min=1, help="Events between snapshots.")] = 1000,
+    follow: Annotated[
+        float | None, typer.Option("--follow", help="Go on with newly stored bars, looked for every so many seconds.")
+    ] = None,
     confirm_limits: Annotated[
         str | None, typer.Option("--confirm-limits", help="Who lets limits be loosened; it is journalled.")
     ] = None,
@@ -74,7 +77,7 @@ def _start(
                 sleeves=sleeves, slices=slices,
             )  # fmt: skip
         request = PaperRequest(
-            account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits
+            account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
         )
         return _leave(start_paper(request, progress=Progress()))
 

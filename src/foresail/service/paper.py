@@ -29,6 +29,7 @@ from foresail.protocols import Progress
 from foresail.risk.versions import confirm_rows
 from foresail.service.accounts import AccountFolder, is_running
 from foresail.service.bars_seen import BarsSeen
+from foresail.service.following import BarFollower, settled_events
 from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
 from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
@@ -53,6 +54,7 @@ class PaperRequest:
     speed : "max", or how many times faster than the bars' own time, for example "1x"
     snapshot_every : events between snapshots
     confirm_limits : who lets a change hold that loosens limits; None = nobody
+    follow_s : seconds between looks for newly stored bars, once those that are there are done; None = end with them
     """
 
     account: str
@@ -60,6 +62,7 @@ class PaperRequest:
     speed: str = "max"
     snapshot_every: int = 1000
     confirm_limits: str | None = None
+    follow_s: float | None = None
 
 
 def parse_speed(text: str) -> float:
@@ -88,6 +91,7 @@ class _Daemon:
         self._folder, self._request, self._clock, self._progress = folder, request, clock, progress
         self._speed = parse_speed(request.speed)
         self._is_stopping = False
+        self.total = 0  # events of the stream, as far as it is stored
         self._told_at = float("-inf")
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
 
@@ -103,20 +107,41 @@ class _Daemon:
         ConfigError
             If the settings loosen limits and nobody confirmed that.
         """
-        bars, events = stream.inputs.data.bars, stream.events()
-        run = self._under_limits(stream, events)
-        try:
-            self._folder.write_process()
-            gc.collect()
-            gc.freeze()  # libraries, bars and events stay to the end: no search for garbage looks at them again
-            self._loop(run, events, bars)
-            if run.is_live:
-                run.snapshot()
-            self._tell(run, len(events), is_running=False)
-        finally:
-            gc.unfreeze()
-            run.close()
+        follower = None if self._request.follow_s is None else BarFollower(self._request.follow_s, self._clock)
+        newer: Stream | None = stream
+        while newer is not None:
+            stream, newer = newer, None
+            bars, events = stream.inputs.data.bars, stream.events() if follower is None else settled_events(stream)
+            run = self._under_limits(stream, events)
+            try:
+                self._folder.write_process()
+                gc.collect()
+                gc.freeze()  # libraries, bars and events stay to the end: no search for garbage looks at them again
+                self._loop(run, events, bars)
+                if run.is_live:
+                    run.snapshot()
+                self._tell(run, len(events), is_running=False)
+                if follower is not None and run.is_live:
+                    newer = self._newer(run, stream, follower)
+            finally:
+                gc.unfreeze()
+                run.close()
         return run
+
+    def _newer(self, run: AccountRun, stream: Stream, follower: BarFollower) -> Stream | None:
+        """Wait for newly stored bars, obeying commands; return the stream with them, None once it is to stop."""
+        self._tell(run, run.applied, is_running=True)
+        try:
+            while not self._is_stopping:
+                self._obey(run)
+                newer = follower.look(stream, run.applied)
+                if newer is not None:
+                    return newer
+                time.sleep(_NAP_S)
+            return None
+        finally:
+            run.snapshot()
+            self._tell(run, run.applied, is_running=False)
 
     def _under_limits(self, stream: Stream, events: tuple[Event, ...]) -> AccountRun:
         """Open the account under the limits that its journal names, or change them to those of the settings (COMP-05).
@@ -218,7 +243,7 @@ class _Daemon:
             self._obey(run)
 
     def _tell(self, run: AccountRun, total: int, *, is_running: bool) -> None:
-        self._told_at = self._clock.monotonic_s()
+        self._told_at, self.total = self._clock.monotonic_s(), total
         self._progress("paper", run.applied, total)
         status = status_of(run, total, is_running=is_running)
         self._folder.write_status({**status, "latency": latency_figures(self._latencies)})
@@ -309,12 +334,14 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     workspace = find_workspace()
     folder = AccountFolder(workspace, request.account)
     wanted, is_new = folder.settle_request(request.stream)
+    if request.follow_s is not None:
+        wanted = replace(wanted, until=None)
     stream = open_stream(wanted, workspace, check_leaks=is_new)
     folder.keep_identity(wanted, stream.identity())
     daemon = _Daemon(folder, request, watch, progress)
     with _signals(daemon):
         run = daemon.run(stream)
-    document = status_of(run, len(stream.events()), is_running=False)
+    document = status_of(run, daemon.total, is_running=False)
     return Outcome(document, _lines(document))
 
 

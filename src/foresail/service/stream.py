@@ -83,6 +83,7 @@ class Stream:
     has_facts : whether limits are told of the market
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
+    source, workspace, timezone, names : what the bars are read again with
     """
 
     loaded: Loaded
@@ -92,6 +93,10 @@ class Stream:
     has_facts: bool = True
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
+    source: str = ""
+    workspace: Path = Path()
+    timezone: str | None = None
+    names: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -136,6 +141,13 @@ class Stream:
     def limit_rows(self) -> dict[str, Any]:
         """Return every limit by name."""
         return {**position_rows(self.position_limits()), **rows(self.limits())}
+
+    def reloaded(self) -> Stream:
+        """Return the same stream on the bars that are stored now."""
+        loaded = load_bars(self.source, workspace=self.workspace, timezone=self.timezone, names=self.names)
+        bars = loaded.data.bars
+        inputs = replace(self.inputs, data=loaded.data, features=bars, walk=_no_forecasts(loaded))
+        return replace(self, loaded=loaded, inputs=inputs)
 
     def with_limits(self, values: tuple[tuple[str, Any], ...]) -> Stream:
         """Return the same stream under limits that are edited otherwise."""
@@ -217,7 +229,19 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
             fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
     inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
     shares = tuple(Decimal(share) for _file, share in request.sleeves)
-    return Stream(loaded, plugins, settings, inputs, request.facts, shares, request.slices)
+    return Stream(
+        loaded,
+        plugins,
+        settings,
+        inputs,
+        has_facts=request.facts,
+        shares=shares,
+        slices=request.slices,
+        source=request.bars,
+        workspace=workspace,
+        timezone=request.timezone,
+        names=request.names,
+    )
 
 
 def _with_boundary(limits: tuple[tuple[str, Any], ...], boundary: str) -> tuple[tuple[str, Any], ...]:

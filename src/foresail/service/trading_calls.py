@@ -204,6 +204,7 @@ def paper(
     slices: str = "",
     snapshot_every: int = 1000,
     confirm_limits: str | None = None,
+    follow: float | None = None,
     progress: Progress | None = None,
 ) -> TradingReport:
     """Trade on paper, or say how an account stands: ``foresail paper start | status | gate | stop``.
@@ -217,6 +218,7 @@ def paper(
     until, capital, profile, names, timezone, slices : as in ``backtest``
     snapshot_every : events between snapshots
     confirm_limits : who lets a change of the settings hold that loosens limits; it is journalled
+    follow : go on with newly stored bars, looked for every so many seconds; None = end with those that are there
     progress : as in ``backtest``
 
     Raises
@@ -242,7 +244,9 @@ def paper(
             str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
             sleeves=sleeves, slices=slices,
         )  # fmt: skip
-    request = PaperRequest(account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits)
+    request = PaperRequest(
+        account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
+    )
     return TradingReport(*_report(start_paper(request, progress=progress or _silent)))
 
 
