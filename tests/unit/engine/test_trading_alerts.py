@@ -13,6 +13,7 @@ from tests.unit.engine.trading_tens import A, B, S, bar, decide, filled, kinds, 
 from foresail.domain.alerts import Severity
 from foresail.domain.effects import Notify, Send
 from foresail.domain.events import VenueOutcome
+from foresail.domain.limits import BreakerLimits, TradingLimits
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side, SignalKind
 from foresail.engine.trading.core import TradingCore
@@ -110,14 +111,19 @@ def test_value_at_risk_and_margin_are_told_at_a_decision() -> None:
     core.parts.market.daily_returns = lambda names: np.tile([[-0.2, 0.1]], (1, 60))  # type: ignore[attr-defined]
     decide(core, NOON + S)
     assert [one.kind for one in said(core, "ALERT-05")] == ["ALERT-05 value at risk"]
-    core = make(lambda call: Decision(), limits=trading_limits("multi-asset"))
+    quiet = BreakerLimits(
+        daily_loss=None, weekly_loss=None, drawdown_warning=None, drawdown_cut=None, drawdown_close=None
+    )
+    core = make(lambda call: Decision(), limits=TradingLimits(breakers=quiet))
     core.begin(NOON - 2 * MINUTE, Decimal(10_000))
-    for k, (name, side, units) in enumerate(((B, Side.BUY, 1900), (A, Side.SELL, 1000))):
-        one = order(name, NOON - MINUTE + k, side, quantity=units)
-        core.intend(NOON - MINUTE + k, [one])
-        filled(core, one, NOON - MINUTE + k)
-    bar(core, NOON, 0, a=10.0, b=10.0)
-    decide(core, NOON + S)  # 1,000 of cash stand behind a short position that needs 5,000
+    one = order(A, NOON - MINUTE, Side.SELL, quantity=1000)
+    core.intend(NOON - MINUTE, [one])
+    filled(core, one, NOON - MINUTE)
+    bar(core, NOON, 0, a=12.0)
+    decide(core, NOON + S)  # 8,000 of equity stand behind 6,000 of margin
+    assert said(core, "ALERT-05") == []
+    bar(core, NOON + MINUTE, 1, a=18.0)
+    decide(core, NOON + MINUTE + S)  # 2,000 behind 9,000
     assert [one.kind for one in said(core, "ALERT-05")] == ["ALERT-05 margin"]
 
 

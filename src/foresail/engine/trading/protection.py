@@ -16,6 +16,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
 from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.deleveraging import reduce_risk
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.reductions import PAIR, conditions_now
@@ -94,7 +95,7 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
             effects += tell(core, at, [Alert(_alert_of(rule), Severity.WARNING, text)])
     for name, factor in sorted(left.items()):
         effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
-    return [*effects, *watch_book(core, at, limits)]
+    return [*effects, *watch_book(core, at, limits), *reduce_risk(core, at, limits)]
 
 
 def _alert_of(rule: str) -> str:

@@ -100,12 +100,13 @@ def is_calm(core: TradingCore) -> bool:
     warning, marks = limits.breakers.drawdown_warning, core.books.marks
     if core.reductions.active or (warning is not None and core.risk.drawdown > warning):
         return False
-    values = sorted(
+    values = (
         abs(float(p.quantity * marks[p.instrument] * core.parts.instruments[p.instrument].multiplier))
         for p in core.books.positions()
     )
-    most = min(_ALERTED, limits.book.correlation_share) * float(core.books.equity())
-    return sum(values[-2:]) <= most
+    book = limits.book
+    most = min(_ALERTED, book.correlation_share, 1.0 if book.value_at_risk is None else book.value_at_risk)
+    return sum(values) <= most * float(core.books.equity())
 
 
 def conditions_now(core: TradingCore, limits: TradingLimits) -> _Found:

@@ -10,28 +10,23 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from foresail.core.ids import InstrumentId
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import Signal, SignalKind
 from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.deleveraging import margin_now, value_at_risk_now
 from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.reductions import position_values
-from foresail.measures.value_at_risk import value_at_risk
 from foresail.risk.alerts import AlertInputs, alerts_due, unsaid
 from foresail.risk.profiles import PROFILES
-from foresail.risk.rules.leverage import margin_ratio
-from foresail.risk.rules.margin import margin_of
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["margin_now", "tell_of_signals", "value_at_risk_now", "watch_book", "watch_prices"]
+__all__ = ["tell_of_signals", "watch_book", "watch_prices"]
 
 _CONFIDENCE = 0.70  # ALERT-10, where the profile names none (RISK-01)
-_LEAST_DAYS = 20  # of history behind a value at risk
 _THROUGH = "ALERT-03 "
 
 
@@ -70,7 +65,8 @@ def watch_book(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEf
     values = position_values(core, positions)
     risk = margin = math.nan
     if core.parts.is_audited:
-        risk, margin = value_at_risk_now(core, values, equity), margin_now(core, values, limits)
+        risk = value_at_risk_now(core, values, equity)
+        margin = margin_now(values, equity, float(core.books.cash), limits)
     inputs = AlertInputs(equity=equity, values=values, facts=core.notes.facts, value_at_risk=risk, margin=margin)
     return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
 
@@ -92,26 +88,3 @@ def tell_of_signals(core: TradingCore, at: int, signals: Sequence[Signal]) -> li
     inputs = AlertInputs(equity=math.nan, news=news, missing=missing)
     found = [one for one in alerts_due(core.risk, limits, inputs) if one.kind.startswith(("ALERT-08", "ALERT-10"))]
     return tell(core, at, unsaid(found, core.risk, at))
-
-
-def value_at_risk_now(core: TradingCore, values: dict[InstrumentId, float], equity: float) -> float:
-    """Return the loss of one day in twenty at what is held (RISK-14), fraction of equity; NaN where it is not known.
-
-    A missing return counts as 0 on its day.
-    """
-    limits, history = core.parts.limits, getattr(core.parts.market, "daily_returns", None)
-    if limits is None or history is None or not values or not equity > 0.0:
-        return math.nan
-    names = sorted(values)
-    returns = history(names)
-    if returns is None or returns.shape[1] < _LEAST_DAYS:
-        return math.nan
-    window = np.nan_to_num(np.asarray(returns, dtype=np.float64)[:, -limits.book.value_at_risk_days :])
-    return value_at_risk(np.array([values[name] for name in names]) / equity @ window)
-
-
-def margin_now(core: TradingCore, values: dict[InstrumentId, float], limits: TradingLimits) -> float:
-    """Return cash over the margin in use (RISK-21); infinite where none is used."""
-    cash = float(core.books.cash)
-    held = ((name, math.copysign(1.0, value), abs(value)) for name, value in values.items())
-    return margin_ratio(cash, margin_of(held, cash, limits.book))
