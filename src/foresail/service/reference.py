@@ -29,6 +29,12 @@ _LIMITS = """\
 Risk limits that differ from those of the profile (RISK-01). `breakers.daily_loss = 0.01` and `daily_loss = 0.01` under
 `[limits.breakers]` mean the same; `"off"` takes a limit away where it may be absent. `foresail limits` tells the values
 that hold and where each comes from. Limits of positions hold in every run, the others in `backtest` and `paper`."""
+_PAIRS = """\
+## `[pairs]`
+
+`KO = "PEP"` makes PEP the second leg of KO, by ticker or id: spreads and their tests read it. Every command with bars
+takes the pairs whose instruments its bars have; `--pair KO=PEP` takes their place.
+"""
 _INTRODUCTION = f"""\
 # Settings
 
@@ -94,6 +100,7 @@ def settings_page() -> str:
             "A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760).\n",
             markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
             markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
+            _PAIRS,
             markdown_table("## Known names", ("key", "names"), known),
         )
     )
