@@ -89,6 +89,16 @@ def test_who_trades_without_signals_is_left_alone_and_a_restart_knows() -> None:
     assert [one.instrument for one in sent(decide(again, 10 * MINUTE))] == [A]
 
 
+def test_what_has_no_bar_at_the_decision_stays_until_it_has_one() -> None:
+    core = core_with(((order(A, S),), (signal(A, S),)))
+    decide(core, S)
+    filled(core, order(A, S), 2 * S)
+    core.parts.market.priced_at = 2 * MINUTE - 1  # type: ignore[attr-defined]
+    assert sent(decide(core, 2 * MINUTE)) == []
+    core.parts.market.priced_at = 3 * MINUTE  # type: ignore[attr-defined]
+    assert len(sent(decide(core, 3 * MINUTE))) == 1
+
+
 def test_a_strategy_that_wants_to_be_woken_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"strategy mine asks to be woken \(lunch\)"):
         refuse_timers([TimerIntent(5, "lunch")], "mine")

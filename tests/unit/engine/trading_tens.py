@@ -27,6 +27,7 @@ class Tens:
 
     def __init__(self) -> None:
         self.position, self.prices = -1, {A: 10.0, B: 10.0}
+        self.priced_at: int | None = None  # None: as new as it can be
 
     def advance(self, position: int) -> None:
         self.position = max(self.position, position)
@@ -42,7 +43,7 @@ class Tens:
         return dict(self.prices)
 
     def price_time(self, instrument: InstrumentId) -> int:
-        return 0
+        return 2**62 if self.priced_at is None else self.priced_at
 
     def rates(self, prices: Any = None) -> dict[str, Decimal]:
         return {}

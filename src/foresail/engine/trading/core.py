@@ -334,7 +334,7 @@ class TradingCore:
             if event.sequence % desk.every == 0 and self.notes.decided.get(desk.id, -1) < event.available_at:
                 effects += self._decide(desk, event)
         if self.expiries.standing:
-            effects += close_expired(self, at)
+            effects += close_expired(self, at, event.event_time)
         return tuple(effects)
 
     def _decide(self, desk: Desk, event: Timer) -> list[CoreEffect]:

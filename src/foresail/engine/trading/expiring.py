@@ -35,12 +35,22 @@ def renew(core: TradingCore, at: int, signals: Iterable[Signal], ordered: Collec
         core.write(SignalsRenewed, at, expires=changed)
 
 
-def close_expired(core: TradingCore, at: int) -> list[CoreEffect]:
-    """Close the positions whose signals have ended, and take back the entries that still wait on them."""
+def close_expired(core: TradingCore, at: int, end: int) -> list[CoreEffect]:
+    """Close the positions whose signals have ended, and take back the entries that still wait on them.
+
+    What has no price from the bars of this decision stays as it is: its market is closed, or its bar is missing.
+
+    Parameters
+    ----------
+    end : of the newest bars that the decision may see, ns UTC
+    """
     effects: list[CoreEffect] = []
     for name in sorted(name for name, until in core.expiries.standing.items() if until <= at):
         effects += core.take_back(at, name, entries_only=True)
         if core.books.quantity(name) != 0:
+            priced = core.parts.market.price_time(name)
+            if priced is None or priced < end:
+                continue
             effects += core.intend(at, close_orders(core, at, "expiry", only=name, reason=FillReason.TIME))
         elif not any(True for _one in core.orders.open(name)):
             core.write(SignalsRenewed, at, expires=((name, 0),))
