@@ -1,4 +1,4 @@
-"""History: all features of a panel at once.
+"""History: all features of a panel at once, of its own frame and of coarser ones.
 
 The result does not depend on the number of threads, nor, for lane features, on which other instruments are there.
 """
@@ -7,46 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import lru_cache
 
-import numpy as np
-
-from foresail.core.errors import UnknownNameError
 from foresail.domain.panel import Panel
-from foresail.features.catalogue import expand, resolve
+from foresail.features.catalogue import agrees, expand
 from foresail.features.context import FeatureContext
-from foresail.features.expressions import Expression
-from foresail.features.plan import Plan, make_plan
-from foresail.features.runner import field_positions, run
-from foresail.features.stablecoins import silent_values
+from foresail.features.frame_syntax import AGREEMENT_INPUTS
+from foresail.features.frames import FrameSettings, compute_frames
+from foresail.features.plain import compute_plain
 
-__all__ = ["FORMS", "compute", "compute_many"]
-
-FORMS = ("display", "model")
-
-
-class _ById:
-    """An expression that equals itself alone: hashing the graph of a hundred features costs as much as computing them.
-
-    Expressions of the catalogue live as long as the program, and a cached one is held here, so no id is given twice.
-    """
-
-    __slots__ = ("expression",)
-
-    def __init__(self, expression: Expression) -> None:
-        self.expression = expression
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.expression is self.expression
-
-    def __hash__(self) -> int:
-        return id(self.expression)
-
-
-@lru_cache(maxsize=64)
-def _plan_of(expressions: tuple[_ById, ...]) -> Plan:
-    return make_plan([one.expression for one in expressions])
+__all__ = ["compute", "compute_many"]
 
 
 def compute(
@@ -57,7 +26,8 @@ def compute(
     Parameters
     ----------
     panel : (N, T, F) bars as the store reads them
-    names : names, aliases or a set; None = every feature of the default set that the panel can give
+    names : names, aliases or a set, with ``@frame`` for a coarser one; None = every feature of the default set that the
+        panel can give
     context : sectors, reference series, calendar of the same panel
     threads : the result is the same for any number
     form : "display" = as defined, levels in the units of the instrument; "model" = what a model sees, free of units
@@ -71,6 +41,8 @@ def compute(
     ------
     UnknownNameError
         If a name is not in the catalogue, or the form is neither of the two.
+    ConfigError
+        If a frame is shorter than, or no multiple of, the panel's.
     CapabilityError
         If a feature needs a reference series that the context lacks.
 
@@ -79,20 +51,14 @@ def compute(
     Timing: the value at t uses bars up to t and context that was available with them; it is known at
     ``available_at[t]``.
     """
-    if form not in FORMS:
-        raise UnknownNameError("form of features", form, FORMS)
-    context = context.complete(panel)
-    specs = resolve(None, panel, context.reference_names, context.given_names)[0] if names is None else expand(names)
-    plan = _plan_of(tuple(_ById(spec.model_expression if form == "model" else spec.expression) for spec in specs))
-    context = context.complete(panel, [s.name for s in plan.series if s.kind == "calendar"])
-    values = np.ascontiguousarray(panel.values, dtype=np.float64)
-    present = np.ascontiguousarray(panel.present, dtype=np.bool_)
-    silent = silent_values(panel.instruments, [spec.name for spec in specs], plan.columns)
-    bars = (field_positions(panel.fields), values, present)
-    out = run(plan, bars, context, threads=threads, silent=silent)
-    if plan.columns > plan.wanted:
-        out = np.ascontiguousarray(out[:, :, : plan.wanted])
-    return replace(panel, values=out, present=present.copy(), fields=tuple(spec.name for spec in specs))
+    if names is None:
+        return compute_plain(panel, None, context, threads=threads, form=form)
+    specs = expand(names)
+    fed = set(AGREEMENT_INPUTS) <= set(context.given_names)
+    if any(spec.frame != "base" or (agrees(spec) and not fed) for spec in specs):
+        columns = [spec.name for spec in specs]
+        return compute_frames(panel, columns, context, FrameSettings(threads=threads), form=form)
+    return compute_plain(panel, names, context, threads=threads, form=form)
 
 
 def compute_many(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
 from foresail.core.arrays import FloatArray
-from foresail.core.errors import UnknownNameError
+from foresail.core.errors import CapabilityError, UnknownNameError
+from foresail.domain.bins import frame_absence
+from foresail.domain.calendars import frame_ns
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
 from foresail.features.declared import (
@@ -37,13 +40,16 @@ from foresail.features.declared import (
 )
 from foresail.features.declared.sets import members_of
 from foresail.features.declared.spec import BAR_FIELDS, SCHEMA_VERSION, FeatureSpec
+from foresail.features.frame_syntax import AGREEMENT_INPUTS, split_frame, style_absence
 from foresail.features.givens import absence, telling
 from foresail.features.session_flags import INTRADAY, OF_A_DAY
 
 __all__ = [
+    "ADDS_UP",
     "CATALOGUE",
     "CRITICAL",
     "TARGETS",
+    "agrees",
     "class_of_panel",
     "critical_features",
     "expand",
@@ -51,10 +57,12 @@ __all__ = [
     "features_hashes",
     "find",
     "reason_of_frame",
+    "refuse_frames",
     "resolve",
     "validate_columns",
 ]
 
+ADDS_UP = "adds up frames: ask for it without one"
 TARGETS = ("close", "high", "low")  # FEAT-07: entry first, then take-profit and stop-loss
 
 # FEAT-03. What lowers a signal where it is missing; a class without news or real volume has a list of its own.
@@ -88,17 +96,42 @@ _ALIASES = {alias: spec.name for spec in CATALOGUE.values() for alias in spec.al
 
 
 def find(name: str) -> FeatureSpec:
-    """Return the feature of a name or alias.
+    """Return the feature of a name or alias; ``rsi_14@1h`` is that of bars of an hour, by that name.
 
     Raises
     ------
     UnknownNameError
-        If the catalogue has no such feature.
+        If the catalogue has no such feature, or there is no such frame.
     """
     key = _ALIASES.get(name, name)
-    if key not in CATALOGUE:
+    if key in CATALOGUE:
+        return CATALOGUE[key]
+    feature, frame = split_frame(name)
+    if frame is None:
         raise UnknownNameError("feature", name, CATALOGUE)
-    return CATALOGUE[key]
+    spec = find(feature)
+    return replace(spec, name=f"{spec.name}@{frame}", frame=frame)
+
+
+def agrees(spec: FeatureSpec) -> bool:
+    """Return whether a feature adds up several frames, which ``frames`` feeds in."""
+    return any(f"given:{one}" in spec.inputs for one in AGREEMENT_INPUTS)
+
+
+def refuse_frames(specs: Iterable[FeatureSpec], where: str) -> None:
+    """Refuse features of other frames where only the rows' own are computed.
+
+    Raises
+    ------
+    CapabilityError
+        If there is one.
+    """
+    framed = [spec.name for spec in specs if spec.frame != "base"]
+    if framed:
+        raise CapabilityError(
+            f"{framed[0]} is of another frame than the rows, and {where} computes the rows' own alone",
+            hint="batch.compute and frames.compute_frames take features of several frames",
+        )
 
 
 def expand(names: Sequence[str] | str | None) -> tuple[FeatureSpec, ...]:
@@ -142,7 +175,10 @@ def resolve(
     if class_of_panel(panel) is AssetClass.FOREX and "volume" in fields and not np.any(panel.field("volume") > 0.0):
         fields.remove("volume")  # vendors without tick volume write zeros
     for spec in expand(None if names is None else members_of(names, class_of_panel(panel))):
-        reason = _reason(spec, panel, fields, known)
+        by_frames = agrees(spec) and not known.issuperset(i for i in spec.inputs if i.startswith("given:"))
+        if by_frames:  # the context has none of its inputs
+            spec = replace(spec, inputs=tuple(i for i in spec.inputs if not i.startswith("given:")))  # noqa: PLW2901
+        reason = _reason(spec, panel, fields, known) or (_agreement_reason(spec, panel) if by_frames else None)
         if reason is None:
             available.append(spec)
         else:
@@ -168,7 +204,21 @@ def _reason(spec: FeatureSpec, panel: Panel, fields: set[str], outside: set[str]
     calendar = [i.removeprefix("calendar:") for i in spec.inputs if i.startswith("calendar:")]
     if spec.scope == "row" and not series and not calendar and len(panel.instruments) < 2:
         return "compares instruments, and this set has only one"
-    return reason_of_frame(spec, panel.frame)
+    return _frame_reason(spec, panel)
+
+
+def _frame_reason(spec: FeatureSpec, panel: Panel) -> str | None:
+    """Return why a feature of its own or another frame cannot be had from a panel's bars, None if it can."""
+    if spec.frame == "base" or frame_ns(spec.frame) == frame_ns(panel.frame):
+        return reason_of_frame(spec, panel.frame)
+    if frame_ns(spec.frame) < frame_ns(panel.frame) or frame_ns(spec.frame) % frame_ns(panel.frame):
+        return f"bars of {panel.frame} make no bars of {spec.frame}"
+    return frame_absence(spec.frame, panel.calendar, extended=False) or reason_of_frame(spec, spec.frame)
+
+
+def _agreement_reason(spec: FeatureSpec, panel: Panel) -> str | None:
+    """Return why the frames of the usual style cannot be made of a panel's bars, None if they can."""
+    return style_absence(panel.frame, "intraday") if spec.frame == "base" else ADDS_UP
 
 
 def reason_of_frame(spec: FeatureSpec, frame: str) -> str | None:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from foresail.core.errors import ConfigError, UnknownNameError
-from foresail.domain.bins import FRAMES, check_coarser, frame_absence
+from foresail.domain.bins import FRAMES, frame_absence
 from foresail.domain.calendars import ALWAYS_OPEN, frame_ns
 from foresail.domain.instruments import AssetClass
-from foresail.features.catalogue import find, reason_of_frame
+from foresail.features.catalogue import ADDS_UP, agrees, find, reason_of_frame
 from foresail.features.declared.sets import SETS, members_for
-from foresail.features.frames import AGREEMENT_INPUTS, STYLES, FrameSettings, frame_names, split_frame
+from foresail.features.frame_syntax import STYLES, split_frame, style_absence
+from foresail.features.frames import FrameSettings, frame_names
 
 __all__ = ["FRAME_GROUPS", "absent_in_frames", "expand_frames", "has_frames", "plain_features"]
 
@@ -82,17 +83,12 @@ def _frames(name: str, frames: str, own: str | None) -> tuple[str, ...]:
 
 def has_frames(columns: Sequence[str]) -> bool:
     """Return whether a column needs ``compute_frames``: one of another frame, or the agreement of several."""
-    return any(split_frame(name)[1] is not None or _agrees(name) for name in columns)
+    return any(split_frame(name)[1] is not None or agrees(find(name)) for name in columns)
 
 
 def plain_features(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the features of columns without their frames, except those that ``compute_frames`` feeds itself."""
-    return tuple(dict.fromkeys(split_frame(name)[0] for name in columns if not _agrees(name)))
-
-
-def _agrees(name: str) -> bool:
-    inputs = find(split_frame(name)[0]).inputs
-    return any(f"given:{one}" in inputs for one in AGREEMENT_INPUTS)
+    return tuple(dict.fromkeys(split_frame(name)[0] for name in columns if not agrees(find(name))))
 
 
 def absent_in_frames(
@@ -121,8 +117,8 @@ def absent_in_frames(
     absent: dict[str, str] = {}
     for column in columns:
         feature, frame = split_frame(column)
-        if _agrees(column):
-            reason = _disagreement(own, settings.style) if frame is None else "adds up frames: ask for it without one"
+        if agrees(find(column)):
+            reason = style_absence(own, settings.style) if frame is None else ADDS_UP
         else:
             reason = reasons.get(feature) or (None if frame is None else reason_of_frame(find(feature), frame))
             if reason is None and frame is not None and frame_ns(frame) != frame_ns(own):
@@ -130,17 +126,3 @@ def absent_in_frames(
         if reason is not None:
             absent[column] = reason
     return absent
-
-
-def _disagreement(own: str, style: str) -> str | None:
-    """Return why rows cannot give the agreement of a style's frames, None if they can."""
-    if style not in STYLES:
-        raise UnknownNameError("style of frames", style, STYLES)
-    for frame in STYLES[style]:
-        if frame_ns(frame) != frame_ns(own):
-            try:
-                check_coarser(frame, own)
-            except ConfigError:
-                frames = ", ".join(STYLES[style])
-                return f"the style {style} adds up {frames}, and bars of {own} do not make bars of {frame}"
-    return None

@@ -12,41 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
-from foresail.domain.bins import FRAMES, check_coarser
+from foresail.domain.bins import check_coarser
 from foresail.domain.calendars import frame_ns
 from foresail.domain.panel import Panel
-from foresail.features.batch import compute
 from foresail.features.catalogue import find
 from foresail.features.coarse import coarsen
 from foresail.features.context import FeatureContext
+from foresail.features.frame_syntax import AGREEMENT_INPUTS, DIRECTION, STYLES, split_frame
+from foresail.features.plain import compute_plain
 
 __all__ = [
-    "AGREEMENT_INPUTS",
-    "DIRECTION",
-    "STYLES",
     "FrameRequest",
     "FrameSettings",
     "compute_frames",
     "frame_names",
     "frame_request",
     "higher_frames",
-    "split_frame",
     "with_directions",
 ]
-
-# MTF-03: frames of each style, fastest first.
-STYLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"intraday": ("5m", "15m", "1h"), "swing": ("1h", "4h", "1d"), "position": ("1d", "1w")}
-)
-AGREEMENT_INPUTS = ("mtf_direction_1", "mtf_direction_2", "mtf_direction_3")
-DIRECTION = "trend_direction"
-_SHORT = {f"direction_{frame}": (DIRECTION, frame) for frame in FRAMES} | {"direction_60m": (DIRECTION, "1h")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +51,6 @@ class FrameSettings:
     style: str = "intraday"
     extended: bool = False
     threads: int = 2
-
-
-def split_frame(name: str) -> tuple[str, str | None]:
-    """Return the feature and the frame that a name asks for; None = the frame of the rows.
-
-    Raises
-    ------
-    UnknownNameError
-        If the part after ``@`` is none of the frames.
-
-    Examples
-    --------
-    >>> split_frame("rsi_14@1h"), split_frame("rsi_14"), split_frame("direction_60m")
-    (('rsi_14', '1h'), ('rsi_14', None), ('trend_direction', '1h'))
-    """
-    if name in _SHORT:
-        return _SHORT[name]
-    feature, mark, frame = name.partition("@")
-    if not mark:
-        return name, None
-    if frame not in FRAMES:
-        raise UnknownNameError("frame", frame, FRAMES)
-    return feature, frame
 
 
 def frame_names(names: Sequence[str], frames: Sequence[str]) -> tuple[str, ...]:
@@ -180,7 +145,7 @@ def compute_frames(
     settings = settings or FrameSettings()
     request = frame_request(names, panel.frame, settings)
     if not request.directions and set(request.frames) == {None}:
-        plain = compute(panel, request.features(None), context, threads=settings.threads, form=form)
+        plain = compute_plain(panel, request.features(None), context, threads=settings.threads, form=form)
         return replace(plain, values=plain.values[:, :, [plain.fields.index(name) for _, name in request.frames[None]]],
                        fields=request.columns)  # fmt: skip
     context = context.complete(panel)
@@ -190,7 +155,7 @@ def compute_frames(
     for frame in higher_frames(request, panel.frame):
         coarse = coarsen(panel, frame, extended=settings.extended)
         inner = _coarse_context(context, coarse.last_row)
-        values = compute(coarse.panel, request.features(frame), inner, threads=settings.threads, form=form)
+        values = compute_plain(coarse.panel, request.features(frame), inner, threads=settings.threads, form=form)
         joined = _join(values, coarse.last_row, t)
         for i, name in request.frames.get(frame, ()):
             out[:, :, i] = joined[:, :, values.fields.index(name)]
@@ -198,10 +163,10 @@ def compute_frames(
             directions[frame] = joined[:, :, values.fields.index(DIRECTION)]
     own = next((f for f in request.directions if frame_ns(f) == frame_ns(panel.frame)), None)
     if own is not None:
-        directions[own] = compute(panel, [DIRECTION], context, threads=settings.threads).values[:, :, 0]
+        directions[own] = compute_plain(panel, [DIRECTION], context, threads=settings.threads).values[:, :, 0]
     if request.frames.get(None):
         context = with_directions(context, request.directions, directions, (n, t))
-        base = compute(panel, request.features(None), context, threads=settings.threads, form=form)
+        base = compute_plain(panel, request.features(None), context, threads=settings.threads, form=form)
         for i, name in request.frames[None]:
             out[:, :, i] = base.field(name)
     out[~panel.present] = np.nan

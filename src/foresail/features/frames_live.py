@@ -21,7 +21,8 @@ from foresail.domain.calendars import frame_ns
 from foresail.domain.panel import Panel
 from foresail.features.coarse import coarsen
 from foresail.features.context import ContextRow, FeatureContext, calendar_flags
-from foresail.features.frames import DIRECTION, FrameSettings, frame_request, higher_frames, with_directions
+from foresail.features.frame_syntax import DIRECTION
+from foresail.features.frames import FrameSettings, frame_request, higher_frames, with_directions
 from foresail.features.live import LiveDriver
 from foresail.features.session_flags import NUMBERS
 

@@ -17,12 +17,12 @@ from foresail.core.arrays import BoolArray, FloatArray
 from foresail.core.errors import IntegrityError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
-from foresail.features.batch import FORMS
-from foresail.features.catalogue import expand
+from foresail.features.catalogue import expand, refuse_frames
 from foresail.features.context import ContextRow, FeatureContext
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.kernels._layout import LANES
 from foresail.features.kernels.build import source_hash
+from foresail.features.plain import FORMS
 from foresail.features.plan import make_plan
 from foresail.features.runner import field_positions, fresh_memory, run
 from foresail.features.stablecoins import silent_values
@@ -60,6 +60,7 @@ class LiveDriver:
         if form not in FORMS:
             raise UnknownNameError("form of features", form, FORMS)
         specs = expand(names)
+        refuse_frames(specs, "this live driver (frames_live.FrameLiveDriver takes them)")
         self.names = tuple(spec.name for spec in specs)
         self.instruments = tuple(instruments)
         is_model = form == "model"

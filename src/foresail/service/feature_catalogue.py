@@ -17,7 +17,7 @@ from foresail.features.catalogue import CATALOGUE, expand, find
 from foresail.features.declared.presets import levels_of
 from foresail.features.declared.sets import SETS
 from foresail.features.declared.spec import FeatureSpec
-from foresail.features.frames import split_frame
+from foresail.features.frame_syntax import split_frame
 from foresail.features.plan import declared_memory
 from foresail.features.readable import formula_lines
 from foresail.protocols import Progress

@@ -11,7 +11,7 @@ from foresail.core.clock import format_ns
 from foresail.core.errors import CapabilityError, ConfigError, DataError, UserError
 from foresail.features.catalogue import class_of_panel, find
 from foresail.features.declared.presets import levels_of
-from foresail.features.frames import split_frame
+from foresail.features.frame_syntax import split_frame
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
 from foresail.reporting.feature_chart import FeatureChart, feature_page, feature_svg

@@ -26,12 +26,14 @@ from foresail.core.errors import ConfigError, UnknownNameError, UserError
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import feature_inputs
 from foresail.engine.settings import MarketData
-from foresail.features.batch import FORMS, compute
+from foresail.features.batch import compute
 from foresail.features.catalogue import find
 from foresail.features.declared.spec import SCHEMA_VERSION
 from foresail.features.frame_columns import absent_in_frames, has_frames, plain_features
-from foresail.features.frames import STYLES, FrameSettings, compute_frames, split_frame
+from foresail.features.frame_syntax import STYLES, split_frame
+from foresail.features.frames import FrameSettings, compute_frames
 from foresail.features.kernels.build import warm
+from foresail.features.plain import FORMS
 from foresail.features.readable import formula_text
 from foresail.protocols import Progress
 from foresail.service.feature_names import chosen_names

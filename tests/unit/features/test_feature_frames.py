@@ -11,7 +11,8 @@ from foresail.domain.panel import Panel
 from foresail.features.batch import compute
 from foresail.features.coarse import coarsen
 from foresail.features.context import FeatureContext
-from foresail.features.frames import FrameSettings, compute_frames, frame_names, split_frame
+from foresail.features.frame_syntax import split_frame
+from foresail.features.frames import FrameSettings, compute_frames, frame_names
 from foresail.features.frames_live import FrameBar, FrameLiveDriver
 from foresail.features.live import BAR_FIELDS
 

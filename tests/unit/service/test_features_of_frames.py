@@ -8,12 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.errors import CapabilityError, ConfigError, UnknownNameError
 from foresail.domain.instruments import AssetClass
+from foresail.engine.pipeline import feature_inputs
+from foresail.features.batch import compute
+from foresail.features.catalogue import find
 from foresail.features.declared.sets import SETS
 from foresail.features.frame_columns import absent_in_frames, expand_frames
+from foresail.features.live import LiveDriver
+from foresail.features.plain import compute_plain
 from foresail.service.feature_names import chosen_names, default_use
-from foresail.service.features import FeatureRequest, FeatureTable, compute_table
+from foresail.service.features import FeatureRequest, FeatureTable, compute_table, load_market
 
 SET = """version = 1
 name = "coins"
@@ -126,3 +131,41 @@ def test_presets_and_the_default_stand_for_their_names() -> None:
         chosen_names("preset:scalper")
     with pytest.raises(UnknownNameError, match="use of features"):
         chosen_names("default:weekly")
+
+
+def test_a_run_and_a_training_take_features_of_frames_through_the_same_door(tmp_path: Path) -> None:
+    path = bars(tmp_path, "1h", 400)
+    _, data = load_market(FeatureRequest(bars=path))
+    names = ("rsi_14", "sma_10@4h", "frame50@1d", "vwap@1d", "rsi_14@30m", "mtf_agreement", "direction_4h")
+    context, specs, absent = feature_inputs(data, names)
+    got = [spec.name for spec in specs]
+    assert got[:2] == ["rsi_14", "sma_10@4h"]
+    assert got[-1] == "trend_direction@4h"
+    assert "bb25_upper@1d" in got  # of crypto
+    assert absent["vwap@1d"] == "needs bars within the day, and these are of 1d"
+    assert absent["rsi_14@30m"] == "bars of 1h make no bars of 30m"
+    assert "the style intraday adds up 5m" in absent["mtf_agreement"]
+    model = compute(data.bars, got, context, form="model")
+    assert model.fields == tuple(got)
+    wanted = table_of(path, "sma_10@4h", form="model").panel.values[:, :, 0]
+    np.testing.assert_array_equal(model.values[:, :, 1], wanted)
+    assert find("RSI@4h").name == "rsi_14@4h"
+    assert find("rsi_14@4h").group == "momentum"
+
+
+def test_the_agreement_of_five_minute_bars_reaches_a_model(tmp_path: Path) -> None:
+    path = bars(tmp_path, "5m", 900)
+    _, data = load_market(FeatureRequest(bars=path))
+    context, specs, absent = feature_inputs(data, ("mtf_agreement",))
+    assert absent == {}
+    values = compute(data.bars, [spec.name for spec in specs], context, form="model").values
+    np.testing.assert_array_equal(values, table_of(path, "mtf_agreement").panel.values)
+
+
+def test_one_frame_is_not_taken_for_another(tmp_path: Path) -> None:
+    _, data = load_market(FeatureRequest(bars=bars(tmp_path, "1h", 30)))
+    context, _, _ = feature_inputs(data, ("rsi_14",))
+    with pytest.raises(CapabilityError, match="rsi_14@4h is of another frame"):
+        LiveDriver(data.bars.instruments, ["rsi_14@4h"], context)
+    with pytest.raises(CapabilityError, match="rsi_14@4h is of another frame"):
+        compute_plain(data.bars, ["rsi_14@4h"], context)

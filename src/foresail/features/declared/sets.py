@@ -318,8 +318,8 @@ def members_of(names: Sequence[str] | str, asset_class: AssetClass | None) -> tu
 
     Parameters
     ----------
-    names : the name of a set, or sets and features; a set gives its members with the variants of the class (FEAT-21),
-        a feature that is named stays as it is
+    names : the name of a set, or sets and features, each with or without ``@frame``; a set gives its members with the
+        variants of the class (FEAT-21), a feature that is named stays as it is
 
     Raises
     ------
@@ -330,7 +330,9 @@ def members_of(names: Sequence[str] | str, asset_class: AssetClass | None) -> tu
         return members_for(names, asset_class)
     found: list[str] = []
     for name in names:
-        found += members_for(name, asset_class) if name in FEATURE_SETS else (name,)
+        base, mark, frame = name.partition("@")
+        members = members_for(base, asset_class) if base in FEATURE_SETS else (base,)
+        found += [f"{member}{mark}{frame}" for member in members]
     return tuple(dict.fromkeys(found))
 
 
