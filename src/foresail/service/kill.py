@@ -22,7 +22,7 @@ from foresail.service.workspace import find_workspace
 
 __all__ = ["kill_account", "wait_until_taken"]
 
-_NAP_S = 0.05
+_NAP_S, _WAIT_S = 0.05, 10.0
 
 
 def kill_account(
@@ -32,7 +32,6 @@ def kill_account(
     closes: bool = False,
     rearms: bool = False,
     only: str | None = None,
-    wait_s: float = 10.0,
     clock: Clock | None = None,
 ) -> Outcome:
     """Stop an account, or one instrument or strategy of it, from opening anything; cancel what is open; or re-arm it.
@@ -73,7 +72,7 @@ def kill_account(
     document = {"account": account, "command": command, "operator": operator}
     if is_running(folder.journal):
         folder.write_command(command, operator)
-        wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
+        wait_until_taken(folder, _WAIT_S, SystemClock() if clock is None else clock)
         return Outcome({**document, "by": "process"}, [f"account {account}: {command} is in force and journalled"])
     _check_waiting(folder, command)
     _write_latch(folder, command, operator)
