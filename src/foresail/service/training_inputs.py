@@ -21,6 +21,7 @@ from foresail.core.seeds import derive_seed
 from foresail.engine.folds import rows_between
 from foresail.engine.selecting import choose_features, with_fields
 from foresail.engine.training_sets import training_set
+from foresail.features.declared.sets import FEATURE_SETS, feature_set
 from foresail.features.missing import dropped_notes
 from foresail.features.selection import plan_selection, without_groups
 from foresail.features.transforms.fold import Fold
@@ -29,7 +30,7 @@ from foresail.service.feature_names import named_sets
 from foresail.service.training_data import Ready
 from foresail.service.training_request import TrainRequest
 
-__all__ = ["asked_names", "chosen_inputs", "selection_lines"]
+__all__ = ["asked_names", "chosen_inputs", "selection_lines", "set_ids"]
 
 _PARTS = (0.4, 0.6, 0.8, 1.0)  # of the training part, each fitted by itself
 _KEEP = 50
@@ -56,6 +57,11 @@ def asked_names(request: TrainRequest, names: tuple[str, ...]) -> tuple[str, ...
     if not left:
         raise ConfigError(f"--without {request.without} leaves no feature", hint="leave fewer groups out")
     return left
+
+
+def set_ids(request: TrainRequest, frame: str) -> list[str]:
+    """Return name and version of each set that a request names (FSET-11)."""
+    return [feature_set(one).id for one in named_sets(_words(request.features), frame) if one in FEATURE_SETS]
 
 
 def chosen_inputs(ready: Ready, request: TrainRequest, seed: int) -> tuple[Ready, dict[str, Any]]:

@@ -17,7 +17,7 @@ from foresail.service.models_registry import ModelEntry
 from foresail.service.outcome import Outcome
 from foresail.service.training_baselines import paired_lines
 from foresail.service.training_data import FeatureBinding, Ready
-from foresail.service.training_inputs import selection_lines
+from foresail.service.training_inputs import selection_lines, set_ids
 from foresail.service.training_job import FittedModel, TrainJob
 from foresail.service.training_progress import history_lines
 
@@ -67,6 +67,7 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
         "metrics": metrics,
         "importance": report.importance,
         "notes": report.notes,
+        "feature_sets": set_ids(job.request, bars.frame),
         "selection": job.recipe["selection"],
         "row_weights": job.ready.row_weights,
         "normalise": job.recipe["normalise"],

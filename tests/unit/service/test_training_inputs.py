@@ -11,8 +11,9 @@ import pytest
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.seeds import generator
 from foresail.engine.settings import MarketData
+from foresail.features.declared.sets import FEATURE_SETS as SETS_OF
 from foresail.service.training_data import Ready, forecast_inputs, plan_parts
-from foresail.service.training_inputs import asked_names, chosen_inputs, selection_lines
+from foresail.service.training_inputs import asked_names, chosen_inputs, selection_lines, set_ids
 from foresail.service.training_request import TrainRequest
 
 POOL = ("log_return_1", "log_return_2", "return_5", "log_return_20", "rsi_14", "rsi_5", "volatility_20")
@@ -77,6 +78,11 @@ def test_a_feature_that_few_training_rows_know_is_left_out(ready: Ready) -> None
 )
 def test_groups_are_switched_off_whole(without: Any, left: int) -> None:
     assert len(asked_names(replace(REQUEST, without=without), POOL)) == left
+
+
+def test_sets_are_kept_with_their_version() -> None:
+    assert set_ids(TrainRequest(features="core20, rsi_14,multi"), "1d") == [SETS_OF["core20"].id, SETS_OF["multi"].id]
+    assert set_ids(TrainRequest(features="default:funnel"), "5m") == [SETS_OF["scan100"].id]
 
 
 def test_unknown_groups_and_methods_are_refused(ready: Ready) -> None:
