@@ -8,7 +8,6 @@ columns, ask ``absent_in_frames`` which columns that leaves out, and give the ot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.bins import FRAMES, frame_absence
@@ -16,20 +15,10 @@ from foresail.domain.calendars import ALWAYS_OPEN, frame_ns
 from foresail.domain.instruments import AssetClass
 from foresail.features.catalogue import ADDS_UP, agrees, find, reason_of_frame
 from foresail.features.declared.sets import SETS, members_for
-from foresail.features.frame_syntax import STYLES, split_frame, style_absence
+from foresail.features.frame_syntax import FRAME_GROUPS, split_frame, style_absence
 from foresail.features.frames import FrameSettings, frame_names
 
-__all__ = ["FRAME_GROUPS", "absent_in_frames", "expand_frames", "has_frames", "plain_features"]
-
-# FEAT-30 frames of the predictors, FEAT-33 of correlations, FEAT-34 of the LSTM; the styles are those of MTF-03.
-FRAME_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "six": ("1m", "5m", "30m", "1h", "6h", "1d"),
-        "correlations": ("1h", "4h", "1d"),
-        "lstm": ("5m", "15m", "1h", "1d"),
-        **STYLES,
-    }
-)
+__all__ = ["absent_in_frames", "expand_frames", "has_frames", "plain_features"]
 
 
 def expand_frames(

@@ -9,11 +9,20 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.bins import FRAMES, check_coarser
 from foresail.domain.calendars import frame_ns
 
-__all__ = ["AGREEMENT_INPUTS", "DIRECTION", "STYLES", "split_frame", "style_absence"]
+__all__ = ["AGREEMENT_INPUTS", "DIRECTION", "FRAME_GROUPS", "STYLES", "split_frame", "style_absence"]
 
 # MTF-03: frames of each style, fastest first.
 STYLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"intraday": ("5m", "15m", "1h"), "swing": ("1h", "4h", "1d"), "position": ("1d", "1w")}
+)
+# FEAT-30 frames of the predictors, FEAT-33 of correlations, FEAT-34 of the LSTM; the styles are those of MTF-03.
+FRAME_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "six": ("1m", "5m", "30m", "1h", "6h", "1d"),
+        "correlations": ("1h", "4h", "1d"),
+        "lstm": ("5m", "15m", "1h", "1d"),
+        **STYLES,
+    }
 )
 DIRECTION = "trend_direction"
 AGREEMENT_INPUTS = ("mtf_direction_1", "mtf_direction_2", "mtf_direction_3")  # given numbers that frames feed in

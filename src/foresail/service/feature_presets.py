@@ -6,7 +6,7 @@ from typing import Any
 
 from foresail.features.declared.presets import BANDS, INDICATOR_PRESETS, RSI_LEVELS
 from foresail.features.declared.sets import DEFAULT_SETS
-from foresail.features.frame_columns import FRAME_GROUPS
+from foresail.features.frame_syntax import FRAME_GROUPS
 from foresail.service.outcome import Outcome
 
 __all__ = ["list_presets"]

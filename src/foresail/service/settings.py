@@ -276,20 +276,20 @@ def _check_options(settings: PipelineSettings) -> None:
 
 
 def _check_features(names: tuple[str, ...]) -> None:
-    """Refuse what is neither a set nor a feature of the bars' own frame, before anything is read."""
+    """Refuse what is neither a set nor a feature, of the bars' own frame or another, before anything is read."""
     from foresail.features.catalogue import CATALOGUE, find
-    from foresail.features.declared.sets import SETS
+    from foresail.features.declared.sets import SETS, members_of
     from foresail.service.feature_names import named_sets
 
     for name in named_sets(names, "1d"):
-        if "@" in name:
-            raise ConfigError(f"{name}: models read features of the bars' own frame", hint="leave the @frame out")
-        if name in SETS:
-            continue
+        base = name.partition("@")[0]
         try:
-            find(name)
+            if base not in SETS:
+                find(base)
         except UnknownNameError as e:
-            raise UnknownNameError("feature or set", name, [*SETS, *CATALOGUE]) from e
+            raise UnknownNameError("feature or set", base, [*SETS, *CATALOGUE]) from e
+        for one in members_of([name], None):
+            find(one)
 
 
 def _check_inputs(settings: PipelineSettings) -> None:

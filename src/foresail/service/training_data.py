@@ -148,11 +148,8 @@ def available_features(data: MarketData, names: tuple[str, ...]) -> tuple[tuple[
     Raises
     ------
     ConfigError
-        If a feature of another frame is asked for, or none is left.
+        If none is left.
     """
-    framed = [name for name in names if "@" in name]
-    if framed:
-        raise ConfigError(f"{framed[0]}: models read features of the bars' own frame", hint="leave the @frame out")
     _, specs, absent = feature_inputs(data, names)
     found = tuple(spec.name for spec in specs)
     if not found:

@@ -69,7 +69,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.seed, settings.currency) == (9, "EUR")
 
 
-def test_features_are_sets_and_names_of_the_own_frame(tmp_path: Path) -> None:
+def test_features_are_sets_and_names_of_any_frame(tmp_path: Path) -> None:
     def read(text: str) -> tuple[str, ...]:
         return read_settings(BASE, written(tmp_path, f"version = 1\n[run]\nfeatures = {text}\n"), Overrides()).features
 
@@ -77,5 +77,8 @@ def test_features_are_sets_and_names_of_the_own_frame(tmp_path: Path) -> None:
     assert read('["default:funnel"]') == ("default:funnel",)
     with pytest.raises(UnknownNameError, match="feature or set 'scan10'"):
         read('["scan10"]')
-    with pytest.raises(ConfigError, match="own frame"):
-        read('["rsi_14@1w"]')
+    assert read('["rsi_14@1w", "frame50@six"]') == ("rsi_14@1w", "frame50@six")
+    with pytest.raises(UnknownNameError, match="feature or set 'rsi_41'"):
+        read('["rsi_41@1w"]')
+    with pytest.raises(UnknownNameError, match="frame '7w'"):
+        read('["spine@7w"]')

@@ -257,6 +257,13 @@ def test_features_come_in_the_form_of_models(workspace):
     assert record["scaler_hash"]
 
 
+def test_a_model_reads_features_of_longer_frames(workspace):
+    told = train(features="log_return_1,volatility_20,rsi_5@1w,sma_10@1w")
+    assert told["record"]["features"]["names"] == ["log_return_1", "volatility_20", "rsi_5@1w", "sma_10@1w"]
+    rows = predict(model=told["model"])["forecasts"]
+    assert len(rows) == 12  # six instruments, two horizons
+
+
 def test_the_same_training_is_done_once_and_each_look_counts(workspace):
     again = train()
     assert again["registered"] is False
@@ -316,8 +323,10 @@ def test_too_little_data_and_wrong_requests_are_refused(workspace):
         train(data="")
     with pytest.raises(UnknownNameError, match="target of these bars"):
         train(targets="open")
-    with pytest.raises(ConfigError, match="own frame"):
-        train(features="rsi_14@1w")
+    with pytest.raises(UnknownNameError, match="frame"):
+        train(features="rsi_14@7w")
+    with pytest.raises(ConfigError, match="bars of 1d make no bars of 1h"):
+        train(features="rsi_14@1h")
     with pytest.raises(CapabilityError, match="cannot be fine-tuned"):
         train(sector="energy", base="stock_1d_ridge_v1", forecaster="", features="")
     with pytest.raises(ConfigError, match="name it: --base"):
@@ -712,6 +721,13 @@ def test_each_ticker_has_a_model_of_its_own_by_one_command(workspace, monkeypatc
         assert entry(workspace, name).record()["instruments"] == [one]
         assert [row["instrument"] for row in predict(model=name)["forecasts"]] == [one, one]
     assert len(predict(model=names[0], symbols=(chosen[1],))["forecasts"]) == 2
+    registry = ModelRegistry(workspace)
+    registry.promote(names[0])
+    with pytest.raises(UserError, match="has no champion"):
+        predict(model="")  # it answers only where it is named
+    assert registry.find(names[0].removesuffix("_v1")).name == names[0]
+    registry.promote("stock_1d_ridge_v1")
+    assert predict(model="")["model"] == "stock_1d_ridge_v1"
     again = train_tickers(asked, progress=quiet, clock=fixed_clock())
     assert [one["registered"] for one in again.document["models"]] == [False, False]
     model = foresail.train(

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
+from foresail.features.frame_syntax import FRAME_GROUPS
 
 __all__ = [
     "DEFAULT_SETS",
@@ -318,8 +319,8 @@ def members_of(names: Sequence[str] | str, asset_class: AssetClass | None) -> tu
 
     Parameters
     ----------
-    names : the name of a set, or sets and features, each with or without ``@frame``; a set gives its members with the
-        variants of the class (FEAT-21), a feature that is named stays as it is
+    names : the name of a set, or sets and features, each with or without a frame or group of frames behind ``@``; a set
+        gives its members with the variants of the class (FEAT-21), a feature that is named stays as it is
 
     Raises
     ------
@@ -332,7 +333,8 @@ def members_of(names: Sequence[str] | str, asset_class: AssetClass | None) -> tu
     for name in names:
         base, mark, frame = name.partition("@")
         members = members_for(base, asset_class) if base in FEATURE_SETS else (base,)
-        found += [f"{member}{mark}{frame}" for member in members]
+        for one in FRAME_GROUPS.get(frame, (frame,)):
+            found += [f"{member}{mark}{one}" for member in members]
     return tuple(dict.fromkeys(found))
 
 
