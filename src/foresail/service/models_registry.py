@@ -21,11 +21,14 @@ from foresail.core.errors import ModelError, UnknownNameError, UserError
 from foresail.evaluation.registry_file import RecordFile
 from foresail.service.models_folder import MANIFEST, RECORD, read_document, verified_record, write_manifest
 
-__all__ = ["CHECKPOINTS", "STAGES", "ModelEntry", "ModelKey", "ModelRegistry"]
+__all__ = ["CHECKPOINTS", "ONE_TICKER", "STAGES", "ModelEntry", "ModelKey", "ModelRegistry"]
 
 STAGES = ("candidate", "champion", "retired")
 CHECKPOINTS = ".checkpoints"
 _NAME = re.compile(r"^(stock|crypto|forex)_(\d+[a-z]+)_([a-z][a-z0-9_]*)_v(\d+)$")
+
+
+ONE_TICKER = "_only_"  # in the name of a model of one ticker, before the ticker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,17 @@ class ModelKey:
 
     Attributes
     ----------
-    model : name of the forecaster; with its sector where it was fine-tuned for one
+    model : name of the forecaster; with its sector where it was fine-tuned for one, or its ticker where it has one only
     """
 
     asset_class: str
     frame: str
     model: str
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it is a model of one ticker, which answers only where it is named (FCST-16)."""
+        return ONE_TICKER in self.model
 
     def __str__(self) -> str:
         return f"{self.asset_class}_{self.frame}_{self.model}"
@@ -144,6 +152,7 @@ class ModelRegistry:
             return exact[0]
         family = [one for one in entries if name in (str(one.key), f"{one.key.asset_class}_{one.key.frame}")]
         champions = [one for one in family if one.stage == "champion"]
+        champions = [one for one in champions if not one.key.is_of_one or str(one.key) == name]
         if len(champions) == 1:
             return champions[0]
         if not family:

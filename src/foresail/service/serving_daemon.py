@@ -202,8 +202,8 @@ class _Daemon:
         if named:
             return self._registry.find(named[0])
         family = [one for one in self._registry.entries() if f"{one.key.asset_class}_{one.key.frame}" == place]
-        candidates = [one for one in family if one.stage == "candidate"]
-        has_champion = any(one.stage == "champion" for one in family)
+        candidates = [one for one in family if one.stage == "candidate" and not one.key.is_of_one]
+        has_champion = any(one.stage == "champion" and not one.key.is_of_one for one in family)
         if self._request.stage == "candidate" and candidates and not has_champion:
             return max(candidates, key=lambda one: (one.since, one.number, one.name))
         return self._registry.find(place)

@@ -96,7 +96,8 @@ class LiveMarket:
             self._take(bars.cut(t, t + 1))
 
     def rows(self, now: int) -> list[dict[str, Any]]:
-        """Return the rows of all instruments at an instant, ns UTC, as ``predicting.forecast_market`` does.
+        """Return the rows of an instant, ns UTC, as ``predicting.forecast_market`` does: of all instruments, or of the
+        one that the model is of.
 
         Raises
         ------
@@ -105,7 +106,8 @@ class LiveMarket:
         """
         check_moment(self.model, self.bar_set, now)
         shown = ForecastRows(self.model, self.bar_set, self.standing, now)
-        every = range(len(self.standing.instruments))
+        own = set(self.model.record.get("only") or self.standing.instruments)
+        every = [i for i, name in enumerate(self.standing.instruments) if str(name) in own]
         ready = shown.ready(every)
         values = settled(self.model, self._raw[ready], self.standing.scale[ready])
         return shown.rows(every, ready, values)

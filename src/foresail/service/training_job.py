@@ -28,7 +28,7 @@ from foresail.service.feature_names import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.market_symbols import rows_of_symbols
 from foresail.service.models_loading import LoadedModel, load_model
-from foresail.service.models_registry import ModelKey, ModelRegistry
+from foresail.service.models_registry import ONE_TICKER, ModelKey, ModelRegistry
 from foresail.service.runfolder import code_hash
 from foresail.service.training_classes import rule_of
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
@@ -169,7 +169,7 @@ def _key(
     if sectors:
         model += "_" + _slug(next(iter(sectors)) if len(sectors) == 1 else "sectors")
     if request.per_ticker:
-        model += "_only_" + _slug(_ticker(loaded, learned))
+        model += ONE_TICKER + _slug(_ticker(loaded, learned))
     return ModelKey(bar_set.asset_class.value, bar_set.frame, model)
 
 

@@ -270,3 +270,12 @@ def test_the_status_says_which_way_it_was_and_how_long_it_took(workspace):
     assert all(isinstance(one["taken_ms"], float) for one in rounds)
     assert any("no new bar in" in line for line in serving_status().lines)
     assert rounds[0]["why"] == "the first round of this process"
+
+
+def test_a_model_of_one_ticker_serves_that_one(workspace):
+    one = Serving("ridge")
+    own = str(PANEL.instruments[2])
+    one.model = replace(one.model, record={**one.model.record, "only": [own]})
+    rows, _, _ = one.at()
+    assert [row["instrument"] for row in rows] == [own, own]
+    assert_same(rows, one.predicted())
