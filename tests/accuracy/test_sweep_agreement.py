@@ -25,7 +25,7 @@ from foresail.testing.sweep_cases import (
 )
 
 pytestmark = pytest.mark.accuracy
-CASES, PORTFOLIOS = 500, 40
+CASES, TRAILING, PORTFOLIOS = 500, 200, 40
 
 
 def test_sweep_event_backtest_and_paper_agree_on_500_random_strategies():
@@ -46,6 +46,24 @@ def test_sweep_event_backtest_and_paper_agree_on_500_random_strategies():
     sys.stdout.write("\n".join(lines) + "\n")
     assert not wrong, wrong[:5]
     assert min(told[name] for name in (*REASONS, "short", "same bar")) > 100
+
+
+def test_trailing_stops_agree_on_200_random_strategies():
+    told = collections.Counter()
+    wrong = []
+    for seed in range(5000, 5000 + TRAILING):
+        case = random_case(seed, trails=True)
+        log = simulate(case.bars, case.signals, case.rule)
+        events = replay(case)
+        found = difference(log, events.trades) or difference(events.trades, paper_replay(case, seed=seed))
+        if found:
+            wrong.append((seed, found))
+        told.update(REASONS[reason] for reason in log.reason.tolist())
+    lines = [f"\n{TRAILING} strategies with trailing stops, {sum(told.values())} trades, {len(wrong)} differ"]
+    lines += [f"  {name:<10}{count:>7}" for name, count in sorted(told.items())]
+    sys.stdout.write("\n".join(lines) + "\n")
+    assert not wrong, wrong[:5]
+    assert told["stop"] > 500
 
 
 def test_portfolios_on_lots_agree_with_the_event_engine():

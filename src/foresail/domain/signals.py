@@ -110,6 +110,7 @@ class OrderIntent:
     reduce_only : never opens or turns a position
     parent : leg of this decision whose fill brings the order to life
     group : orders of one decision with the same word cancel one another; reducing ones shrink together
+    joins : leg of an order of an earlier decision that is still open, whose group this one joins
     """
 
     instrument: InstrumentId
@@ -127,6 +128,7 @@ class OrderIntent:
     reduce_only: bool = False
     parent: str = ""
     group: str = ""
+    joins: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ class SweepRule:
     Attributes
     ----------
     stop, target : distance from the close of the decision, fraction; 0 = none
+    trail : distance of a trailing stop from the best price, fraction of the close of the decision; 0 = none. It stands
+        in for stop and target
     hold_bars : bars after which a position leaves by itself, the bar of entry counted; 0 = never
     units : of an order; 0 = by ``share``
     share : of the equity at the decision that an order takes, where ``units`` is 0
@@ -155,6 +157,7 @@ class SweepRule:
 
     stop: float = 0.0
     target: float = 0.0
+    trail: float = 0.0
     hold_bars: int = 0
     units: float = 0.0
     share: float = 1.0
@@ -172,6 +175,7 @@ class SweepRule:
         checks = (
             ("stop", self.stop, 0.0 <= self.stop < 1.0, ">= 0 and < 1"),
             ("target", self.target, 0.0 <= self.target < math.inf, ">= 0"),
+            ("trail", self.trail, 0.0 <= self.trail < 1.0, ">= 0 and < 1"),
             ("fee", self.fee, 0.0 <= self.fee < 1.0, ">= 0 and < 1"),
             ("maker_fee", maker, 0.0 <= maker < 1.0, ">= 0 and < 1"),
             ("slippage", self.slippage, 0.0 <= self.slippage < 1.0, ">= 0 and < 1"),
@@ -186,6 +190,8 @@ class SweepRule:
         for name, value, holds, wanted in checks:
             if not holds:
                 raise ConfigError(f"expected {name} {wanted}, received {value}")
+        if self.trail > 0.0 and (self.stop > 0.0 or self.target > 0.0):
+            raise ConfigError("a trail stands in for stop and target: one of them is to be 0", hint="trail=0.03")
         if self.fill not in FILLS:
             raise ConfigError(f"unknown fill {self.fill!r}; known: {', '.join(FILLS)}")
 
@@ -203,6 +209,7 @@ class SweepRule:
         rule[kernel.UNITS] = round(self.units / self.lot) if is_grid else self.units
         rule[kernel.FRACTION] = 0.0 if self.units > 0.0 else self.share
         rule[kernel.CAPITAL], rule[kernel.MINOR] = self.capital, self.minor_unit
+        rule[kernel.TRAIL] = self.trail
         rule[kernel.UNIT_VALUE] = tick * self.lot if is_grid else 1.0
         fees = [Fraction(0), Fraction(0)]
         if is_grid:

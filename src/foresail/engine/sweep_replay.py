@@ -29,7 +29,7 @@ from foresail.engine.sweep_inputs import REASONS, Signals, SweepBars, SweepRule,
 from foresail.engine.walkforward import WalkForward
 from foresail.execution.costs import CostModel, CostSettings
 from foresail.execution.simulated.settings import VenueSettings
-from foresail.execution.simulated.sweep_signals import levels_at, units_at
+from foresail.execution.simulated.sweep_signals import distance_at, levels_at, units_at
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.ledger.entries import Entry, FillBooked, Marked
 from foresail.protocols import MarketView, Strategy
@@ -114,11 +114,22 @@ class SignalStrategy:
         leaves = leaves or (side != 0 and 0 < hold <= t - state["since"] + 1)
         out: list[Intent] = []
         if leaves:
-            out.append(OrderIntent(self._name, Side.SELL if side > 0 else Side.BUY, abs(held), leg="exit"))
+            leaving = OrderIntent(self._name, Side.SELL if side > 0 else Side.BUY, abs(held), leg="exit")
+            out.append(replace(leaving, reduce_only=True, joins="trail") if self._rule.trail > 0.0 else leaving)
         if (up and side <= 0) or (down and side >= 0):
             entry = self._entry(view, 1.0 if up else -1.0, float(account.equity))
-            out += [] if entry is None else [entry]
+            out += [] if entry is None else [entry, *self._trailing(view, entry)]
         return out
+
+    def _trailing(self, view: MarketView, entry: OrderIntent) -> list[OrderIntent]:
+        """Return the trailing stop that comes to life with an entry, none where the rule has no trail."""
+        if self._rule.trail <= 0.0:
+            return []
+        close = float(np.rint(view.value(self._name, "close") / self._tick))
+        distance = int(distance_at(close, self._rule.trail, 1)) * Decimal(repr(self._tick))
+        side = Side.SELL if entry.side is Side.BUY else Side.BUY
+        child = OrderIntent(self._name, side, entry.quantity, "trailing", leg="trail", trail=distance)
+        return [replace(child, reduce_only=True, parent=entry.leg, group="trail")]
 
     def _entry(self, view: MarketView, side: float, equity: float) -> OrderIntent | None:
         """Return the order that opens, with its levels; None where the share buys nothing."""

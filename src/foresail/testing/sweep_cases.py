@@ -1,14 +1,15 @@
 """Random strategies for the agreement of sweep, event backtest and paper replay, and the paper side of it.
 
 A case is a random walk on whole cents, with gaps between bars, jumps and absent bars, random signals on both sides,
-random stop, target, time exit, fees and slippage. The paper side keeps its account on a disk that loses power halfway.
+random stop, target or trail, time exit, fees and slippage. The paper side keeps its account on a disk that loses power
+halfway.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -89,8 +90,8 @@ def column_panel(*columns: tuple[FloatArray, ...]) -> Panel:
     return Panel(values, present, start, end, end, fields, _NAMES[:n], "1d", "24/7")
 
 
-def random_case(seed: int, *, bars: int = 160) -> ReplayCase:
-    """Return one random strategy on one random market."""
+def random_case(seed: int, *, bars: int = 160, trails: bool = False) -> ReplayCase:
+    """Return one random strategy on one random market; one that trails has a trailing stop for stop and target."""
     rng = generator(seed, "sweep case")
     columns = random_columns(rng, bars, _SHAPES[int(rng.integers(len(_SHAPES)))])
     busy = float(rng.choice((0.03, 0.1, 0.3)))
@@ -111,6 +112,8 @@ def random_case(seed: int, *, bars: int = 160) -> ReplayCase:
         slippage=float(rng.choice((0.0, 0.0005, 0.002))),
         good_for_bars=int(rng.choice((0, 1, 5))),
     )
+    if trails:
+        rule = replace(rule, stop=0.0, target=0.0, trail=float(rng.choice((0.005, 0.01, 0.03, 0.08))))
     return ReplayCase(column_panel(columns), signals, rule)
 
 

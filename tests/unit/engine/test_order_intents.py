@@ -181,3 +181,14 @@ def test_a_strategy_among_others_changes_and_groups_its_own_orders() -> None:
     inputs = inputs_on([100, 101, 101, 99, 98, 110, 110])
     book = run_netted_backtest(inputs, [Sleeve(Script(lines), D(1))])
     assert [(one.side.value, one.reference_price) for one in book.fills] == [("buy", D(100)), ("sell", D(105))]
+
+
+def test_an_exit_joins_the_group_of_an_open_order() -> None:
+    guard = replace(LEAVE, kind="trailing", trail=D(20), leg="guard", group="exit")
+    out = replace(LEAVE, joins="guard")
+    book = run([100, 100, 101, 102, 103, 103], {0: [BUY], 1: [guard], 3: [out]})
+    assert [(bar, side) for bar, side, _, _ in filled(book)] == [(1, "buy"), (4, "sell")]
+    assert book.orders[2].order.group == book.orders[1].order.group != ""
+    assert [one.outcome for one in book.order_events] == ["cancelled"]
+    alone = run([100, 100, 101, 102, 103, 103], {0: [BUY], 1: [guard], 3: [LEAVE]})
+    assert [ruling.text for ruling in alone.orders[2].rulings] == ["no more is held than is on its way out already"]

@@ -249,6 +249,30 @@ def test_sweep_event_backtest_and_paper_give_equal_trades(seed):
     assert not events.cut
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_trailing_stop_is_the_venues(seed):
+    case = random_case(seed, bars=90, trails=True)
+    log = simulate(case.bars, case.signals, case.rule)
+    events = replay(case)
+    assert difference(log, events.trades) == ""
+    assert difference(events.trades, paper_replay(case, seed=seed)) == ""
+    assert not events.cut
+
+
+def test_a_trailing_stop_follows_what_was_known_before():
+    rows = [(100, 100, 100, 100), (100, 110, 99, 109), (109, 112, 104, 111), (111, 111, 100, 101), (101,) * 4]
+    rule = SweepRule(units=1.0, trail=0.05)
+    # bought at 100, best 110 after bar 1: 105 is met in bar 2, whose own 112 does not count
+    log = simulate(made(rows), Signals(long_entry=at(5, 0)), rule)
+    assert only(log) == (1, 2, 100.0, 105.0, "stop")
+    mirrored = made([(200 - o, 200 - low, 200 - high, 200 - c) for o, high, low, c in rows])
+    assert only(simulate(mirrored, Signals(short_entry=at(5, 0)), rule)) == (1, 2, 100.0, 95.0, "stop")
+    gap = made([rows[0], rows[1], (101.0, 103.0, 99.0, 100.0), rows[4]])
+    assert only(simulate(gap, Signals(long_entry=at(4, 0)), rule)) == (1, 2, 100.0, 101.0, "stop")  # the open is worse
+    with pytest.raises(ConfigError, match="stands in"):
+        SweepRule(trail=0.05, stop=0.02)
+
+
 def test_the_example_of_the_guide_runs():
     guide = Path(__file__).parents[3] / "docs" / "guide" / "backtest-speed.md"
     block = re.search(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)

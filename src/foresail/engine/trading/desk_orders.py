@@ -15,7 +15,7 @@ from typing import TypeVar
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.effects import ReplaceSend
-from foresail.domain.orders import Order, OrderKind, TimeInForce
+from foresail.domain.orders import FillReason, Order, OrderKind, TimeInForce
 from foresail.domain.signals import Cancel, Intent, OrderIntent, Replace
 from foresail.engine.trading.parts import DeskCall
 
@@ -23,6 +23,13 @@ __all__ = ["Author"]
 
 _Name = TypeVar("_Name", bound=StrEnum)
 _KINDS = {one.value: one for one in OrderKind}
+_REASONS = {  # of what only reduces
+    "market": FillReason.EXIT,
+    "limit": FillReason.TARGET,
+    "stop": FillReason.STOP,
+    "stop_limit": FillReason.STOP,
+    "trailing": FillReason.STOP,
+}
 _LIVES = {one.value: one for one in TimeInForce}
 
 
@@ -63,7 +70,7 @@ class Author:
         legs = {(one.instrument, one.leg) for one in wanted}
         for one in wanted:
             self._check(one, call, legs)
-        return [self._order(one, call.at) for one in sorted(wanted, key=lambda one: bool(one.parent))]
+        return [self._order(one, call) for one in sorted(wanted, key=lambda one: bool(one.parent))]
 
     def _check(self, one: OrderIntent, call: DeskCall, legs: set[tuple[InstrumentId, str]]) -> None:
         if one.instrument not in call.prices:
@@ -75,7 +82,14 @@ class Author:
                 hint="give the entry that leg, and ask for both in one decision",
             )
 
-    def _order(self, one: OrderIntent, at: int) -> Order:
+    def _group(self, one: OrderIntent, call: DeskCall) -> str:
+        if one.joins:
+            open_order = self._open(one.instrument, one.joins, call)
+            return "" if open_order is None else open_order.group
+        return self._id(call.at, f"group:{one.group}") if one.group else ""
+
+    def _order(self, one: OrderIntent, call: DeskCall) -> Order:
+        at = call.at
         return Order(
             self.identity(at, one.instrument, one.leg),
             one.instrument,
@@ -83,6 +97,7 @@ class Author:
             one.quantity,
             _named(_KINDS, "order kind", one.kind),
             at,
+            _REASONS[one.kind] if one.reduce_only else FillReason.ENTRY,
             limit_price=one.limit_price,
             stop_price=one.stop_price,
             target_price=one.target_price,
@@ -92,7 +107,7 @@ class Author:
             expires_at=one.expires_at,
             reduce_only=one.reduce_only,
             parent=self.identity(at, one.instrument, one.parent) if one.parent else None,
-            group=self._id(at, f"group:{one.group}") if one.group else "",
+            group=self._group(one, call),
             strategy=f"{self.strategy}@{self.version}",
         )
 

@@ -5,7 +5,8 @@ target that hang on a position. An order decided at the close of bar t fills at 
 
 1. at the open: what is due leaves first, what is wanted enters next;
 2. at the open, the attached stop (open at or beyond it), else the attached target (open strictly beyond it);
-3. inside the bar the stop, at its level; else the target, only where price trades through it;
+3. inside the bar the stop, at its level; else the target, only where price trades through it; a trailing stop is
+   tested by what was known before, and follows then (``sweep_fills``);
 4. at the close the signals decide again.
 
 Stop and target are fractions of the close of the decision, as an order carries them. On a grid (``GRID``) prices are
@@ -19,10 +20,8 @@ Bars without a price are NaN: every comparison with them is false, so they pass 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
@@ -33,6 +32,64 @@ from foresail.execution.simulated.scanning import (
     place_of_wish,
     place_out_of_long,
     place_out_of_short,
+)
+from foresail.execution.simulated.sweep_fills import (
+    C_AGE,
+    C_LEAVES,
+    C_SINCE,
+    C_TRADES,
+    CAPITAL,
+    COUNTS,
+    FEE,
+    FEE_BOTTOM,
+    FEE_TOP,
+    FLOAT_WIDTH,
+    FRACTION,
+    HOLD,
+    INT_WIDTH,
+    IS_GRID,
+    IS_SAME_CLOSE,
+    L_ENTRY,
+    L_EXIT,
+    L_REASON,
+    L_WIDTH,
+    LIFE,
+    MAKER,
+    MAKER_BOTTOM,
+    MAKER_TOP,
+    MINOR,
+    R_SIGNAL,
+    R_STOP,
+    R_TARGET,
+    R_TIME,
+    S_CASH,
+    S_HELD,
+    S_HIGH,
+    S_LOW,
+    S_WANTED,
+    S_WANTED_HIGH,
+    S_WANTED_LOW,
+    S_WANTED_TRAIL,
+    SLIP,
+    STATE,
+    STOP_SHARE,
+    TARGET_SHARE,
+    TRAIL,
+    UNIT_VALUE,
+    UNITS,
+    V_BOUGHT,
+    V_FEES,
+    V_SOLD,
+    V_UNITS,
+    V_WIDTH,
+    Run,
+    adverse,
+    enter,
+    follow_bar,
+    follow_open,
+    inlined,
+    leave,
+    released,
 )
 
 __all__ = [
@@ -59,6 +116,7 @@ __all__ = [
     "SLIP",
     "STOP_SHARE",
     "TARGET_SHARE",
+    "TRAIL",
     "UNITS",
     "UNIT_VALUE",
     "V_BOUGHT",
@@ -69,36 +127,15 @@ __all__ = [
     "Bars",
     "Signals",
     "are_plain",
+    "distance_at",
     "levels_at",
     "simulate_signals",
     "summarise_many",
     "units_at",
 ]
 
-# What one run is told, float64: stop and target as shares of the close (0 = none), fees and slippage as shares of
-# value, units of an order or the share of equity it takes (0 = the units), capital, money per tick and lot, minor unit.
-FLOAT_WIDTH = 10
-STOP_SHARE, TARGET_SHARE, FEE, MAKER, SLIP, UNITS, FRACTION, CAPITAL, UNIT_VALUE, MINOR = range(FLOAT_WIDTH)
-# and int64: bars after which a position leaves, bars that an order waits (0 = no bound), two switches, fee and maker
-# fee in minor units per (tick x lot) as fractions.
-INT_WIDTH = 8
-HOLD, LIFE, IS_SAME_CLOSE, IS_GRID, FEE_TOP, FEE_BOTTOM, MAKER_TOP, MAKER_BOTTOM = range(INT_WIDTH)
-
-# The log: (L_WIDTH, M) int64 and (V_WIDTH, M) float64. An open position has no exit: -1, NaN, reason 0.
-L_WIDTH = 3
-L_ENTRY, L_EXIT, L_REASON = range(L_WIDTH)
-V_WIDTH = 4
-V_BOUGHT, V_SOLD, V_UNITS, V_FEES = range(V_WIDTH)  # price of entry, price of exit, signed units, fees of both
-_OPEN, _SIGNAL, _STOP, _TARGET, _TIME = range(5)
-
 # Figures of a run: trades closed, winners, net profit, fees, largest fall of closed equity (money), bars held.
 M_WIDTH = 6
-
-# State: position, its levels, cash; what waits for the next open.
-_STATE = 7
-_HELD, _LOW, _HIGH, _CASH, _WANTED, _WANTED_LOW, _WANTED_HIGH = range(_STATE)
-_COUNTS = 4
-_SINCE, _LEAVES, _AGE, _TRADES = range(_COUNTS)
 
 # What is wanted at a bar, one byte: an entry and an exit of one side, or two entries, at once cancel out.
 _UP, _LEAVE_UP, _DOWN, _LEAVE_DOWN = 1, 2, 4, 8
@@ -108,100 +145,27 @@ _Bytes = NDArray[np.uint8]
 Bars = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # open, highest, lowest, close, (T,) each
 Signals = tuple[BoolArray, BoolArray, BoolArray, BoolArray]  # long entry, long exit, short entry, short exit, (T,)
 _Room = tuple[FloatArray, IntArray, IntArray, FloatArray]  # state, counts, log, log
-_Run = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray, FloatArray]  # rule, switches, a room
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-# Without reference counts: nothing here makes an array, and counting at every look into the state took most of the
-# time. No fast-math, so that results do not depend on how the compiler orders operations.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
-
-
-def _released(function: _Function) -> _Function:
-    """Compile a whole sweep, kept on disk, which lets other threads run beside it."""
-    return cast("_Function", njit(cache=True, **_OPTIONS)(function))
-
-
-def _inlined(function: _Function) -> _Function:
-    """Compile a part of a sweep into its callers."""
-    return cast("_Function", njit(forceinline=True, **_OPTIONS)(function))
-
-
-@_inlined
-def _fee(run: _Run, units: float, price: float, maker: int) -> float:
-    """Return the fee of a fill, money; on the grid exact, half to even."""
-    rule, switch = run[0], run[1]
-    value = abs(units) * price
-    if switch[IS_GRID] == 0:
-        return float(value * (rule[MAKER] if maker == 1 else rule[FEE]))
-    top, bottom = (switch[MAKER_TOP], switch[MAKER_BOTTOM]) if maker == 1 else (switch[FEE_TOP], switch[FEE_BOTTOM])
-    if value * top > 4e18:  # beyond what an integer of 64 bits can count
-        return float(np.rint(value * top / bottom) * rule[MINOR])
-    whole = int(value) * top
-    count, rest = whole // bottom, 2 * (whole % bottom)
-    if rest > bottom or (rest == bottom and count % 2 == 1):
-        count += 1
-    return float(count * rule[MINOR])
-
-
-@_inlined
-def _adverse(run: _Run, reference: float, sign: float) -> float:
-    """Return the price after slippage."""
-    slip = run[0][SLIP]
-    if run[1][IS_GRID] == 0:
-        return float(reference * (1.0 + sign * slip))
-    return float(max(reference + sign * np.rint(reference * slip), 1.0))
-
-
-@_inlined
-def _enter(run: _Run, t: int, price: float) -> None:
-    """Open the wanted position at a price."""
-    state, count = run[2], run[3]
-    units = state[_WANTED]
-    fee = _fee(run, units, price, 0)
-    n = count[_TRADES]
-    run[4][L_ENTRY, n], run[4][L_EXIT, n], run[4][L_REASON, n] = t, -1, _OPEN
-    run[5][V_BOUGHT, n], run[5][V_SOLD, n], run[5][V_UNITS, n], run[5][V_FEES, n] = price, np.nan, units, fee
-    state[_HELD], state[_LOW], state[_HIGH] = units, state[_WANTED_LOW], state[_WANTED_HIGH]
-    state[_CASH] -= units * price * run[0][UNIT_VALUE] + fee
-    state[_WANTED] = 0.0
-    count[_SINCE] = t
-
-
-@_inlined
-def _exit(run: _Run, t: int, price: float, reason: int, maker: int) -> None:
-    """Close the position at a price."""
-    state, count = run[2], run[3]
-    units = state[_HELD]
-    fee = _fee(run, units, price, maker)
-    n = count[_TRADES]
-    run[4][L_EXIT, n], run[4][L_REASON, n] = t, reason
-    run[5][V_SOLD, n] = price
-    run[5][V_FEES, n] += fee
-    state[_CASH] += units * price * run[0][UNIT_VALUE] - fee
-    state[_HELD] = 0.0
-    count[_TRADES] = n + 1
-
-
-@_inlined
-def _at_open(run: _Run, t: int, opened: float) -> None:
+@inlined
+def _at_open(run: Run, t: int, opened: float) -> None:
     """Step 1: fill what was decided before."""
     state, count = run[2], run[3]
-    if count[_LEAVES] != 0:
-        if state[_HELD] != 0.0:
-            _exit(run, t, _adverse(run, opened, -1.0 if state[_HELD] > 0.0 else 1.0), count[_LEAVES], 0)
-        count[_LEAVES] = 0
-    if state[_WANTED] != 0.0:
-        _enter(run, t, _adverse(run, opened, 1.0 if state[_WANTED] > 0.0 else -1.0))
-    count[_AGE] = 0
+    if count[C_LEAVES] != 0:
+        if state[S_HELD] != 0.0:
+            leave(run, t, adverse(run, opened, -1.0 if state[S_HELD] > 0.0 else 1.0), count[C_LEAVES], 0)
+        count[C_LEAVES] = 0
+    if state[S_WANTED] != 0.0:
+        enter(run, t, adverse(run, opened, 1.0 if state[S_WANTED] > 0.0 else -1.0))
+    count[C_AGE] = 0
 
 
-@_inlined
-def _stopped(run: _Run, bars: Bars, t: int) -> bool:
+@inlined
+def _stopped(run: Run, bars: Bars, t: int) -> bool:
     """Steps 2 and 3: leave by stop or target where the bar reaches one; return whether it did."""
     state = run[2]
-    low, high = state[_LOW], state[_HIGH]
-    is_long = state[_HELD] > 0.0
+    low, high = state[S_LOW], state[S_HIGH]
+    is_long = state[S_HELD] > 0.0
     falls, rises = bars[2][t] < low, bars[1][t] > high
     if is_long:
         falls |= bars[2][t] == low  # a stop is met by a touch
@@ -212,17 +176,17 @@ def _stopped(run: _Run, bars: Bars, t: int) -> bool:
     opened = bars[0][t]
     if is_long:
         if opened > high:
-            _exit(run, t, max(_adverse(run, opened, -1.0), high), _TARGET, 0)
+            leave(run, t, max(adverse(run, opened, -1.0), high), R_TARGET, 0)
         elif falls:
-            _exit(run, t, _adverse(run, min(opened, low), -1.0), _STOP, 0)
+            leave(run, t, adverse(run, min(opened, low), -1.0), R_STOP, 0)
         else:
-            _exit(run, t, high, _TARGET, 1)
+            leave(run, t, high, R_TARGET, 1)
     elif opened < low:
-        _exit(run, t, min(_adverse(run, opened, 1.0), low), _TARGET, 0)
+        leave(run, t, min(adverse(run, opened, 1.0), low), R_TARGET, 0)
     elif rises:
-        _exit(run, t, _adverse(run, max(opened, high), 1.0), _STOP, 0)
+        leave(run, t, adverse(run, max(opened, high), 1.0), R_STOP, 0)
     else:
-        _exit(run, t, low, _TARGET, 1)
+        leave(run, t, low, R_TARGET, 1)
     return True
 
 
@@ -246,6 +210,13 @@ def levels_at(close: float, shares: tuple[float, float], side: float, is_grid: i
     return low, high
 
 
+def distance_at(close: float, share: float, is_grid: int) -> float:
+    """Return how far a trailing stop keeps from the best price, by the close of the decision; 0 for none."""
+    if share <= 0.0:
+        return 0.0
+    return float(max(np.rint(close * share), 1.0)) if is_grid == 1 else close * share
+
+
 def units_at(equity: float, share: float, value: float, is_grid: int) -> float:
     """Return the units that a share of equity buys at a value per unit; on a grid whole lots."""
     units = share * equity / value
@@ -254,40 +225,42 @@ def units_at(equity: float, share: float, value: float, is_grid: int) -> float:
     return max(units, 0.0)
 
 
-_levels = _inlined(levels_at)
-_units = _inlined(units_at)
+_levels = inlined(levels_at)
+_distance = inlined(distance_at)
+_units = inlined(units_at)
 
 
-@_inlined
-def _size(run: _Run, close: float) -> float:
+@inlined
+def _size(run: Run, close: float) -> float:
     """Return the units of an order decided at a close."""
     rule, state = run[0], run[2]
     if rule[FRACTION] == 0.0:
         return float(rule[UNITS])
     value = close * rule[UNIT_VALUE]
-    return _units(state[_CASH] + state[_HELD] * value, rule[FRACTION], value, run[1][IS_GRID])
+    return _units(state[S_CASH] + state[S_HELD] * value, rule[FRACTION], value, run[1][IS_GRID])
 
 
-@_inlined
-def _decide(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> None:
+@inlined
+def _decide(run: Run, bars: Bars, wishes: _Bytes, t: int) -> None:
     """Step 4: what the signals of bar t ask for."""
     state, count, switch, wish = run[2], run[3], run[1], wishes[t]
-    close, held = bars[3][t], state[_HELD]
+    close, held = bars[3][t], state[S_HELD]
     if np.isnan(close):
         return
     if (held > 0.0 and wish & _NOT_LONG) or (held < 0.0 and wish & _NOT_SHORT):
-        count[_LEAVES] = _SIGNAL
-    elif held != 0.0 and switch[HOLD] > 0 and t - count[_SINCE] + 1 >= switch[HOLD]:
-        count[_LEAVES] = _TIME
+        count[C_LEAVES] = R_SIGNAL
+    elif held != 0.0 and switch[HOLD] > 0 and t - count[C_SINCE] + 1 >= switch[HOLD]:
+        count[C_LEAVES] = R_TIME
     side = 1.0 if wish & _UP and held <= 0.0 else -1.0 if wish & _DOWN and held >= 0.0 else 0.0
     if side != 0.0:
         shares = (run[0][STOP_SHARE], run[0][TARGET_SHARE])
-        state[_WANTED] = side * _size(run, close)
-        state[_WANTED_LOW], state[_WANTED_HIGH] = _levels(close, shares, side, switch[IS_GRID])
-    count[_AGE] = 0
+        state[S_WANTED] = side * _size(run, close)
+        state[S_WANTED_LOW], state[S_WANTED_HIGH] = _levels(close, shares, side, switch[IS_GRID])
+        state[S_WANTED_TRAIL] = _distance(close, run[0][TRAIL], switch[IS_GRID])
+    count[C_AGE] = 0
 
 
-@_inlined
+@inlined
 def _next_entry(bars: Bars, wishes: _Bytes, t: int) -> int:
     """Return the first bar from t on at which something is to be entered."""
     prices, last = (bars[1], bars[2]), len(wishes)
@@ -301,10 +274,10 @@ def _next_entry(bars: Bars, wishes: _Bytes, t: int) -> int:
     return t
 
 
-@_inlined
+@inlined
 def _next_exit(bars: Bars, wishes: _Bytes, t: int, last: int, state: FloatArray) -> int:
     """Return the first bar from t on, before ``last``, that meets a level of the position or at which it is left."""
-    low, high, is_long = state[_LOW], state[_HIGH], state[_HELD] > 0.0
+    low, high, is_long = state[S_LOW], state[S_HIGH], state[S_HELD] > 0.0
     top, bottom = bars[1], bars[2]
     while t + LOOK <= last:
         if is_long:
@@ -323,25 +296,27 @@ def _next_exit(bars: Bars, wishes: _Bytes, t: int, last: int, state: FloatArray)
     return t
 
 
-@_inlined
-def _quiet(run: _Run, bars: Bars, wishes: _Bytes, t: int) -> int:
+@inlined
+def _quiet(run: Run, bars: Bars, wishes: _Bytes, t: int) -> int:
     """Return the first bar from t on at which anything can happen: where a run spends its time."""
     state, last = run[2], len(bars[3])
-    if state[_HELD] == 0.0:
+    if state[S_HELD] == 0.0:
         return int(_next_entry(bars, wishes, t))
+    if run[0][TRAIL] > 0.0:
+        return t  # every bar may pull the stop along
     if run[1][HOLD] > 0:
-        last = min(last, max(t, run[3][_SINCE] + run[1][HOLD] - 1))
+        last = min(last, max(t, run[3][C_SINCE] + run[1][HOLD] - 1))
     return int(_next_exit(bars, wishes, t, last, state))
 
 
-@_inlined
-def _waits(run: _Run) -> bool:
-    waits: bool = run[2][_WANTED] != 0.0 or run[3][_LEAVES] != 0
+@inlined
+def _waits(run: Run) -> bool:
+    waits: bool = run[2][S_WANTED] != 0.0 or run[3][C_LEAVES] != 0
     return waits
 
 
-@_inlined
-def _pass(bars: Bars, wishes: _Bytes, run: _Run) -> int:
+@inlined
+def _pass(bars: Bars, wishes: _Bytes, run: Run) -> int:
     """Go through all bars; return the number of trades, an open one included."""
     state, count, switch = run[2], run[3], run[1]
     t, last = 0, len(bars[3])
@@ -350,34 +325,37 @@ def _pass(bars: Bars, wishes: _Bytes, run: _Run) -> int:
             t = _quiet(run, bars, wishes, t)
             if t >= last:
                 break
+            follow_open(run, bars[0][t])
         elif np.isnan(bars[3][t]):
-            count[_AGE] += 1
-            if switch[LIFE] > 0 and count[_AGE] >= switch[LIFE]:
-                state[_WANTED], count[_LEAVES] = 0.0, 0
+            count[C_AGE] += 1
+            if switch[LIFE] > 0 and count[C_AGE] >= switch[LIFE]:
+                state[S_WANTED], count[C_LEAVES] = 0.0, 0
             t += 1
             continue
         else:
+            follow_open(run, bars[0][t])
             _at_open(run, t, bars[0][t])
-        met = state[_HELD] != 0.0 and _stopped(run, bars, t)
+        met = state[S_HELD] != 0.0 and _stopped(run, bars, t)
+        follow_bar(run, bars[1][t], bars[2][t])
         if switch[IS_SAME_CLOSE] == 0:
             _decide(run, bars, wishes, t)
         elif not met:
             _decide(run, bars, wishes, t)
             _at_open(run, t, bars[3][t])
         t += 1
-    return int(count[_TRADES]) + (1 if state[_HELD] != 0.0 else 0)
+    return int(count[C_TRADES]) + (1 if state[S_HELD] != 0.0 else 0)
 
 
-@_inlined
-def _reset(run: _Run) -> None:
+@inlined
+def _reset(run: Run) -> None:
     """Stand before the first bar: no position, all capital in cash."""
     run[2][:] = 0.0
     run[3][:] = 0
-    run[2][_CASH] = run[0][CAPITAL]
+    run[2][S_CASH] = run[0][CAPITAL]
 
 
-@_inlined
-def _figures(run: _Run, n: int, out: FloatArray) -> None:
+@inlined
+def _figures(run: Run, n: int, out: FloatArray) -> None:
     """Write the figures of a run over its closed trades."""
     log, values = run[4], run[5]
     out[:] = 0.0
@@ -400,13 +378,13 @@ def _figures(run: _Run, n: int, out: FloatArray) -> None:
 def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool], Callable[..., None]]:
     """Return sweeps, check of bars and packing of signals, bound to the sources that they were compiled from."""
 
-    @_released
-    def one(bars: Bars, wishes: _Bytes, run: _Run) -> int:
+    @released
+    def one(bars: Bars, wishes: _Bytes, run: Run) -> int:
         _ = source
         _reset(run)
         return _pass(bars, wishes, run)
 
-    @_released
+    @released
     def many(bars: Bars, wishes: _Bytes, rules: tuple[FloatArray, IntArray], room: _Room, figures: FloatArray) -> None:
         _ = source
         for p in range(rules[0].shape[0]):
@@ -414,7 +392,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
             _reset(run)
             _figures(run, _pass(bars, wishes, run), figures[p])
 
-    @_released
+    @released
     def plain(bars: Bars) -> bool:
         _ = source
         opens, highs, lows, closes = bars
@@ -431,7 +409,7 @@ def _bound(source: int) -> tuple[Callable[..., int], Callable[..., None], Callab
             )
         return odd == 0
 
-    @_released
+    @released
     def pack(signals: Signals, wishes: _Bytes) -> None:
         _ = source
         enter_long, leave_long, enter_short, leave_short = signals
@@ -459,7 +437,7 @@ def _packed(signals: Signals) -> tuple[_Bytes, _Room]:
     wishes = np.empty(len(signals[0]), dtype=np.uint8)
     _PACK(signals, wishes)
     log, values = np.empty((L_WIDTH, trades), dtype=np.int64), np.empty((V_WIDTH, trades))
-    return wishes, (np.zeros(_STATE), np.zeros(_COUNTS, dtype=np.int64), log, values)
+    return wishes, (np.zeros(STATE), np.zeros(COUNTS, dtype=np.int64), log, values)
 
 
 def simulate_signals(bars: Bars, signals: Signals, rules: tuple[FloatArray, IntArray]) -> tuple[IntArray, FloatArray]:
