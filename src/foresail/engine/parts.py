@@ -79,8 +79,8 @@ def build_parts(
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
-    if settings.trading.venue.impact != costs.settings.impact:
-        costs = CostModel(replace(costs.settings, impact=settings.trading.venue.impact))
+    if settings.trading.venue.impact != costs.settings.impact or settings.fees:
+        costs = CostModel(replace(costs.settings, impact=settings.trading.venue.impact, fees=settings.fees))
     limits = edited_positions(profile_named(settings.profile).limits(bar_set.asset_class), dict(settings.limits))
     per_year = bars_per_year(bars.calendar, bars.frame)
     per_day = (

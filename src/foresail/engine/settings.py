@@ -77,6 +77,7 @@ class PipelineSettings:
     top_k : names held; 0 means max(3, min(20, a fifth of the names))
     cost_gate : whether an expected move must exceed the round-trip cost
     delisting_return : simple return from the last print to what a holder gets when a listing ends, fraction
+    fees : dated regulatory fees beside the recorded ones (``execution.dated_fees``)
     limits : (name, value) of limits that differ from the profile's (``risk.editing``); None = off
     trading : stops, sizes and venue
     """
@@ -97,6 +98,7 @@ class PipelineSettings:
     top_k: int = 0
     cost_gate: bool = True
     delisting_return: float = 0.0
+    fees: tuple[tuple[str, str, str, str], ...] = ()
     limits: tuple[tuple[str, Any], ...] = ()
     trading: TradingSettings = field(default_factory=TradingSettings)
     seed: int = 7

@@ -22,7 +22,7 @@ from foresail.domain.accounts import Position
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.signals import Side
 from foresail.execution.carry import CarrySeries
-from foresail.execution.dated_fees import read_fees
+from foresail.execution.dated_fees import FeeRow, read_fees
 from foresail.execution.impact import ImpactModel, impact_model
 
 __all__ = ["CostModel", "CostSettings", "RoundTrip", "default_costs"]
@@ -53,6 +53,7 @@ class CostSettings:
     funding_per_8h : of notional, on perpetuals, where no series exists
     factor : multiplies every cost
     impact : name of the impact model (``impact.IMPACT_MODELS``), ``none`` by default
+    fees : dated regulatory fees of the settings, beside those that are recorded (COST-07)
     """
 
     asset_class: AssetClass
@@ -73,6 +74,7 @@ class CostSettings:
     funding_per_8h: Decimal = Decimal("0.0001")
     factor: Decimal = Decimal(1)
     impact: str = "none"
+    fees: tuple[FeeRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ class CostModel:
         self.carry = CarrySeries() if carry is None else carry
         self.impact: ImpactModel | None = impact_model(settings.impact)
         self._minor = Decimal(1) if settings.currency in _WHOLE_UNIT else Decimal("0.01")
-        self._sec = read_fees("sec")
-        self._taf = read_fees("taf")
+        self._sec = read_fees("sec", settings.fees)
+        self._taf = read_fees("taf", settings.fees)
         self._per_share = settings.price_basis is PriceBasis.RAW
 
     @classmethod

@@ -23,6 +23,20 @@ from foresail.service.settings import RUN_KEYS, VENUE_KEYS, WALK_KEYS, WORKSPACE
 
 __all__ = ["reference_pages", "settings_page"]
 
+_FEES = """\
+## `[[fees]]`
+
+Regulatory fees of US stocks change by law, so each rate holds from a day on (COST-07). A table adds one, or replaces the
+recorded rate of its day: `fee` is `sec` (fraction of a sale) or `taf` (money per share sold), `cap` the most that one
+trade pays.
+
+```toml
+[[fees]]
+fee = "sec"
+from = 2030-04-01
+rate = "0.0000250"
+```
+"""
 _LIMITS = """\
 ## `[limits]`
 
@@ -101,6 +115,7 @@ def settings_page() -> str:
             markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
             markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
             _PAIRS,
+            _FEES,
             markdown_table("## Known names", ("key", "names"), known),
         )
     )

@@ -21,6 +21,7 @@ from foresail.domain.training import ForecasterSpec
 from foresail.engine.row_rules import WEIGHTS
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.engine.trading_settings import VenueChoice
+from foresail.execution.dated_fees import parse_fees
 from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.options import build_forecaster
 from foresail.risk.editing import read_limits
@@ -218,7 +219,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     _check_keys(
         "top level",
         document,
-        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue", "pairs"), ("", "")),
+        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue", "pairs", "fees"), ("", "")),
     )
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
@@ -241,6 +242,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
         walk_forward=replace(base.walk_forward, **spans),
         forecaster_options=chosen,
         limits=read_limits(document.get("limits", {})),
+        fees=parse_fees(document.get("fees", [])),
         trading=replace(base.trading, **trading, venue=VenueChoice(**venue)),
     )
     return settings if capital is None else _with_capital(settings, capital)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,12 @@ class Stream:
 
     def record(self) -> dict[str, Any]:
         """Return all that decides the result, for the fingerprint of a run."""
-        return {**self.identity(), "inputs": self.loaded.inputs, "code": code_hash()}
+        settings = {
+            "limits": self.limits_digest(),
+            "fees": self.settings.fees,
+            "trading": asdict(self.settings.trading),
+        }
+        return {**self.identity(), **settings, "inputs": self.loaded.inputs, "code": code_hash()}
 
 
 def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -> Stream:

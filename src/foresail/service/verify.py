@@ -37,6 +37,7 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
         values[name] = tuple(values[name])
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
     values["trading"] = trading_of_plain(values.get("trading", {}))
+    values["fees"] = _tuples(values.get("fees", []))
     values["limits"] = tuple((key, _tuples(value)) for key, value in values.get("limits", ()))
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)
 
