@@ -26,9 +26,9 @@ __all__ = ["reference_pages", "settings_page"]
 _FEES = """\
 ## `[[fees]]`
 
-Regulatory fees of US stocks change by law, so each rate holds from a day on (COST-07). A table adds one, or replaces the
-recorded rate of its day: `fee` is `sec` (fraction of a sale) or `taf` (money per share sold), `cap` the most that one
-trade pays.
+Regulatory fees of US stocks change by law, so each rate holds from a day on (COST-07). A table adds one, or replaces
+the recorded rate of its day: `fee` is `sec` (fraction of a sale) or `taf` (money per share sold), `cap` the most that
+one trade pays.
 
 ```toml
 [[fees]]
