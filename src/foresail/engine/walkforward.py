@@ -123,8 +123,7 @@ def walk_forward(
     options : how it is carried out; None = without cache, reasons or progress
     """
     options = RunOptions() if options is None else options
-    n, t, _ = features.shape
-    every = settings.decision_horizon
+    (n, t, _), every = features.shape, settings.decision_horizon
     folds = plan_folds(t, settings.walk_forward)
     first = folds[0].test_from if folds else t
     positions = np.arange(first + (-first) % every, t, every, dtype=np.int64)

@@ -32,7 +32,6 @@ __all__ = [
     "HonestyBlock",
     "InstrumentRow",
     "LeakFinding",
-    "ModelCard",
     "Performance",
     "Repeat",
     "ReportInput",

@@ -7,7 +7,8 @@ from typing import Any
 from foresail.core.canonical import hash_value, plain
 from foresail.domain.model_card import MODEL_CARD_FORMAT, MODEL_CARD_KEYS, MODEL_CARD_VERSION
 from foresail.reporting.figures import day, interval, percent, scientific, share
-from foresail.reporting.model import Absent, ModelCard
+from foresail.reporting.model import Absent
+from foresail.reporting.run_card import ModelCard
 from foresail.service.finished import Finished
 from foresail.service.report_figures import Figures, figures
 from foresail.service.report_forecaster import acceptance_of, run_calibration
