@@ -1,7 +1,4 @@
-"""Entries on decisions, limits, halts and people: what was decided, on what, by whom; they move no money.
-
-Read them from ``entries``, where all kinds stand together.
-"""
+"""Entries on decisions, limits, halts and people: what was decided, on what, by whom; they move no money."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from decimal import Decimal
 
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.orders import Ruling
-from foresail.ledger.entry import BaseEntry
+from foresail.ledger.entries.base import BaseEntry
 
 __all__ = [
     "AlertRaised",
