@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from foresail.core.errors import IntegrityError, JournalStoppedError
-from foresail.domain.events import Event
+from foresail.domain.events import Event, Fact, Rank, event_key
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Intent, OrderIntent, Side, Weights
@@ -62,6 +62,7 @@ class World:
     """One stream; every start gets fresh parts, as a new process would."""
 
     bars: Panel
+    lies: tuple[int, ...] = ()  # bars at whose end the venue says that it holds something else
 
     def inputs(self) -> BacktestInputs:
         bars = self.bars
@@ -74,7 +75,12 @@ class World:
         return BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
 
     def events(self) -> tuple[Event, ...]:
-        return history_events(self.bars, 0, 2)
+        said = [
+            Fact(end, end, Rank.FEATURES, "venue", name, kind="position", value=12_345.0)
+            for end in (int(self.bars.end[bar]) for bar in self.lies)
+            for name in self.bars.instruments
+        ]
+        return tuple(sorted((*history_events(self.bars, 0, 2), *said), key=event_key))
 
     def open(self, disk: Disk, *, snapshot_every: int = 1000) -> AccountRun:
         inputs = self.inputs()
@@ -171,6 +177,21 @@ def test_a_kill_is_journalled_before_its_cancels_and_stays_until_rearmed(world: 
     for event in world.events()[run.applied :]:
         run.apply(event)
     assert sum(isinstance(one, OrderIntended) for one in read_entries(disk)) > after
+
+
+def test_a_halt_of_the_core_after_a_latch_is_led_to_again_by_the_stream(world: World) -> None:
+    lying, disk = replace(world, lies=(45,)), PessimisticDisk()
+    run = lying.to_end(disk, stop=31)
+    run.command("latch", "ada")
+    run.command("unlatch", "ada")
+    run.close()
+    run = lying.to_end(disk)
+    halted = dict(run.core.latches.halted)
+    assert {why[0] for why in halted.values()} == {"EXEC-06 drift"}
+    run.close()
+    again = lying.to_end(disk)
+    assert again.is_live
+    assert dict(again.core.latches.halted) == halted
 
 
 def test_another_stream_is_refused_instead_of_written_over(world: World) -> None:
