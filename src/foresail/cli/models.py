@@ -88,6 +88,9 @@ def train_command(
     row_weights: Annotated[
         str | None, typer.Option("--row-weights", help="Rows count by recency, uniqueness or recency+uniqueness.")
     ] = None,
+    beside: Annotated[
+        str | None, typer.Option("--beside", help="Forecasters fitted on the same rows to compare with: lstm,gru.")
+    ] = None,
     refit: Annotated[
         bool, typer.Option("--refit", help="After scoring, fit once more on all bars and register that.")
     ] = False,
@@ -119,6 +122,7 @@ def train_command(
             neutral_band=neutral_band,
             fixed_threshold=fixed_threshold,
             round_trip_cost=round_trip_cost,
+            beside=beside,
             select=select,
             keep=keep,
             without=without,

@@ -108,6 +108,7 @@ def train(
     neutral_band: float | None = None,
     fixed_threshold: float | None = None,
     round_trip_cost: float | None = None,
+    beside: Sequence[str] | str | None = None,
     refit: bool = False,
     select: str | None = None,
     keep: int | None = None,
@@ -140,6 +141,7 @@ def train(
     per_ticker : the model is one of its only ticker, and named after it; call it once for each
     sector, base : fine-tune the model ``base`` on a sector
     neutral_band, fixed_threshold, round_trip_cost : where the neutral class ends (FCST-07), see ``TrainRequest``
+    beside : forecasters that are fitted on the same rows and compared with; baselines are without being named
     refit : after scoring, fit once more on all bars and register that
     select, keep, without : how features are chosen, how many are kept, groups that are left out
     row_weights : how much training rows count: none, recency, uniqueness, recency+uniqueness
@@ -173,6 +175,7 @@ def train(
         neutral_band=neutral_band,
         fixed_threshold=fixed_threshold,
         round_trip_cost=round_trip_cost,
+        beside=_joined(beside),
         refit=refit,
         select=select,
         keep=keep,

@@ -86,7 +86,7 @@ def train_model(
     metrics = score_held_out(
         held, job.ready, job.spec, classes=fitted.classes, model=fitted.report.model, seed=job.seed
     )
-    others = baseline_rows(job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed)
+    others = baseline_rows(job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed, beside=job.recipe["beside"])
     metrics["paired"] = paired_tests(held.values, others, held.rows, job.ready, job.spec, seed=job.seed)
     progress("scoring the test part", 1, 1)
     if job.request.refit:

@@ -23,7 +23,9 @@ from foresail.forecasting import registry
 from foresail.forecasting.baselines import RETURN_FEATURE
 from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
+from foresail.forecasting.options import build_forecaster, option_defaults
 from foresail.forecasting.rows import scale_unit
+from foresail.protocols import Forecaster
 from foresail.service.training_data import Ready, model_features
 
 __all__ = ["TRAINING_BASELINES", "BaselineRows", "baseline_rows", "paired_lines", "paired_tests", "pinball_of"]
@@ -59,7 +61,13 @@ class BaselineRows:
 
 
 def baseline_rows(
-    data: MarketData, ready: Ready, rows: IntArray, spec: ForecasterSpec, *, seed: int
+    data: MarketData,
+    ready: Ready,
+    rows: IntArray,
+    spec: ForecasterSpec,
+    *,
+    seed: int,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[BaselineRows, ...]:
     """Return what every baseline but the model itself says on some rows.
 
@@ -67,6 +75,7 @@ def baseline_rows(
     ----------
     rows : (R, 2) instrument and time, of the test part
     spec : of the model
+    beside : forecaster that is fitted as well -> its options, for example an LSTM beside a TFT (BASE-09)
     """
     if RETURN_FEATURE in ready.inputs.features.fields:
         returns = ready.inputs.features
@@ -79,7 +88,16 @@ def baseline_rows(
             continue
         learning = key in _LEARNING
         features = ready.inputs.features if learning else _only_return(returns)
-        found.append(BaselineRows(key, name, _forecast(key, features, ready, (rows, spec, seed))))
+        model = registry.forecaster(key, replace(spec, name=key, features=features.fields, context_length=1))
+        found.append(BaselineRows(key, name, _forecast(model, features, ready, rows, seed=seed)))
+    known = {one.key for one in found}
+    for key, options in (beside or {}).items():
+        if key in known or key == spec.name:
+            continue
+        length = int(options.get("context_length", option_defaults(key).get("context_length", 1)))
+        model = build_forecaster(key, replace(spec, name=key, context_length=length), options)
+        told = _forecast(model, ready.inputs.features, ready, rows, seed=seed)
+        found.append(BaselineRows(key, key.replace("_", " "), told))
     return tuple(found)
 
 
@@ -88,12 +106,10 @@ def _only_return(panel: Panel) -> Panel:
     return replace(panel, values=values, fields=(RETURN_FEATURE,))
 
 
-def _forecast(key: str, features: Panel, ready: Ready, asked: tuple[IntArray, ForecasterSpec, int]) -> FloatArray:
+def _forecast(model: Forecaster, features: Panel, ready: Ready, rows: IntArray, *, seed: int) -> FloatArray:
     """Return (R, K, H, Q) of one baseline, fitted and calibrated on the parts of the model."""
-    rows, spec, seed = asked
-    inputs = replace(ready.inputs, features=features)
-    training = training_set(inputs, ready.fold)
-    model = registry.forecaster(key, replace(spec, name=key, features=features.fields, context_length=1))
+    inputs, spec = replace(ready.inputs, features=features), model.spec
+    training = training_set(inputs, ready.fold, row_weights=ready.row_weights)
     model.fit(training, seed=seed)
     raw = model.predict(training.features, training.calibration_rows, training.scale)
     shift = IntervalShift.fit(raw, training, spec.levels)

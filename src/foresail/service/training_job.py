@@ -97,6 +97,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         raise ConfigError("expected bars to train on", hint="--data FILE, or the name of an imported set")
     base = _base(request, registry)
     request = _filled(request, base)
+    _beside(request)  # refused before bars are read
     build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), dict(request.options))
     if request.normalise not in (None, "none"):
         normalised(_spec(request.forecaster, (), (1,), ()), request.normalise, dict(request.options))
@@ -133,6 +134,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "normalise": request.normalise or "none",
         "instruments": learned if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
         "per_ticker": request.per_ticker,
+        "beside": _beside(request),
     }
     key = _key(request, loaded, sectors, learned)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
@@ -159,6 +161,23 @@ def _inputs_of(
         kept[learned] = inputs.usable[learned]
         inputs = replace(inputs, usable=kept)
     return inputs, absent, tuple(data.bars.instruments[i] for i in learned)
+
+
+def _beside(request: TrainRequest) -> dict[str, dict[str, Any]]:
+    """Return the forecasters that are fitted beside the model, each with those of its options that it has too.
+
+    Raises
+    ------
+    UnknownNameError, CapabilityError
+        If one is not known, or needs an extra that is not installed.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in (one.strip() for one in (request.beside or "").split(",") if one.strip()):
+        known = option_defaults(name)
+        found[name] = {key: value for key, value in request.options.items() if key in known}
+        if request.context is not None and "context_length" in known:
+            found[name]["context_length"] = request.context
+    return found
 
 
 def _key(

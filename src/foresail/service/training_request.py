@@ -19,7 +19,7 @@ __all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
     "data", "forecaster", "features", "horizons", "targets", "until", "timezone", "sector", "base", "symbols",
-    "select", "without",
+    "beside", "select", "without",
     "row_weights", "normalise",
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
@@ -52,6 +52,8 @@ class TrainRequest:
     without : groups of features left out, separated by commas: sentiment, order_flow (SEL-11)
     normalise : none, or how each instrument is scaled by its own numbers: standard or min_max; None = none (NORM-01)
     row_weights : how training rows count: none, recency, uniqueness or recency+uniqueness; None = none (TRAIN-07)
+    beside : forecasters that are fitted on the same rows and compared with, separated by commas, such as an lstm beside
+        a tft (BASE-09); baselines are without being named
     refit : after the test part was scored, fit once more on all bars and register that model
     reading : frame, extended hours, series and pairs beside the bars
     config : TOML file with [train] and [options]
@@ -80,6 +82,7 @@ class TrainRequest:
     without: str | None = None
     normalise: str | None = None
     row_weights: str | None = None
+    beside: str | None = None
     refit: bool = False
     reading: Reading = field(default_factory=Reading)
     config: Path | None = None

@@ -820,7 +820,9 @@ def test_a_stale_row_has_the_last_good_value_and_no_signal(workspace):
 def test_a_tft_tells_similar_days_and_weights_of_each_forecast(workspace):
     pytest.importorskip("torch")
     small = {"width": "8", "heads": "2", "epochs": "1", "context_length": "10", "threads": "1"}
-    name = train(forecaster="tft", options=small, horizons="1", targets="close")["model"]
+    done = train(forecaster="tft", options=small, horizons="1", targets="close", beside="lstm")
+    assert "lstm" in {one["other"] for one in done["record"]["metrics"]["paired"]}
+    name = done["model"]
     asked = PredictRequest(data="mine", model=name, at=LAST_DAY, explain=True, symbols=(str(PANEL.instruments[0]),))
     told = predict_with(asked, progress=quiet, clock=fixed_clock())
     (row,) = told.document["forecasts"]
@@ -906,6 +908,21 @@ def test_models_show_tells_the_paired_tests(workspace):
     place = lines.index("calibration error of probabilities on the test part:")
     told = entry(workspace).record()["metrics"]["classes"][0]["calibration"]["classes"]
     assert lines[place + 1].startswith(f"  1 bar ahead: classes {100 * told['error']:.1f} points (")
+
+
+def test_another_forecaster_is_fitted_beside_the_model(workspace, monkeypatch):
+    """BASE-09: what is named is compared with on the same rows; options go to those that have them."""
+    made = []
+    real = training_baselines.build_forecaster
+    monkeypatch.setattr(training_baselines, "build_forecaster", lambda *args: made.append(args[2]) or real(*args))
+    asked = {"forecaster": "quantile_trees", "beside": "last_direction,ridge,gjr", "horizons": "1", "targets": "close"}
+    record = train(options={"max_rows": "500"}, **asked)["record"]
+    paired = {one["other"]: one for one in record["metrics"]["paired"]}
+    assert set(TRAINING_BASELINES.values()) - {"quantile trees"} | {"last direction", "gjr"} == set(paired)
+    assert len({one["rows"] for one in paired.values()}) == 1
+    assert made == [{}, {}]  # ridge is a baseline, and neither of these has max_rows
+    with pytest.raises(UnknownNameError, match="Did you mean 'lstm'"):
+        train(beside="lsmt", data="no such file")
 
 
 def test_baselines_do_without_the_last_return_among_the_features(workspace, monkeypatch):
