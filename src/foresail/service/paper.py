@@ -341,8 +341,8 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     daemon = _Daemon(folder, request, watch, progress)
     with _signals(daemon):
         run = daemon.run(stream)
-    document = status_of(run, daemon.total, is_running=False)
-    return Outcome(document, _lines(document))
+    document = {**status_of(run, daemon.total, is_running=False), "warnings": stream.warnings()}
+    return Outcome(document, [*_lines(document), *(f"warning: {text}" for text in document["warnings"])])
 
 
 def stop_paper(account: str, *, wait_s: float = 10.0, clock: Clock | None = None) -> Outcome:
