@@ -63,6 +63,7 @@ __all__ = [
 ]
 
 ADDS_UP = "adds up frames: ask for it without one"
+_FED_BY_FRAMES = frozenset(f"given:{name}" for name in AGREEMENT_INPUTS)
 TARGETS = ("close", "high", "low")  # FEAT-07: entry first, then take-profit and stop-loss
 
 # FEAT-03. What lowers a signal where it is missing; a class without news or real volume has a list of its own.
@@ -115,7 +116,7 @@ def find(name: str) -> FeatureSpec:
 
 def agrees(spec: FeatureSpec) -> bool:
     """Return whether a feature adds up several frames, which ``frames`` feeds in."""
-    return any(f"given:{one}" in spec.inputs for one in AGREEMENT_INPUTS)
+    return not _FED_BY_FRAMES.isdisjoint(spec.inputs)
 
 
 def refuse_frames(specs: Iterable[FeatureSpec], where: str) -> None:
@@ -136,7 +137,8 @@ def refuse_frames(specs: Iterable[FeatureSpec], where: str) -> None:
 
 def expand(names: Sequence[str] | str | None) -> tuple[FeatureSpec, ...]:
     """Return the features of a set, or of names, aliases and sets side by side, in order and without repeats."""
-    return tuple(dict.fromkeys(find(name) for name in members_of("spine" if names is None else names, None)))
+    specs = (find(name) for name in members_of("spine" if names is None else names, None))
+    return tuple({spec.name: spec for spec in specs}.values())  # by name: hashing a formula costs as much as a feature
 
 
 def validate_columns(columns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -92,8 +92,8 @@ class Series:
 
     Attributes
     ----------
-    kind : "reference" (``name`` given from outside, ``source`` computed on it), "calendar", "market_mean" or
-        "market_deviation" (of ``source`` over the instruments)
+    kind : "reference" (``name`` given from outside, ``source`` computed on it, None = as it is given), "calendar",
+        "market_mean" or "market_deviation" (of ``source`` over the instruments)
     """
 
     kind: str

@@ -402,11 +402,11 @@ def _reference_programs(series: Sequence[Series]) -> tuple[tuple[str, LaneProgra
 
 
 def _series_depth(series: Series) -> int:
-    """Return how many reference series stand one below the other under this one."""
+    """Return how many computed reference series stand one below the other under this one."""
     if series.kind != "reference" or series.source is None:
         return 0
     below = [n.series for n in nodes_of(series.source) if n.series is not None]
-    return max((1 + _series_depth(s) for s in below), default=0)
+    return max((1 + _series_depth(s) for s in below if s.source is not None), default=0)
 
 
 def _row_lines(layout: _Layout, level: int) -> list[tuple[int, int, int, int]]:

@@ -268,17 +268,31 @@ def _fill_series(plan: Plan, context: FeatureContext, series: FloatArray, memory
                     hint="build the context with FeatureContext.of, which has all of them",
                 )
             series[:, column] = context.calendar[context.calendar_names.index(item.name)]
+        elif item.kind == "reference" and item.source is None:
+            series[:, column] = _reference(context, item.name)
     for i, (name, program) in enumerate(plan.reference):
-        if name not in context.reference_names:
-            raise CapabilityError(
-                f"features of the reference series {name!r} were asked for, the context has "
-                f"{', '.join(context.reference_names) or 'none'}",
-                hint="resolve() tells which features a set can give",
-            )
-        closes = np.ascontiguousarray(context.reference[context.reference_names.index(name)].reshape(1, -1, 1))
+        closes = np.ascontiguousarray(_reference(context, name).reshape(1, -1, 1))
         nothing = np.empty((1, closes.shape[1], 0))
         out = np.full((1, closes.shape[1], series.shape[1]), np.nan)
         arrays = _Arrays(_REFERENCE_FIELDS, closes, np.isfinite(closes[:, :, 0]), series, nothing, out)
         _run_lanes(program, arrays, (0, 1), LaneMemory.empty(program, 1) if memory is None else memory.reference[i])
         for _, column in program.outputs:
             series[:, column] = out[0, :, column]
+
+
+def _reference(context: FeatureContext, name: str) -> FloatArray:
+    """Return the (T,) values of a reference series.
+
+    Raises
+    ------
+    CapabilityError
+        If it was not given.
+    """
+    if name not in context.reference_names:
+        raise CapabilityError(
+            f"features of the reference series {name!r} were asked for, the context has "
+            f"{', '.join(context.reference_names) or 'none'}",
+            hint="resolve() tells which features a set can give",
+        )
+    values: FloatArray = context.reference[context.reference_names.index(name)]
+    return values

@@ -251,7 +251,7 @@ def _context_of(panel: Any, names: Sequence[str], rng: np.random.Generator) -> F
     """Return a context with random reference and given series for everything that the names read."""
     plan = make_plan([CATALOGUE[name].expression for name in names])
     n, t, _ = panel.shape
-    references = sorted({name for name, _ in plan.reference})
+    references = sorted({series.name for series in plan.series if series.kind == "reference"})
     walks = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (len(references), t)), axis=1))
     sectors = [f"s{i % 11}" for i in range(n)]
     context = FeatureContext.of(panel, sectors=sectors, reference_names=references, reference=walks)

@@ -126,4 +126,4 @@ def published_move(name: str) -> Cross:
 
 
 def _number(name: str) -> Ref:
-    return series_row(Series("reference", CLOSE, name))
+    return series_row(Series("reference", None, name))
