@@ -26,6 +26,9 @@ def test_all_rows_have_figures_and_absent_peers_say_how_to_install_them(monkeypa
     }
     assert all(row["value"] >= 0.0 for row in rows.values() if row["value"] is not None)
     assert rows["serving 3, incremental - whole"]["met"]
+    batch = rows["serving 20, incremental, 99 % of 100"]
+    assert (batch["unit"], batch["target"], batch["met"]) == ("ms", "< 50", batch["value"] < 50.0)
+    assert rows["serving 3, incremental, 99 % of 100"]["met"] is None
     for how in ("shared, compiled", "shared, eager", "plain, compiled", "plain, eager"):
         assert rows[f"training, width 16, ours, {how}"]["value"] > 0.0
     assert outcome.exit_code == 0
