@@ -14,6 +14,7 @@ __all__ = ["csv_lines", "shown_price", "table_lines"]
 
 _LOW, _HIGH = "0.1", "0.9"
 _NESTED = ("quantiles", "inside", "breakdown", "last_good")
+_ROUNDED = 0.0025  # of a price, what a panel may round away
 _NEWEST = 5  # bars of the attention that the screen tells
 
 
@@ -68,10 +69,14 @@ def table_lines(model: str, stage: str, rows: Sequence[dict[str, Any]], notes: S
 
 
 def shown_price(value: float) -> str:
-    """Return a price as a panel shows it, three digits that count: 45,170 is shown as 45,200 (FCST-14)."""
+    """Return a price as a panel shows it (FCST-14): 45,170 as 45,200, 125.674 as 125.7.
+
+    It is rounded to the largest power of ten that is at most a quarter of a percent of it.
+    """
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g}"
-    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):,.12g}"
+    places = -math.floor(math.log10(_ROUNDED * abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
 
 
 def _last_good(told: dict[str, Any] | None) -> list[str]:
