@@ -56,10 +56,5 @@ def test_weights_and_shown_prices():
     assert parse_weights("") == ()
     with pytest.raises(ConfigError, match="expected numbers such as"):
         parse_weights("a,b")
-    assert [shown_price(x) for x in (187.43, 0.0123456, 999.6, 0.0, float("nan"))] == [
-        "187",
-        "0.0123",
-        "1,000",
-        "0",
-        "nan",
-    ]
+    shown = {45_170.0: "45,200", 125.674: "125.7", 0.0123456: "0.01235", 999.6: "1,000", 0.0: "0"}
+    assert {value: shown_price(value) for value in shown} == shown
