@@ -189,6 +189,7 @@ def compute_features(
     series: Sequence[str] = (),
     pair: Sequence[str] = (),
     form: str = "display",
+    style: str = "intraday",
     until: str | None = None,
     timezone: str | None = None,
     force: bool = False,
@@ -198,11 +199,12 @@ def compute_features(
 
     Parameters
     ----------
-    names : a set, or features, aliases and ``feature@frame``
+    names : sets, features, aliases, ``feature@frame``, ``set@frame``, "preset:scalp" or "default"
     bars : as in ``run``; the sample of the demo by default
     out : Parquet file to write as well
     frame, extended, series, pair : as in ``run``
     form : "display" (as defined) or "model" (free of units)
+    style : whose frames ``mtf_agreement`` adds up: intraday, swing or position
     until, timezone, force, progress : as in ``run``
 
     Raises
@@ -215,7 +217,14 @@ def compute_features(
     wanted = names if isinstance(names, str) else ",".join(names)
     reading = asked_reading(None, series, pair, extended=extended)
     request = FeatureRequest(
-        names=wanted, bars=str(bars), frame=frame, form=form, until=until, timezone=timezone, reading=reading
+        names=wanted,
+        bars=str(bars),
+        frame=frame,
+        form=form,
+        until=until,
+        timezone=timezone,
+        reading=reading,
+        style=style,
     )
     table = compute_table(request, progress=progress or _silent)
     if out is not None:

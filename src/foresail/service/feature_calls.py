@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foresail.protocols import Progress
+from foresail.service.reading import asked_reading
 
 __all__ = ["FeatureExplanation", "explain_feature", "list_features", "plot_feature"]
 
@@ -97,7 +98,11 @@ def plot_feature(
     bars: str | Path = "embedded:us20",
     out: str | Path | None = None,
     frame: str | None = None,
+    extended: bool = False,
+    series: Sequence[str] = (),
+    pair: Sequence[str] = (),
     form: str = "display",
+    style: str = "intraday",
     until: str | None = None,
     last: int = 500,
     force: bool = False,
@@ -110,7 +115,7 @@ def plot_feature(
     name, symbol : one feature; an instrument id, or its last part
     bars : as in ``compute_features``
     out : ends in .html or .svg; None = NAME-SYMBOL.html
-    frame, form, until : as in ``compute_features``
+    frame, extended, series, pair, form, style, until : as in ``compute_features``
     last : so many of the newest bars are shown
     force : replace an existing file
     progress : called with stage, done and total; None = silent
@@ -123,7 +128,8 @@ def plot_feature(
     from foresail.service import feature_plot
     from foresail.service.features import FeatureRequest
 
-    request = FeatureRequest(names=name, bars=str(bars), frame=frame, form=form, until=until)
+    reading = asked_reading(None, series, pair, extended=extended)
+    request = FeatureRequest(name, str(bars), frame, form, until, reading=reading, style=style)
     outcome = feature_plot.plot_feature(
         request, symbol, out=None if out is None else Path(out), last=last, force=force, progress=progress or _silent
     )

@@ -109,6 +109,8 @@ def test_from_python_features_are_listed_explained_and_drawn(pairs, tmp_path):
     assert str(told).startswith("rsi_14 (also")
     assert told.last_values[0]["instrument"] == "fx.EUR-USD"
     assert foresail.explain_feature("RSI", bars=None).last_values == ()
+    assert foresail.compute_features("mtf_agreement", bars=pairs, style="swing").absent == {}
+    assert "intraday adds up 5m" in foresail.compute_features("mtf_agreement", bars=pairs).absent["mtf_agreement"]
     out = foresail.plot_feature("rsi_14", "EUR", bars=pairs, out=tmp_path / "rsi.svg")
     assert out == tmp_path / "rsi.svg"
     assert "bound" in out.read_text(encoding="utf-8")
