@@ -133,6 +133,17 @@ def test_status_tells_risk_latency_slippage_and_alerts(place: Path, kept: tuple[
         assert word in str(status)
 
 
+def test_a_strategy_that_was_moved_hides_nothing_else(place: Path, kept: tuple[Stream, list[Any]]) -> None:
+    moved = (place / "turn.py").rename(place / "elsewhere.py")
+    try:
+        status = foresail.paper(account="m")
+    finally:
+        moved.rename(place / "turn.py")
+    assert status.figures["slippage"] is None
+    assert status.figures["equity"]
+    assert "slippage: not available" in str(status)
+
+
 def test_latency_percentiles() -> None:
     assert latency_figures([])["decisions"] == 0
     figures = latency_figures([float(one) for one in range(100, 0, -1)])
