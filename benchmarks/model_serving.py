@@ -12,8 +12,8 @@ ms, median and 99th percentile of the repeats:
 - round: what ``foresail forecasts`` does for one new bar: features, scale, forecasts and records of all names.
 - anew: the same from the whole history, as after a correction.
 
-Reading the store is not counted. Exit 1 if a batch of at most 20 misses: 5 ms median of a linear or tree model, or 50 ms
-99th percentile of any.
+Reading the store is not counted. Exit 1 if a batch of at most 20 misses: 5 ms median of a linear or tree model, or
+50 ms 99th percentile of any.
 """
 
 from __future__ import annotations

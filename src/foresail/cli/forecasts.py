@@ -27,6 +27,10 @@ def _start(
         list[str] | None,
         typer.Option("--model", help="A model, or class_frame_model, for its class and frame; may be repeated."),
     ] = None,
+    challenger: Annotated[
+        list[str] | None,
+        typer.Option("--challenger", help="A model that forecasts beside it and is compared; may be repeated."),
+    ] = None,
     stage: Annotated[
         str, typer.Option("--stage", help="champion; candidate: the newest one where there is no champion.")
     ] = "champion",
@@ -43,7 +47,13 @@ def _start(
         from foresail.service.serving_daemon import ServeRequest, start_serving
 
         request = ServeRequest(
-            tuple(data or ()), tuple(model or ()), stage=stage, every=every, timezone=timezone, once=once
+            tuple(data or ()),
+            tuple(model or ()),
+            stage=stage,
+            every=every,
+            timezone=timezone,
+            once=once,
+            challengers=tuple(challenger or ()),
         )
         outcome = start_serving(request, note=Progress().note)
         return outcome.document, outcome.lines, outcome.exit_code

@@ -34,6 +34,7 @@ from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.serving_bars import BarFeed
 from foresail.service.serving_outcomes import OutcomeWindow
+from foresail.service.serving_paired import Pairs, paired_lines
 from foresail.service.serving_records import DecisionLog, ForecastRecords
 from foresail.service.serving_scores import ForecastScores, score_lines
 from foresail.service.serving_sets import PATHS, ServedSet
@@ -54,6 +55,7 @@ class ServeRequest:
     ----------
     data : sets, as for ``foresail predict``
     models : names, or class_frame_model for its champion; a class and frame without one is answered by its champion
+    challengers : models that forecast beside the one that answers for their class and frame, and are compared with it
     stage : "candidate" lets the newest candidate answer where there is no champion
     every : "5m", "30s", "1h"; empty = 5 minutes where bars are shorter than an hour, else 30 (JOB-07)
     once : one round, then end
@@ -65,6 +67,7 @@ class ServeRequest:
     every: str = ""
     timezone: str | None = None
     once: bool = False
+    challengers: tuple[str, ...] = ()
 
 
 class _Daemon:
@@ -76,7 +79,8 @@ class _Daemon:
         self._registry = ModelRegistry(workspace, clock=clock)
         self.folder = workspace / "forecasts"
         self._records, self._decisions = ForecastRecords(self.folder), DecisionLog(self.folder)
-        self._sets: dict[str, ServedSet] = {}
+        self._sets: dict[tuple[str, str], ServedSet] = {}  # data, name of the challenger or nothing
+        self._pairs: dict[str, Pairs] = {}  # class_frame -> scores side by side
         self._scores: dict[str, ForecastScores] = {}  # class_frame -> its scores
         self._models: dict[str, LoadedModel] = {}  # class_frame -> the model that answers
         self._places: set[str] = set()  # class_frame of the sets that could be read
@@ -97,7 +101,7 @@ class _Daemon:
 
     def run(self, note: Callable[[str], None], nap: Callable[[float], None]) -> None:
         """Forecast at each time until stopped."""
-        for name in self._request.models:
+        for name in (*self._request.models, *self._request.challengers):
             self._registry.find(name)  # what is unknown is said at once
         self.tell()
         while not self._is_stopping:
@@ -162,10 +166,7 @@ class _Daemon:
 
         since = self._clock.monotonic_s()
         try:
-            if data not in self._sets:
-                feed = BarFeed(data, self._workspace, self._clock, self._request.timezone)
-                self._sets[data] = ServedSet(feed)
-            served = self._sets[data].advance(now, model_of)
+            served = self._set_of(data).advance(now, model_of)
             rows = served.market.rows(now)
         except ForesailError as e:
             return told | {"refused": e.text, "hint": e.hint}
@@ -186,7 +187,47 @@ class _Daemon:
         }
         if written:
             self._decisions.append(place, told, rows)
-        return told | self._scored(place, served.market.outcomes)
+        told["beside"] = [self._beside(data, one, now) for one in self._request.challengers if _is_of(one, place)]
+        told |= self._scored(place, served.market.outcomes)
+        for one in told["beside"]:
+            if "version" in one:
+                pairs = self._pairs.setdefault(place, Pairs(self.folder / place))
+                one["paired"] = pairs.compare(served.market.model.version, one["version"])
+        return told
+
+    def _set_of(self, data: str, challenger: str = "") -> ServedSet:
+        """Return what is kept of a data set for the model that answers, or for a challenger."""
+        key = data, challenger
+        if key not in self._sets:
+            self._sets[key] = ServedSet(BarFeed(data, self._workspace, self._clock, self._request.timezone))
+        return self._sets[key]
+
+    def _beside(self, data: str, name: str, now: int) -> dict[str, Any]:
+        """Forecast one data set with a challenger; what is wrong with it stops nobody else."""
+        since = self._clock.monotonic_s()
+        try:
+            entry = self._registry.find(name)
+            served = self._set_of(data, name).advance(now, lambda _: self._loaded(entry, name))
+            rows = served.market.rows(now)
+        except ForesailError as e:
+            return {"model": name, "refused": e.text, "hint": e.hint}
+        taken = self._clock.monotonic_s() - since
+        written = self._records.append(served.market.place, rows)
+        told: dict[str, Any] = {
+            "data": data,
+            "model": entry.name,
+            "version": served.market.model.version,
+            "stage": entry.stage,
+            "as_of": format_ns(served.market.standing.end),
+            "written": written,
+            "stale": sum(1 for row in rows if row["stale"]),
+            "path": served.path,
+            "why": served.why,
+            "taken_ms": round(1e3 * taken, 1),
+        }
+        if written:
+            self._decisions.append(served.market.place, told, rows)
+        return told
 
     def _scored(self, place: str, outcomes: OutcomeWindow) -> dict[str, Any]:
         """Score what has come true, and return how the models of a class and frame have done lately."""
@@ -208,9 +249,9 @@ class _Daemon:
             return max(candidates, key=lambda one: (one.since, one.number, one.name))
         return self._registry.find(place)
 
-    def _loaded(self, entry: ModelEntry) -> LoadedModel:
+    def _loaded(self, entry: ModelEntry, challenger: str = "") -> LoadedModel:
         """Return that model, checked when it was loaded."""
-        place = f"{entry.key.asset_class}_{entry.key.frame}"
+        place = challenger or f"{entry.key.asset_class}_{entry.key.frame}"
         held = self._models.get(place)
         if held is None or held.entry != entry:
             held = self._models[place] = load_model(entry)
@@ -349,4 +390,5 @@ def _lines(status: dict[str, Any]) -> list[str]:
             why = f" ({one['why']})" if one["why"] else ""
             lines.append(f"  {PATHS[one['path']]} in {one['taken_ms']:.1f} ms{why}")
         lines += score_lines(one.get("scores", ()))
+        lines += paired_lines(one.get("beside", ()))
     return lines

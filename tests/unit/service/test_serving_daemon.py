@@ -213,6 +213,32 @@ def test_a_restart_and_a_torn_score_file_score_nothing_twice(workspace):
     assert scores(workspace) == before
 
 
+def test_a_challenger_forecasts_beside_the_champion_and_is_compared_on_the_same_rows(workspace):
+    asked = replace(DAYS, challengers=("stock_1d_ridge_v2",))
+    told = serve(at_bar(LIVE), from_ns(int(PANEL.end[LIVE + 7])) + timedelta(hours=12), request=asked)
+    last = told["last"]["sets"][0]
+    (beside,) = last["beside"]
+    assert (last["model"], beside["model"], beside["stage"]) == ("stock_1d_ridge_v1", "stock_1d_ridge_v2", "candidate")
+    found, first = scores(workspace), min(row["horizon"] for row in records(workspace))
+    by_model: dict[str, dict[Any, float]] = {}
+    for key, one in found.items():
+        if one["horizon"] == first:
+            by_model.setdefault(key[0].split()[0], {})[key[1:]] = one["loss"]
+    ours, theirs = by_model["stock_1d_ridge_v1"], by_model["stock_1d_ridge_v2"]
+    assert ours.keys() == theirs.keys()
+    compared = beside["paired"][0]
+    assert (compared["horizon"], compared["pairs"], compared["enough"]) == (first, len(ours), False)
+    assert compared["loss_ratio"] == pytest.approx(sum(theirs.values()) / sum(ours.values()))
+    assert compared["days"] == len({key[1] for key in ours})
+    assert any("too little to judge" in line for line in serving_status().lines)
+    gone = replace(asked, challengers=("stock_1d_ridge_v2",), once=True)
+    shutil.rmtree(workspace / "models/stock_1d_ridge_v2/weights")
+    last = serve(at_bar(399), request=gone)["last"]["sets"][0]
+    assert "missing" in last["beside"][0]["refused"]
+    assert last["model"] == "stock_1d_ridge_v1"
+    assert "refused" not in last
+
+
 def test_the_log_says_what_a_model_decided_and_how_long_it_took(workspace):
     serve(at_bar(LIVE), from_ns(int(PANEL.end[LIVE + 2])))
     files = sorted((workspace / "forecasts/stock_1d/decisions").glob("*.jsonl"))
