@@ -225,6 +225,17 @@ def test_daily_bars_of_forex_gap_on_mondays_only():
     np.testing.assert_allclose(gap[4:], opening[4] / close[3] - 1.0, rtol=1e-12)
 
 
+def test_daily_bars_of_forex_from_midnight_to_midnight_gap_on_the_sunday():
+    days = (3, 4, 5, 7, 8)  # Wednesday to Friday; Sunday holds the first hours of the new week
+    start = np.array([to_utc(f"2024-07-{day:02d}T00:00") for day in days])
+    panel = minutes("2024-07-05T12:00", 5, "fx.", "24/5")
+    panel = replace(panel, start=start, end=start + DAY, available_at=start + DAY, frame="1d")
+    gap = compute(panel, ["gap_percent"], FeatureContext.of(panel)).values[0, :, 0]
+    assert np.isnan(gap[:3]).all()
+    expected = panel.field("open")[0, 3] / panel.field("close")[0, 2] - 1.0
+    np.testing.assert_allclose(gap[3:], expected, rtol=1e-12)
+
+
 def to_utc(text: str) -> int:
     return int(np.datetime64(text, "ns").astype(np.int64))
 
