@@ -14,6 +14,7 @@ from foresail.core.clock import NS_PER_DAY, format_ns
 from foresail.core.ids import InstrumentId
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.serving_outcomes import OutcomeWindow
+from foresail.service.serving_paired import Pairs
 from foresail.service.serving_records import ForecastRecords
 from foresail.service.serving_scores import ForecastScores, score_lines
 
@@ -135,3 +136,34 @@ def test_the_newest_hundred_are_told_and_bad_ones_ask_for_a_new_model(kept: Kept
     lines = score_lines([bad])
     assert "stock_1d_gone_v1, 1 bar ahead, last 100: P10-P90 held 0%, right sign 100% (said 60%)" in lines[0]
     assert "retrain" in lines[1]
+
+
+def test_a_challenger_is_compared_on_what_both_have_scored_day_by_day(tmp_path: Path) -> None:
+    folder = tmp_path / "stock_1d"
+    (folder / "scores").mkdir(parents=True)
+
+    def write(day: int, lines: list[tuple[str, str, float, bool | None]]) -> None:
+        at = format_ns(START + NS_PER_DAY * day)
+        told = [
+            {"model_version": v, "instrument": i, "as_of": at, "horizon": 1, "outcome": 0.01, "loss": loss, "right": r}
+            for v, i, loss, r in lines
+        ]
+        text = "".join(json.dumps(one) + "\n" for one in told)
+        with (folder / "scores" / f"{at[:10]}.jsonl").open("a") as stream:
+            stream.write(text)
+
+    pairs = Pairs(folder)
+    assert pairs.compare("a", "b") == []
+    write(0, [("a", "X", 1.0, True), ("b", "X", 0.5, False), ("a", "Y", 9.0, True)])  # Y has no pair
+    (one,) = pairs.compare("a", "b")
+    assert (one["pairs"], one["days"], one["loss_ratio"], one["days_better"], one["right"]) == (1, 1, 0.5, 1.0, [1, 0])
+    write(0, [("b", "Y", 3.0, None)])  # read on from where it stopped
+    (one,) = pairs.compare("a", "b")
+    assert (one["pairs"], one["loss_ratio"], one["right"]) == (2, pytest.approx(1.75 / 5.0), [1, 0])
+    for day in range(1, 5):
+        write(day, [(v, f"N{k}", 1.0 + (v == "b"), True) for v in "ab" for k in range(25)])
+    (one,) = pairs.compare("a", "b")
+    assert (one["days"], one["pairs"], one["enough"], one["days_better"]) == (5, 102, True, 0.2)
+    assert one["loss_ratio"] == pytest.approx((1.75 + 4 * 2.0) / (5.0 + 4 * 1.0))
+    assert pairs.compare("b", "a")[0]["loss_ratio"] == pytest.approx(9.0 / 9.75)
+    assert pairs.compare("a", "absent") == []
