@@ -11,7 +11,7 @@ from foresail.ledger.entries import Entry, FillBooked, SignalsRenewed
 
 __all__ = ["EXPIRY_ENTRIES", "SignalExpiries"]
 
-EXPIRY_ENTRIES = (FillBooked, SignalsRenewed)
+EXPIRY_ENTRIES: frozenset[type[Any]] = frozenset({FillBooked, SignalsRenewed})
 
 
 class SignalExpiries:

@@ -28,7 +28,9 @@ from foresail.ledger.orders import OrderBook
 
 __all__ = ["LEVEL_ENTRIES", "PositionLevels"]
 
-LEVEL_ENTRIES = (FillBooked, FillBusted, FillCorrected, LevelsSet, ListingEnded, SplitApplied)
+LEVEL_ENTRIES: frozenset[type[Any]] = frozenset(
+    {FillBooked, FillBusted, FillCorrected, LevelsSet, ListingEnded, SplitApplied}
+)
 _NONE = (None, None)
 
 

@@ -24,6 +24,7 @@ from foresail.ledger.entries import (
     OrderReview,
     Reviewed,
     SessionStarted,
+    SliceStarted,
 )
 from foresail.ledger.orders import OrderBook, OrderState
 from foresail.ledger.trades import trades
@@ -73,7 +74,7 @@ def project(entries: Iterable[Entry]) -> LedgerTables:
     rows = {
         "entries": [_entry(e) for e in journal],
         "orders": [_order(s) for s in reader.states()],
-        "rulings": [row for e in journal if isinstance(e, Reviewed) for one in e.orders for row in _rulings(e, one)],
+        "rulings": _reviews(journal),
         "executions": reader.executions,
         "equity": reader.equity,
         "trades": [_plain(dataclasses.asdict(one)) for one in trades(journal)],
@@ -162,6 +163,19 @@ class _Reader:
 def _entry(entry: Entry) -> _Row:
     kind, _, content = encode_entry(entry).decode().partition(" ")
     return {"sequence": entry.sequence, "at": entry.at, "kind": kind, "content": content}
+
+
+def _reviews(journal: list[Entry]) -> list[_Row]:
+    """Return what the gate said of every order that was wanted."""
+    asked = {e.order.id: e.order for e in journal if isinstance(e, OrderIntended)}
+    asked.update({e.parent.id: e.parent for e in journal if isinstance(e, SliceStarted)})
+    rows: list[_Row] = []
+    for entry in journal:
+        if isinstance(entry, Reviewed):
+            whole = [asked[name] for name in entry.whole if name in asked]
+            passed = [OrderReview(one.id, one.instrument, one.quantity, one.quantity) for one in whole]
+            rows += [row for one in (*entry.orders, *passed) for row in _rulings(entry, one)]
+    return rows
 
 
 def _rulings(entry: Reviewed, one: OrderReview) -> list[_Row]:

@@ -94,3 +94,14 @@ def test_rulings_are_a_table_of_the_ledger() -> None:
     ]
     assert (rows[0]["model"], rows[0]["features_hash"], rows[0]["confidence"]) == ("model-7", "f00d", 0.8)
     assert (rows[0]["signal_rule"], rows[1]["model"], rows[1]["confidence"]) == ("SIG-15", "", None)
+
+
+def test_an_order_that_passed_whole_is_named_and_has_a_row_of_its_own() -> None:
+    core = make(lambda call: Decision((order(A, call.at),)))
+    core.deposit(0, Decimal(1000), "USD")
+    decide(core, S)
+    (entry,) = kinds(core, Reviewed)
+    assert (entry.orders, entry.whole) == ((), (order(A, S).id,))
+    assert decode_entry(encode_entry(entry)) == entry
+    (row,) = project(kinds(core, object)).rows["rulings"]
+    assert (row["instrument"], row["wanted"], row["allowed"], row["rule"]) == (A, "5", "5", "")

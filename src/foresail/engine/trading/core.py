@@ -56,6 +56,8 @@ from foresail.ledger.entries import (
     SliceStopped,
     SplitApplied,
     StreamAdvanced,
+    TradingHalted,
+    TradingResumed,
 )
 from foresail.ledger.expiries import EXPIRY_ENTRIES, SignalExpiries
 from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
@@ -70,8 +72,9 @@ __all__ = ["CoreEffect", "TradingCore"]
 
 CoreEffect = Effect | Attach
 _BARS = "bars"
-_SLICING = (OrderIntended, SliceStarted, SliceStopped)
-_REDUCING = (ReductionBegun, ReductionEnded)
+_LATCHING = frozenset({TradingHalted, TradingResumed})
+_SLICING = frozenset({OrderIntended, SliceStarted, SliceStopped})
+_REDUCING = frozenset({ReductionBegun, ReductionEnded})
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 _FOREVER = 2**63 - 1
 
@@ -218,22 +221,24 @@ class TradingCore:
         self._fold(entry)
 
     def _fold(self, entry: Entry) -> None:
+        kind = type(entry)
         if isinstance(entry, FillBooked):
             self.reader.note(entry)
         self.books.apply(entry)
         self.orders.apply(entry)
-        self.latches.apply(entry)
+        if kind in _LATCHING:
+            self.latches.apply(entry)
         if self.risk is not None:
-            is_valued = isinstance(entry, Marked) or (isinstance(entry, Deposited) and bool(entry.currency))
+            is_valued = kind is Marked or (isinstance(entry, Deposited) and bool(entry.currency))
             self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
         self.notes.apply(entry)
-        if type(entry) in LEVEL_ENTRIES:
+        if kind in LEVEL_ENTRIES:
             self.levels.apply(entry, self.books, self.orders)
-        if type(entry) in EXPIRY_ENTRIES:
+        if kind in EXPIRY_ENTRIES:
             self.expiries.apply(entry, self.books)
-        if type(entry) in _SLICING:
+        if kind in _SLICING:
             self.slices.apply(entry)
-        elif type(entry) in _REDUCING:
+        elif kind in _REDUCING:
             self.reductions.apply(entry)
         if self.strategies is not None:
             self.strategies.apply(entry)

@@ -94,14 +94,16 @@ def record(
         confidence = one.confidence if math.isfinite(one.confidence) else None
         told = SignalSeen(one.strategy, one.rule, one.model, one.features_hash, confidence, one.expires_at)
         seen[one.instrument] = (*seen.get(one.instrument, ()), told)
-    rows = []
+    rows, whole = [], []
     for found in reviewed:
         order = found.order
         behind = seen.get(order.instrument, ())
-        if core.parts.is_audited or found.rulings or behind:
+        if found.rulings or behind:
             rows.append(OrderReview(order.id, order.instrument, order.quantity, found.allowed, found.rulings, behind))
-    if rows:
-        core.write(Reviewed, at, strategy=strategy, orders=tuple(rows))
+        elif core.parts.is_audited:
+            whole.append(order.id)
+    if rows or whole:
+        core.write(Reviewed, at, strategy=strategy, orders=tuple(rows), whole=tuple(whole))
 
 
 def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:

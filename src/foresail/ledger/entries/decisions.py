@@ -106,12 +106,15 @@ class Reviewed(BaseEntry):
     Attributes
     ----------
     strategy : who decided; of a person's orders ``operator``
+    orders : those that a rule cut or a signal stands behind
     user : the person who asked, empty where a strategy did
+    whole : the others, which passed whole: their intent or parent says all of them
     """
 
     strategy: str
     orders: tuple[OrderReview, ...]
     user: str = ""
+    whole: tuple[OrderId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
