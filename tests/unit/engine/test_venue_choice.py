@@ -66,7 +66,7 @@ def inputs_on(bars: Panel, venue: VenueChoice, **kind: Any) -> BacktestInputs:
         horizons=(1,),
         decision_horizon=1,
         targets=("close",),
-        trading=TradingSettings("none", venue),
+        trading=TradingSettings("none", venue=venue),
     )
     return BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
 

@@ -48,6 +48,7 @@ class PanelMarket:
         self._returns: FloatArray | None = None  # of all bars, made when first asked for
         self._days: DayCloses | None = None  # the same
         self._volumes: FloatArray | None = None
+        self._spread: FloatArray | None = bars.field("spread") if bars.has("spread") else None
         self._volatility: FloatArray | None = None
         self._counts_units = np.array([instruments[name].asset_class is not AssetClass.FOREX for name in self.names])
         n = len(self.names)
@@ -166,14 +167,20 @@ class PanelMarket:
 
     def spread(self, instrument: InstrumentId) -> float:
         """Return the ask minus bid of the bar of the last price, NaN where bars tell none."""
-        if "spread" not in self.bars.fields:
+        if self._spread is None:
             return math.nan
-        place = self._position - int(self.silent[self.row[instrument]])
-        return float(self.bars.field("spread")[self.row[instrument], place]) if place >= 0 else math.nan
+        row = self.row[instrument]
+        place = self._position - int(self.silent[row])
+        return float(self._spread[row, place]) if place >= 0 else math.nan
 
     def average_volume(self, instrument: InstrumentId) -> float:
         """Return the units traded a day over the last 20 days that are over, NaN where that is not measured."""
-        return float(self.average_volumes(self._position)[self.row[instrument]])
+        over = self._day_closes().over(self._position)
+        if not over:
+            return math.nan
+        if self._volumes is None:
+            self.average_volumes(self._position)
+        return math.nan if self._volumes is None else float(self._volumes[self.row[instrument], over - 1])
 
     def average_volumes(self, position: int) -> FloatArray:
         """Return (N,) units traded a day over the last 20 days that are over at a position; NaN without any.

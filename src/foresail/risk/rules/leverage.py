@@ -43,6 +43,9 @@ def safe_leverage(asset_class: AssetClass, *, volatility: float) -> float:
     return round(min(_BASE[asset_class] * factor, CLASS_MAXIMUM[asset_class]), 12)
 
 
+_LEAST_SAFE = {own: safe_leverage(own, volatility=math.nan) for own in _CLASSES}  # no volatility leaves less
+
+
 def margin_ratio(cash: float, margin_used: float) -> float:
     """Return cash over the margin in use (RISK-21); infinite where none is used."""
     return math.inf if margin_used == 0.0 else cash / margin_used
@@ -86,7 +89,7 @@ class LeverageCap:
         """Return the units that the leverage of the class leaves."""
         own = asset_class_of(order.instrument)
         most = min(self.limits.leverage[_CLASSES.index(own)], CLASS_MAXIMUM[own])
-        if most > safe_leverage(own, volatility=math.nan):  # no volatility leaves less than that
+        if most > _LEAST_SAFE[own]:
             volatility = view.fact("portfolio_volatility")
             if math.isnan(volatility):
                 volatility = _volatility(view, own)
