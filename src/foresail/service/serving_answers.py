@@ -13,6 +13,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
+from foresail.engine.normalised import Normalised
 from foresail.forecasting.sectors import SectorNetworks
 from foresail.protocols import Forecaster
 
@@ -107,7 +108,7 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
         return f"fewer bars than the {length} that the model looks back on"
     before, bar = history.cut(0, last), history.cut(last, last + 1)
     live: LiveAnswers
-    if forecaster.spec.name != _TRANSFORMER:
+    if forecaster.spec.name != _TRANSFORMER or isinstance(forecaster, Normalised):
         live = _Tail(forecaster, before, length)
     elif isinstance(forecaster, SectorNetworks):
         live = _Sectors(forecaster, before)

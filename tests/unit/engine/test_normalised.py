@@ -21,6 +21,7 @@ from foresail.engine.training_sets import ForecastInputs, training_set, usable_r
 from foresail.engine.walkforward import walk_forward
 from foresail.forecasting.registry import forecaster_class
 from foresail.protocols import ExplainingForecaster
+from foresail.service.serving_answers import live_answers
 
 NAMES = ("log_return_1", "rsi_14", "sma_20", "volatility_20", "hour", "day_sin", "day_of_week", "momentum_12_1")
 FOLD = Fold(0, 0, 260, 320, 380, 600)
@@ -139,3 +140,20 @@ def test_what_cannot_be_normalised_is_refused(ready: Prepared) -> None:
         normalised(spec_of(ready), "standard", {}).predict(ready.features, ROWS, ready.scale)
     with pytest.raises(ConfigError, match="with_normaliser"):
         Normalised.load(Path("x"))
+
+
+def test_a_network_gets_medians_marks_and_codes_and_answers_bar_by_bar(tmp_path: Path, ready: Prepared) -> None:
+    pytest.importorskip("torch")
+    small = {"width": 8, "epochs": 1, "context_length": 12, "minimum_windows": 1}
+    made = normalised(spec_of(ready, "tft"), "standard", small)
+    report = made.fit(training_set(inputs_of(ready), FOLD), seed=3)
+    assert {name for name, _ in report.importance} <= set(ready.features.fields)
+    made.save(tmp_path)
+    again = with_normaliser(forecaster_class("tft").load(tmp_path), tmp_path)
+    history = ready.features.cut(0, 500)
+    rows = np.array([(i, 499) for i in range(12) if np.isfinite(ready.scale[i, 499])], dtype=np.int64)
+    raw = np.full((12, 1, 1, len(QUANTILE_LEVELS)), np.nan)
+    raw[rows[:, 0]] = again.predict(history, rows, ready.scale[:, :500])
+    np.testing.assert_allclose(raw[rows[:, 0]], made.predict(history, rows, ready.scale[:, :500]), rtol=1e-6)
+    live = live_answers(again, history, ready.scale[:, 499], raw)
+    assert not isinstance(live, str), live
