@@ -1,4 +1,4 @@
-"""Trading as calls from Python: ``foresail.backtest``, ``paper``, ``read_ledger``, ``rebuild``, ``kill``, ``parity``.
+"""Trading as calls from Python: ``foresail.backtest``, ``paper``, ``read_ledger``, ``kill``, ``parity`` and others.
 
 Each asks the use case of the command of the same name (``read_ledger`` that of ``ledger show``: ``foresail.ledger`` is
 a package already) and hands back figures, tables and the text of the screen.
@@ -18,6 +18,8 @@ from foresail.service.backtest import run_strategy_backtest
 from foresail.service.kill import kill_account
 from foresail.service.ledger import LedgerRequest, rebuild_tables, show_ledger, tables_of
 from foresail.service.ledger_tables import TABLES
+from foresail.service.limits import LimitsRequest, show_limits
+from foresail.service.money import move_money as pay
 from foresail.service.monitor import gate_account
 from foresail.service.outcome import Outcome
 from foresail.service.paper import PaperRequest, paper_status, start_paper, stop_paper
@@ -34,6 +36,8 @@ __all__ = [
     "TradingReport",
     "backtest",
     "kill",
+    "limits",
+    "move_money",
     "paper",
     "parity",
     "read_ledger",
@@ -309,6 +313,44 @@ def kill(
         If there is no such account, nobody is named, or its process does not take the command.
     """
     return TradingReport(*_report(kill_account(account, operator, closes=close, rearms=rearm, only=only)))
+
+
+def move_money(account: str, amount: str, operator: str, *, withdraw: bool = False) -> TradingReport:
+    """Pay money into a paper account or take it out: ``foresail paper deposit`` and ``withdraw``.
+
+    Parameters
+    ----------
+    account : name in this workspace
+    amount : for example "5000 USD"
+    operator : who says so; it is journalled
+    withdraw : take it out
+
+    Raises
+    ------
+    ForesailError
+        If there is no such account, the amount is none, or there is less in cash.
+    """
+    return TradingReport(*_report(pay(account, amount, operator, withdraws=withdraw)))
+
+
+def limits(
+    profile: str | None = None, *, config: str | Path | None = None, asset_class: str = "stock"
+) -> TradingReport:
+    """Tell every risk limit with its value and where it comes from: ``foresail limits``.
+
+    Parameters
+    ----------
+    profile : None = of the settings
+    config : settings file; None = that of the workspace
+    asset_class : stock, crypto or forex
+
+    Raises
+    ------
+    ForesailError
+        If there is no such profile or class, or the settings cannot be used.
+    """
+    request = LimitsRequest(profile, None if config is None else Path(config), asset_class)
+    return TradingReport(*_report(show_limits(request)))
 
 
 def parity(account: str, *, progress: Progress | None = None) -> TradingReport:

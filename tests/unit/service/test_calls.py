@@ -99,7 +99,7 @@ def test_the_function_has_the_options_of_the_command() -> None:
 
 
 def test_unknown_names_are_told() -> None:
-    with pytest.raises(AttributeError, match="it has BacktestResult, FeatureResult, ForecastJudgeSettings"):
+    with pytest.raises(AttributeError, match="it has BacktestResult, Feature"):
         foresail.nothing  # noqa: B018
     assert set(foresail.__all__) <= set(dir(foresail))
 

@@ -121,6 +121,14 @@ def test_kill_latches_and_rearm_lifts(
     assert foresail.kill("p", "ada", rearm=True).figures["command"] == "rearm"
 
 
+def test_money_and_limits_from_python(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    foresail.paper("start", account="m", bars="embedded:us20", strategy="turn.py", names=2, until="1990-03-31")
+    assert foresail.move_money("m", "500 USD", "ada").figures["command"] == "deposit 500 USD"
+    told = {one["name"]: one["origin"] for one in foresail.limits("nasdaq").figures["limits"]}
+    assert told["position.max_position"] == "RISK-01 [S0]"
+
+
 def test_wrong_requests_raise(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     with pytest.raises(UnknownNameError, match="start"):
