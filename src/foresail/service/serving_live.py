@@ -17,6 +17,7 @@ from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.settings import MarketData
 from foresail.features.context import ContextRow, FeatureContext, calendar_flags
+from foresail.features.frame_columns import has_frames
 from foresail.features.givens import GIVENS
 from foresail.features.live import LiveDriver
 from foresail.features.live_scale import LiveScale
@@ -115,7 +116,7 @@ class LiveMarket:
     def _computed(self, data: MarketData) -> Panel:
         """Return the features of the history, and keep what remembers it or why nothing does."""
         wanted = self.model.spec.features
-        self.refusal = "the model reads features of other frames" if any("@" in name for name in wanted) else ""
+        self.refusal = "the model reads features of other frames" if has_frames(wanted) else ""
         if self.refusal:
             return model_features(data, wanted)
         context, names = feature_context(data, wanted)

@@ -252,6 +252,21 @@ def test_a_model_that_reads_what_stands_beside_the_bars_is_computed_whole(worksp
     assert_same(rows, serving.predicted(), 0.0)
 
 
+def test_a_model_of_several_frames_is_computed_whole(workspace, monkeypatch):
+    monkeypatch.setattr("foresail.service.training_job.code_hash", lambda: "c" * 64)
+    clock = after(FIRST - 1)
+    names = "log_return_1,rsi_5@1w,volatility_20,sma_10@1w"
+    asked = TrainRequest(data="mine", features=names, horizons="1,5", until=clock.now().date().isoformat())
+    train_model(replace(asked, forecaster="ridge"), progress=quiet, clock=clock)
+    serving = Serving("ridge")
+    serving.model = load_model(ModelRegistry(Path()).find("stock_1d_ridge_v2"))
+    rows, _, _ = serving.at()
+    assert_same(rows, serving.predicted(), 0.0)
+    rows, path, why = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert (path, why) == ("whole", "the model reads features of other frames")
+    assert_same(rows, serving.predicted(), 0.0)
+
+
 def test_the_status_says_which_way_it_was_and_how_long_it_took(workspace):
     promote_model("stock_1d_ridge_v1", clock=after(FIRST - 1))
     clock = after(FIRST - 1)
