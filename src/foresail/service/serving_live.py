@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.settings import MarketData
+from foresail.features.catalogue import find
 from foresail.features.context import ContextRow, FeatureContext, calendar_flags
 from foresail.features.frame_columns import has_frames
 from foresail.features.givens import GIVENS
@@ -120,9 +122,10 @@ class LiveMarket:
         if self.refusal:
             return model_features(data, wanted)
         context, names = feature_context(data, wanted)
-        self.refusal = _outside(context)
+        self.refusal = _outside(context, names)
         if self.refusal:
             return model_features(data, wanted)
+        context = replace(context, reference_names=(), reference=np.empty((0, 0)))  # none of these features reads one
         kept = replace(context, calendar_names=_CALENDAR, calendar=np.empty((len(_CALENDAR), 0)))
         bars = data.bars
         self._driver = LiveDriver(bars.instruments, names, kept, bars.fields, threads=_THREADS, form="model")
@@ -155,11 +158,10 @@ class LiveMarket:
         return out
 
 
-def _outside(context: FeatureContext) -> str:
+def _outside(context: FeatureContext, names: Sequence[str]) -> str:
     """Return why the context of a new bar is not known from the bar alone; empty where it is."""
-    if context.reference_names:
-        return f"the set comes with {', '.join(context.reference_names)}, which are read with the history"
+    series = sorted({one for name in names for one in find(name).inputs if one.startswith("reference:")})
+    read = [one.removeprefix("reference:") for one in series]
     joined = [name for name in context.given_names if GIVENS[name].form != "panel"]
-    if context.given_names:
-        return f"the model reads {', '.join(joined or context.given_names)}, which are joined with the history"
-    return ""
+    read += joined or list(context.given_names)
+    return f"the model reads {', '.join(read)}, which are joined with the history" if read else ""

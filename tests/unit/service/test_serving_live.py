@@ -15,6 +15,8 @@ import pytest
 from foresail.core.clock import SimulatedClock, from_ns, to_ns
 from foresail.core.errors import UserError
 from foresail.domain.panel import Panel
+from foresail.features.context import FeatureContext
+from foresail.service import serving_live
 from foresail.service.loading import load_bars
 from foresail.service.models import promote_model
 from foresail.service.models_loading import LoadedModel, load_model
@@ -244,7 +246,7 @@ def test_bars_of_a_file_are_read_whole(workspace, tmp_path):
 
 def test_a_model_that_reads_what_stands_beside_the_bars_is_computed_whole(workspace, monkeypatch):
     serving = Serving("ridge")
-    monkeypatch.setattr("foresail.service.serving_live._outside", lambda _: "the model reads facts")
+    monkeypatch.setattr("foresail.service.serving_live._outside", lambda *_: "the model reads facts")
     rows, _, _ = serving.at()
     assert_same(rows, serving.predicted(), 0.0)
     rows, path, why = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
@@ -265,6 +267,27 @@ def test_a_model_of_several_frames_is_computed_whole(workspace, monkeypatch):
     rows, path, why = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
     assert (path, why) == ("whole", "the model reads features of other frames")
     assert_same(rows, serving.predicted(), 0.0)
+
+
+def test_series_beside_the_bars_matter_to_models_that_read_them_only(workspace, monkeypatch):
+    serving = Serving("ridge")
+    context_of = serving_live.feature_context
+
+    def with_series(data: Any, names: tuple[str, ...]) -> Any:
+        context, found = context_of(data, names)
+        values = np.ones((1, data.bars.shape[1]))
+        return replace(context, reference_names=("vix",), reference=values), found
+
+    monkeypatch.setattr(serving_live, "feature_context", with_series)
+    serving.at()
+    rows, path, _ = serving.at(FIRST, PANEL.cut(FIRST, FIRST + 1))
+    assert path == "live"
+    assert_same(rows, serving.predicted())
+    context = FeatureContext.of(PANEL, reference_names=["vix"])
+    assert serving_live._outside(context, ("rsi_14",)) == ""
+    assert "reads vix" in serving_live._outside(context, ("rsi_14", "vix_zscore_250"))
+    given = replace(context, given_names=("earnings_yield",), given=np.zeros((5, 380, 1)))
+    assert "reads earnings_yield" in serving_live._outside(given, ("rsi_14",))
 
 
 def test_the_status_says_which_way_it_was_and_how_long_it_took(workspace):
