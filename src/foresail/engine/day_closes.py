@@ -37,7 +37,9 @@ class DayCloses:
 
     def over(self, position: int) -> int:
         """Return how many days are over once the bar of a position is known."""
-        return int(self.day[position]) + (1 if self.is_daily else 0) if position >= 0 else 0
+        if position < 0:
+            return 0
+        return position + 1 if self.is_daily else self.day.item(position)
 
     @cached_property
     def known_from(self) -> IntArray:

@@ -67,10 +67,12 @@ class Author:
             If a kind or a time in force is none.
         """
         wanted = [one for one in intents if isinstance(one, OrderIntent)]
-        legs = {(one.instrument, one.leg) for one in wanted}
+        legs = {(one.instrument, one.leg) for one in wanted} if any(one.parent for one in wanted) else set()
         for one in wanted:
             self._check(one, call, legs)
-        return [self._order(one, call) for one in sorted(wanted, key=lambda one: bool(one.parent))]
+        if legs:
+            wanted.sort(key=lambda one: bool(one.parent))
+        return [self._order(one, call) for one in wanted]
 
     def _check(self, one: OrderIntent, call: DeskCall, legs: set[tuple[InstrumentId, str]]) -> None:
         if one.instrument not in call.prices:

@@ -41,7 +41,7 @@ class PanelMarket:
         self._close = bars.field("close")
         self._seen: BoolArray = bars.present & np.isfinite(self._close)
         self.ticks = [instruments[name].tick for name in self.names]
-        self._length = frame_ns(bars.frame)
+        self._length, self._is_daily = frame_ns(bars.frame), bars.frame == "1d"
         self._currency = currency
         self._is_foreign = any(instruments[name].currency != currency for name in self.names)
         self._position = -1
@@ -149,19 +149,18 @@ class PanelMarket:
 
         Of bars shorter than a day the last close of every UTC day that is over counts; None for longer ones.
         """
-        rows = [self.row[name] for name in instruments]
-        if self.bars.frame != "1d":
-            if self._length > NS_PER_DAY:
-                return None
-            over = self._day_closes().over(self._position)
+        if not self._is_daily:
+            over = self._day_closes().over(self._position) if self._length <= NS_PER_DAY else 0
             if over < 2:
                 return None
+            rows = [self.row[name] for name in instruments]
             days: FloatArray = self._day_closes().returns[rows, max(1, over - _YEAR) : over]
             return days
         if self._position < 1:
             return None
         if self._returns is None:
             self._returns = self._all_returns()
+        rows = [self.row[name] for name in instruments]
         returns: FloatArray = self._returns[rows, max(0, self._position - _YEAR) : self._position]
         return returns
 
