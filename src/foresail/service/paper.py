@@ -205,6 +205,8 @@ class _Daemon:
             seen.close()
 
     def _feed(self, run: AccountRun, events: tuple[Event, ...], bars: Panel, seen: BarsSeen) -> None:
+        if not events:
+            return
         began, first = self._clock.monotonic_s(), events[min(run.applied, len(events) - 1)].available_at
         for number in range(run.applied, len(events)):
             event = events[number]
