@@ -16,6 +16,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import PipelineResult, prepare
+from foresail.engine.settings import InputSettings
 from foresail.engine.walkforward import walk_forward
 from foresail.evaluation.paired import PairedTest
 from foresail.forecasting.baselines import RETURN_FEATURE
@@ -81,7 +82,8 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
     for key, name in (*BASELINES, *(LEARNING_BASELINES if network else ())):
         if key == result.settings.forecaster:
             continue
-        other = replace(settings, forecaster=key, forecaster_options=())
+        plain = InputSettings(selection="none")  # what is done to the inputs of the model is no part of a baseline
+        other = replace(settings, forecaster=key, forecaster_options=(), inputs=plain)
         read = features if (key, name) in BASELINES else result.prepared.features
         walk = walk_forward(read, targets, result.prepared.scale, other)
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
