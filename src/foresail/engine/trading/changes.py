@@ -51,6 +51,8 @@ def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCal
 
 def take_back_orders(core: TradingCore, at: int, names: Sequence[OrderId]) -> list[CoreEffect]:
     """Journal that single orders, or what is left of parents, are taken back."""
+    if not names:
+        return []
     effects: list[CoreEffect] = []
     parents = {state.parent.id for state in core.slices.open()}
     for name in names:

@@ -31,7 +31,8 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     """Review and journal a decision; return what is to be done outside."""
     at = call.at
     core.notes.decided[desk.id] = at
-    if decision == NO_DECISION and not core.parts.is_audited:
+    is_nothing = decision == NO_DECISION
+    if is_nothing and not core.parts.is_audited:
         return []
     reviewed, effects = review_or_halt(core, decision.orders, call)
     allowed = [one.passed for one in reviewed if one.allowed > 0]
@@ -39,12 +40,15 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     core.write(
         Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
     )
-    record(core, at, desk.id, reviewed, decision.signals)
+    if reviewed:
+        record(core, at, desk.id, reviewed, decision.signals)
     if decision.signals:
         renew(core, at, decision.signals, {one.instrument for one in allowed})
     _remember(core, desk, at)
     if core.parts.watch is not None:
         core.parts.watch(desk, at, decision, reviewed)
+    if is_nothing:
+        return effects
     for name in decision.cancels:
         effects += core.take_back(at, name)
     effects += take_back_orders(core, at, decision.cancel_orders)

@@ -40,6 +40,8 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     if core.risk is None or limits is None:
         return own
     action = due(core.risk, limits, at)
+    if not (action.trips or action.conditions):
+        return own
     for trip in action.trips:
         core.write(BreakerTripped, at, rule=trip.rule, until=trip.until, text=trip.text)
     effects = [*own, *tell(core, at, (*action.alerts, *unsaid(action.conditions, core.risk, at)))]

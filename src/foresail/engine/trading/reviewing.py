@@ -71,6 +71,8 @@ def review_or_halt(
     core: TradingCore, orders: Sequence[Order], call: DeskCall
 ) -> tuple[tuple[ReviewedOrder, ...], list[CoreEffect]]:
     """Review, and halt the account where a rule failed: orders that wait are taken back, nothing of this opens."""
+    if not orders:
+        return (), []
     reviewed = review(core, orders, call)
     why = halt_reason([ruling for one in reviewed for ruling in one.rulings])
     if not why or "" in core.latches.halted:

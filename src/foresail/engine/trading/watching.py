@@ -17,7 +17,7 @@ from foresail.domain.signals import Signal, SignalKind
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.deleveraging import margin_now, value_at_risk_now
 from foresail.engine.trading.operators import close_orders
-from foresail.engine.trading.reductions import position_values
+from foresail.engine.trading.reductions import is_calm, position_values
 from foresail.risk.alerts import AlertInputs, alerts_due, unsaid
 from foresail.risk.profiles import PROFILES
 
@@ -37,6 +37,10 @@ def watch_prices(core: TradingCore, at: int) -> list[CoreEffect]:
     """
     limits, positions = core.parts.limits, core.books.positions()
     if not core.parts.is_audited or core.risk is None or limits is None or not positions:
+        return []
+    marks = core.books.last_marks
+    is_marked = all(p.instrument in marks for p in positions)
+    if is_marked and not (core.levels.standing or core.notes.facts) and is_calm(core):
         return []
     prices, stops = {}, {}
     for name, (stop, _target) in core.levels.standing.items():
