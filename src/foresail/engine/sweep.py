@@ -21,6 +21,7 @@ from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.engine.sweep_inputs import Signals, SweepBars, SweepRule, TradeLog
+from foresail.execution.simulated import sweep_fills as room
 from foresail.execution.simulated import sweep_signals as kernel
 
 __all__ = ["FIGURES", "LABEL", "SignalFunction", "SweepTable", "simulate", "sweep"]
@@ -93,17 +94,17 @@ def simulate(bars: SweepBars, signals: Signals, rule: SweepRule) -> TradeLog:
     Timing: a decision at the close of bar t fills at the open of the next bar that there is.
     """
     log, values = kernel.simulate_signals(bars.columns, signals.columns(len(bars)), rule.numbers(bars.tick))
-    bought, sold, units = values[kernel.V_BOUGHT], values[kernel.V_SOLD], values[kernel.V_UNITS]
+    bought, sold, units = values[room.V_BOUGHT], values[room.V_SOLD], values[room.V_UNITS]
     if bars.tick > 0.0:
         bought, sold, units = bought * bars.tick, sold * bars.tick, units * rule.lot
     return TradeLog(
-        entry_bar=log[kernel.L_ENTRY],
-        exit_bar=log[kernel.L_EXIT],
-        reason=log[kernel.L_REASON],
+        entry_bar=log[room.L_ENTRY],
+        exit_bar=log[room.L_EXIT],
+        reason=log[room.L_REASON],
         entry_price=bought,
         exit_price=sold,
         units=units,
-        fees=values[kernel.V_FEES],
+        fees=values[room.V_FEES],
     )
 
 

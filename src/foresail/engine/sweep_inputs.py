@@ -15,6 +15,7 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.errors import ConfigError, DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.execution.simulated import sweep_fills as room
 from foresail.execution.simulated import sweep_signals as kernel
 
 __all__ = ["FILLS", "REASONS", "Signals", "SweepBars", "SweepRule", "TradeLog"]
@@ -203,14 +204,14 @@ class SweepRule:
         """Return the rule as the compiled sweep takes it, for bars on a grid of ticks or on none (0)."""
         is_grid = tick > 0.0
         maker = self.fee if self.maker_fee is None else self.maker_fee
-        rule = np.zeros(kernel.FLOAT_WIDTH)
-        rule[kernel.STOP_SHARE], rule[kernel.TARGET_SHARE] = self.stop, self.target
-        rule[kernel.FEE], rule[kernel.MAKER], rule[kernel.SLIP] = self.fee, maker, self.slippage
-        rule[kernel.UNITS] = round(self.units / self.lot) if is_grid else self.units
-        rule[kernel.FRACTION] = 0.0 if self.units > 0.0 else self.share
-        rule[kernel.CAPITAL], rule[kernel.MINOR] = self.capital, self.minor_unit
-        rule[kernel.TRAIL] = self.trail
-        rule[kernel.UNIT_VALUE] = tick * self.lot if is_grid else 1.0
+        rule = np.zeros(room.FLOAT_WIDTH)
+        rule[room.STOP_SHARE], rule[room.TARGET_SHARE] = self.stop, self.target
+        rule[room.FEE], rule[room.MAKER], rule[room.SLIP] = self.fee, maker, self.slippage
+        rule[room.UNITS] = round(self.units / self.lot) if is_grid else self.units
+        rule[room.FRACTION] = 0.0 if self.units > 0.0 else self.share
+        rule[room.CAPITAL], rule[room.MINOR] = self.capital, self.minor_unit
+        rule[room.TRAIL] = self.trail
+        rule[room.UNIT_VALUE] = tick * self.lot if is_grid else 1.0
         fees = [Fraction(0), Fraction(0)]
         if is_grid:
             step = _exact(tick) * _exact(self.lot) / _exact(self.minor_unit)

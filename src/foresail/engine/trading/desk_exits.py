@@ -73,7 +73,9 @@ class DeskExits:
         is_stop = order.kind is OrderKind.STOP and order.trigger_price is None
         if reduces or order.id in guarded or not (order.stop_price is None or is_stop):
             return order
-        entry = order.stop_price if is_stop else order.limit_price or order.trigger_price
+        entry = order.stop_price if is_stop else order.limit_price
+        if entry is None:
+            entry = order.trigger_price
         if entry is None:
             price = call.prices.get(order.instrument, math.nan)
             if not (math.isfinite(price) and price > 0.0):
