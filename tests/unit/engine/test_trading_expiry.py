@@ -99,6 +99,18 @@ def test_what_has_no_bar_at_the_decision_stays_until_it_has_one() -> None:
     assert len(sent(decide(core, 3 * MINUTE))) == 1
 
 
+def test_a_snapshot_of_before_there_were_levels_and_expiries_is_read() -> None:
+    core = core_with(((order(A, S),), ()))
+    decide(core, S)
+    filled(core, order(A, S), 2 * S)
+    state = core.to_plain()
+    del state["levels"], state["expiries"], state["notes"]["filled"]
+    again = make(lambda call: Decision())
+    again.restore(state)
+    assert (again.levels.standing, again.expiries.standing, again.notes.filled) == ({}, {}, {})
+    assert again.books.quantity(A) == 5
+
+
 def test_a_strategy_that_wants_to_be_woken_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"strategy mine asks to be woken \(lunch\)"):
         refuse_timers([TimerIntent(5, "lunch")], "mine")
