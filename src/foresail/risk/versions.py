@@ -35,6 +35,7 @@ _STRICTER_UP = frozenset(
         "position.stop_distance",
     }
 )
+_WINDOWS = frozenset({"market.thin_hours"})  # [from, to) in which more is refused: a wider window is stricter
 _TRUE_IS_STRICT = frozenset({"breakers.closes_on_loss", "market.needs_links", "book.needs_history"})
 
 
@@ -87,6 +88,8 @@ def _is_looser(name: str, old: Any, new: Any) -> bool:
         return old != new and new is None
     if isinstance(old, bool):
         return bool(old) if name in _TRUE_IS_STRICT else bool(new)
+    if name in _WINDOWS:
+        return bool(old[0] < old[1]) and not (new[0] <= old[0] and old[1] <= new[1])
     if isinstance(old, tuple):
         if len(old) != len(new) or not all(isinstance(one, int | float) for one in (*old, *new)):
             return True

@@ -76,6 +76,22 @@ def test_loosening_needs_consent(name, stricter, looser):
     assert loosened(old, new) == (name,)
 
 
+@pytest.mark.parametrize(
+    ("new", "is_looser"),
+    [((2, 2), True), ((0, 0), True), ((3, 6), True), ((2, 5), True), ((7, 9), True), ((0, 5), True), (None, True),
+     ((2, 7), False), ((0, 6), False), ((0, 24), False), ((2, 6), False)],
+)  # fmt: skip
+def test_thin_hours_are_strict_where_the_window_holds_the_old_one(new, is_looser):
+    old = TradingLimits()
+    assert old.market.thin_hours == (2, 6)
+    assert loosened(old, edited(old, {"market.thin_hours": new})) == (("market.thin_hours",) if is_looser else ())
+
+
+def test_thin_hours_that_are_none_are_held_by_any():
+    empty = edited(TradingLimits(), {"market.thin_hours": (4, 4)})
+    assert loosened(empty, edited(empty, {"market.thin_hours": (9, 10)})) == ()
+
+
 def test_the_digest_covers_every_limit():
     limits = trading_limits("multi-asset")
     positions = {c.value: profile_named("multi-asset").limits(c) for c in AssetClass}
