@@ -15,7 +15,7 @@ from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
-__all__ = ["AccountFolder", "is_running"]
+__all__ = ["AccountFolder", "check_person", "is_running"]
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")
 
@@ -138,6 +138,19 @@ class AccountFolder:
     def clear_command(self) -> None:
         """Remove the command: it is in the journal."""
         (self.path / "control.json").unlink(missing_ok=True)
+
+
+def check_person(name: str, option: str = "--operator") -> str:
+    """Return the name of who answers for a command; it is journalled.
+
+    Raises
+    ------
+    ConfigError
+        If it names nobody.
+    """
+    if not name.strip() or not name.isprintable():
+        raise ConfigError(f"expected the name of a person, received {name!r}", hint=f"{option} NAME")
+    return name
 
 
 def is_running(journal: Path) -> bool:

@@ -16,7 +16,7 @@ from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import OperatorActed, TradingHalted, TradingResumed
 from foresail.ledger.log import EntryLog
 from foresail.ledger.recovery import Session
-from foresail.service.accounts import AccountFolder, is_running
+from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
@@ -52,8 +52,7 @@ def kill_account(
     UserError
         If the running process does not take the command in time, or another waits for the next start.
     """
-    if not operator.strip() or not operator.isprintable():
-        raise ConfigError(f"expected the name of a person, received {operator!r}", hint="--operator NAME")
+    check_person(operator)
     if closes and rearms:
         raise ConfigError(
             "expected --close or --rearm, received both", hint="kill first; re-arm when all is understood"

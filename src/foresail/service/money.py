@@ -7,7 +7,7 @@ from decimal import Decimal
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ConfigError, UserError
 from foresail.core.numbers import parse_money
-from foresail.service.accounts import AccountFolder, is_running
+from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.kill import wait_until_taken
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
@@ -38,8 +38,7 @@ def move_money(
     UserError
         If there is less in cash, or another command waits for the process.
     """
-    if not operator.strip() or not operator.isprintable():
-        raise ConfigError(f"expected the name of a person, received {operator!r}", hint="--operator NAME")
+    check_person(operator)
     money = parse_money(amount)
     folder = AccountFolder(find_workspace(), account).existing()
     currency = str(folder.identity()["currency"])

@@ -27,7 +27,7 @@ from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
 from foresail.risk.versions import confirm_rows
-from foresail.service.accounts import AccountFolder, is_running
+from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.following import BarFollower, settled_events
 from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
@@ -328,10 +328,12 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     Raises
     ------
     ConfigError
-        If the account exists and trades something else.
+        If the account exists and trades something else, or a change of limits is confirmed by nobody.
     IntegrityError
         If another process runs the account.
     """
+    if request.confirm_limits is not None:
+        check_person(request.confirm_limits, "--confirm-limits")
     watch = SystemClock() if clock is None else clock
     workspace = find_workspace()
     folder = AccountFolder(workspace, request.account)

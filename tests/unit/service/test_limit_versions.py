@@ -78,6 +78,10 @@ def test_a_change_is_journalled_and_loosening_needs_a_name(place: Path) -> None:
         start("1990-09-30")
     assert len(loaded()) == 2
     assert foresail.paper(account="a").figures["events"] == strict.figures["events"]
+    for nobody in ("", " ", "a\nb"):
+        with pytest.raises(ConfigError, match="person"):
+            start("1990-09-30", confirm_limits=nobody)
+    assert len(loaded()) == 2
     start("1990-09-30", confirm_limits="ada")
     assert len(set(loaded())) == 3
     acted = foresail.read_ledger("a", kind="OperatorActed", last=99).figures["shown"]
