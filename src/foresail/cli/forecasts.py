@@ -21,7 +21,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document o
 def _start(
     *,
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="File, described folder or imported name; may be repeated.")
+        list[str] | None, typer.Option("--bars", help="File, described folder or imported name; may be repeated.")
     ] = None,
     model: Annotated[
         list[str] | None,

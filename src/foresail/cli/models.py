@@ -19,7 +19,7 @@ models_app = typer.Typer(
 _Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
 _Zone = Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")]
 _Data = Annotated[
-    str, typer.Option("--data", help="Parquet or CSV file, described folder, imported name, or embedded:us20.")
+    str, typer.Option("--bars", help="Parquet or CSV file, described folder, imported name, or embedded:us20.")
 ]
 _Name = Annotated[str, typer.Argument(help="A model, or class_frame_model for its champion.")]
 _Note = Annotated[str, typer.Option("--note", help="Why, for the journal.")]

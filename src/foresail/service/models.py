@@ -60,7 +60,7 @@ def list_models() -> Outcome:
         told = ", ".join(f"{s['horizon']}: {s['pinball'] / s['no_change_pinball']:.4f}" for s in row["scores"])
         lines.append(f"{row['model']:<40} {row['stage']:<10} {row['usable_from'][:10]:<12} {told}")
     if not rows:
-        lines = ["no model is registered; next: foresail train --data ..."]
+        lines = ["no model is registered; next: foresail train --bars ..."]
     return Outcome({"models": rows}, lines)
 
 

@@ -89,7 +89,7 @@ class ForecastResult:
 
 
 def train(
-    data: str | Path,
+    bars: str | Path,
     *,
     forecaster: str = "",
     features: str | Sequence[str] = "",
@@ -126,7 +126,7 @@ def train(
 
     Parameters
     ----------
-    data : Parquet or CSV file, folder with ``foresail-set.toml``, imported name, or "embedded:us20"
+    bars : Parquet or CSV file, folder with ``foresail-set.toml``, imported name, or "embedded:us20"
     forecaster : for example "ridge", "quantile_trees", "tft"
     features : a set, or names
     horizons : bars or spans, for example [1, 5] or "4h,1d,1w"
@@ -157,7 +157,7 @@ def train(
         If the request, the data or the training cannot be used.
     """
     request = TrainRequest(
-        data=str(data),
+        data=str(bars),
         forecaster=forecaster,
         features=_joined(features) or "",
         horizons=_joined(horizons),
@@ -200,7 +200,7 @@ def train(
 
 
 def predict(
-    data: str | Path,
+    bars: str | Path,
     *,
     model: str = "",
     weights: Sequence[float] = (),
@@ -219,7 +219,7 @@ def predict(
 
     Parameters
     ----------
-    data : as in ``train``
+    bars : as in ``train``
     model : name, or class_frame_model for its champion; "" = the champion of the class and frame of the bars; several,
         separated by commas, are a panel
     weights : of the models of a panel; none = equal
@@ -236,7 +236,7 @@ def predict(
     """
     request = PredictRequest(
         model=model,
-        data=str(data),
+        data=str(bars),
         weights=tuple(map(float, weights)),
         symbols=tuple([symbols] if isinstance(symbols, str) else symbols),
         at=at,

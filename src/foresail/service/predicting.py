@@ -90,7 +90,7 @@ def predict_with(request: PredictRequest, *, progress: Progress, clock: Clock | 
         If the bars cannot be used, or the model has learned from the day that it is to forecast.
     """
     if not request.data:
-        raise ConfigError("expected bars to forecast from", hint="--data FILE, or the name of an imported set")
+        raise ConfigError("expected bars to forecast from", hint="--bars FILE, or the name of an imported set")
     if request.calibration not in CALIBRATIONS:
         raise UnknownNameError("calibration", request.calibration, CALIBRATIONS)
     names = [one.strip() for one in request.model.split(",") if one.strip()]

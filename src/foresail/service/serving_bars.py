@@ -32,7 +32,7 @@ _UNKNOWN = "a bar is stored that is not known yet or came too late for its row"
 
 
 class BarFeed:
-    """The bars of one ``--data``.
+    """The bars of one ``--bars``.
 
     Parameters
     ----------

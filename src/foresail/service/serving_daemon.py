@@ -311,7 +311,7 @@ def start_serving(
         If the workspace cannot be written.
     """
     if not request.data:
-        raise ConfigError("expected bars to forecast from", hint="--data FILE, or the name of an imported set")
+        raise ConfigError("expected bars to forecast from", hint="--bars FILE, or the name of an imported set")
     if request.every:
         try:
             frame_ns(request.every)
@@ -346,7 +346,7 @@ def stop_serving(*, wait_s: float = 60.0, clock: Clock | None = None) -> Outcome
     watch = SystemClock() if clock is None else clock
     folder = find_workspace() / "forecasts"
     if not is_running(folder):
-        raise UserError(f"{folder}: no process forecasts here", hint="foresail forecasts start --data SET")
+        raise UserError(f"{folder}: no process forecasts here", hint="foresail forecasts start --bars SET")
     os.kill(int(_status(folder)["pid"]), signal.SIGTERM)
     until = watch.monotonic_s() + wait_s
     while watch.monotonic_s() < until:
@@ -359,7 +359,7 @@ def stop_serving(*, wait_s: float = 60.0, clock: Clock | None = None) -> Outcome
 def _status(folder: Path) -> dict[str, Any]:
     path = folder / "status.json"
     if not path.is_file():
-        raise UserError(f"{folder}: nothing was forecast here yet", hint="foresail forecasts start --data SET")
+        raise UserError(f"{folder}: nothing was forecast here yet", hint="foresail forecasts start --bars SET")
     return read_document(path)
 
 

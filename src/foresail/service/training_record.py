@@ -141,7 +141,7 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         *(_score_line(one) for one in record["metrics"]["scores"] if one["target"] == "close"),
         *beside_lines(record),
         f"card: {entry.path / 'card.html'}",
-        f"next: foresail predict --model {entry.name} --data ...    foresail models promote {entry.name}",
+        f"next: foresail predict --model {entry.name} --bars ...    foresail models promote {entry.name}",
     ]
     document = {
         "model": entry.name,

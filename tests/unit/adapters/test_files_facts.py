@@ -63,7 +63,9 @@ def test_rows_become_vintages_known_from_the_next_session(tmp_path: Path) -> Non
 
 
 def test_a_file_that_does_not_say_when_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LookAheadError, match="expected one of known_at, publication_lag, at_close or snapshot, received none"):
+    with pytest.raises(
+        LookAheadError, match="expected one of known_at, publication_lag, at_close or snapshot, received none"
+    ):
         read(tmp_path, known_at=None)
     with pytest.raises(LookAheadError, match="received known_at, publication_lag"):
         read(tmp_path, publication_lag="45d")

@@ -17,17 +17,17 @@ def test_round_trip(foresail, tmp_path):
     assert done.code == 2
     assert "foresail forecasts start" in json.loads(done.out)["hint"]
     assert foresail("forecasts", "start").code == 2
-    done = foresail("forecasts", "start", "--data", "mine", "--json")
+    done = foresail("forecasts", "start", "--bars", "mine", "--json")
     assert done.code == 3
     assert "refused" in json.loads(done.out)["last"]["sets"][0]
 
     EmbeddedStore(tmp_path / "store").append(
         bar_table(PANEL), bar_set(PANEL, name="mine"), recorded_at=datetime(2023, 1, 1, tzinfo=UTC)
     )
-    assert foresail("train", "--data", "mine", "--forecaster", "ridge", "--features", FEATURES).code == 0
-    done = foresail("forecasts", "start", "--data", "mine", "--once", "--json")
+    assert foresail("train", "--bars", "mine", "--forecaster", "ridge", "--features", FEATURES).code == 0
+    done = foresail("forecasts", "start", "--bars", "mine", "--once", "--json")
     assert "has no champion" in json.loads(done.out)["last"]["sets"][0]["refused"]
-    done = foresail("forecasts", "start", "--data", "mine", "--stage", "candidate", "--once", "--json")
+    done = foresail("forecasts", "start", "--bars", "mine", "--stage", "candidate", "--once", "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)["last"]["sets"][0]
     assert told["model"] == "stock_1d_ridge_v1"
@@ -39,4 +39,4 @@ def test_round_trip(foresail, tmp_path):
     assert "not running" in done.out
     assert "stale" in done.out
     assert foresail("forecasts", "stop", "--json").code == 2
-    assert foresail("forecasts", "start", "--data", "mine", "--every", "soon").code == 2
+    assert foresail("forecasts", "start", "--bars", "mine", "--every", "soon").code == 2

@@ -29,7 +29,7 @@ def market(foresail, tmp_path):
 
 def test_round_trip(market, tmp_path):
     done = market(
-        "train", "--data", "mine", "--forecaster", "ridge", "--features", FEATURES, "--horizons", "1d,1w", "--json"
+        "train", "--bars", "mine", "--forecaster", "ridge", "--features", FEATURES, "--horizons", "1d,1w", "--json"
     )
     assert done.code == 0, done.err
     document = json.loads(done.out)
@@ -38,24 +38,24 @@ def test_round_trip(market, tmp_path):
     assert "training" in done.err
     assert (tmp_path / "models/stock_1d_ridge_v1/card.html").is_file()
 
-    done = market("predict", "--data", "mine", "--at", LAST_DAY)
+    done = market("predict", "--bars", "mine", "--at", LAST_DAY)
     assert done.code == 2
     assert "has no champion" in done.err
     done = market("models", "promote", "stock_1d_ridge_v1", "--note", "first", "--json")
     assert json.loads(done.out)["stage"] == "champion"
-    done = market("predict", "--data", "mine", "--at", LAST_DAY, "--json")
+    done = market("predict", "--bars", "mine", "--at", LAST_DAY, "--json")
     assert done.code == 0, done.err
     rows = json.loads(done.out)["forecasts"]
     assert len(rows) == 10
     assert not any(row["stale"] for row in rows)
 
-    done = market("predict", "--data", "mine", "--at", LAST_DAY, "--csv")
+    done = market("predict", "--bars", "mine", "--at", LAST_DAY, "--csv")
     table = list(csv.DictReader(io.StringIO(done.out)))
     assert len(table) == 10
     assert float(table[0]["q0.1"]) == rows[0]["quantiles"]["0.1"]
     assert float(table[0]["confidence_score"]) == rows[0]["confidence_score"]
 
-    done = market("predict", "--data", "mine", "--at", LAST_DAY)
+    done = market("predict", "--bars", "mine", "--at", LAST_DAY)
     assert "P10" in done.out
     assert "(champion)" in done.out
 
@@ -72,10 +72,10 @@ def test_round_trip(market, tmp_path):
 
 
 def test_a_tampered_model_is_told_and_left_alone(market, tmp_path):
-    assert market("train", "--data", "mine", "--forecaster", "ridge", "--features", FEATURES).code == 0
+    assert market("train", "--bars", "mine", "--forecaster", "ridge", "--features", FEATURES).code == 0
     file = tmp_path / "models/stock_1d_ridge_v1/weights/model.json"
     file.write_text(file.read_text().replace("0.", "1.", 1))
-    done = market("predict", "--data", "mine", "--model", "stock_1d_ridge_v1", "--at", LAST_DAY, "--json")
+    done = market("predict", "--bars", "mine", "--model", "stock_1d_ridge_v1", "--at", LAST_DAY, "--json")
     assert done.code == 3
     document = json.loads(done.out)
     assert document["error"] == "ModelError"
@@ -87,13 +87,13 @@ def test_a_tampered_model_is_told_and_left_alone(market, tmp_path):
 
 
 def test_wrong_requests_are_one_line(market):
-    done = market("train", "--data", "mine", "--forecaster", "rigde", "--json")
+    done = market("train", "--bars", "mine", "--forecaster", "rigde", "--json")
     assert done.code == 2
     assert "Did you mean 'ridge'" in json.loads(done.out)["text"]
-    done = market("train", "--data", "mine", "--option", "width", "--json")
+    done = market("train", "--bars", "mine", "--option", "width", "--json")
     assert "key=value" in json.loads(done.out)["text"]
     done = market("models", "show", "nothing", "--json")
     assert done.code == 2
     assert "foresail train" in json.loads(done.out)["hint"]
-    done = market("predict", "--data", "mine", "--at", "soon", "--json")
+    done = market("predict", "--bars", "mine", "--at", "soon", "--json")
     assert done.code == 2

@@ -207,9 +207,9 @@ def test_a_model_of_hours_learns_from_minutes(foresail, tmp_path):
     assert (inputs["frame"], inputs["incomplete_bars"]) == ("1h", 2)
     assert foresail("verify", "one", "--json").code == 0
     words = ("--forecaster", "ridge", "--features", "log_return_1,volatility_20", "--horizons", "1", "--json")
-    trained = foresail("train", "--data", "minutes.toml", "--frame", "1h", *words)
+    trained = foresail("train", "--bars", "minutes.toml", "--frame", "1h", *words)
     assert trained.code == 0, trained.out
-    asked = ("predict", "--data", "minutes.toml", "--model", "crypto_1h_ridge_v1", "--at", "2024-03-14", "--json")
+    asked = ("predict", "--bars", "minutes.toml", "--model", "crypto_1h_ridge_v1", "--at", "2024-03-14", "--json")
     assert "1m" in json.loads(foresail(*asked).out)["text"]  # the model is of hours, the bars are minutes
     told = foresail(*asked, "--frame", "1h")
     assert told.code == 0, told.out

@@ -347,7 +347,7 @@ def test_a_round_that_serves_nothing_ends_the_start_and_says_why(workspace):
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"data": ()}, ConfigError, "--data"),
+        ({"data": ()}, ConfigError, "--bars"),
         ({"every": "5"}, ConfigError, "--every"),
         ({"stage": "best"}, UnknownNameError, "champion"),
         ({"models": ("stock_1d_rigde",)}, UnknownNameError, "stock_1d_ridge_v1"),
