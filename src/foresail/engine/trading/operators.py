@@ -6,7 +6,7 @@ share an account, ``halt`` and ``resume`` take the id of a strategy as well, whi
 smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill`` also cancels open
 orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on (COMP-05); whoever gives it
 builds the account's parts anew with them. Money that comes or goes moves every level that equity is compared with
-(RISK-19); more than there is in cash does not go.
+(RISK-19); more than is free does not go, and an alert says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from foresail.domain.events import Operator
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
+from foresail.engine.trading.paying import pay
 from foresail.ledger.entries import (
     BreakerReset,
     LimitsLoaded,
@@ -93,10 +94,7 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
         core.write(LimitsLoaded, at, profile=profile, digest=command.scope)
         return []
     if command.verb in ("deposit", "withdraw"):
-        sign = 1 if command.verb == "deposit" else -1
-        if sign > 0 or core.books.totals(command.scope).cash >= command.amount:
-            core.deposit(at, sign * command.amount, command.scope)
-        return []
+        return pay(core, at, command.amount if command.verb == "deposit" else -command.amount, command.scope)
     if command.verb in ("unlatch", "rearm", "resume"):
         core.write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
         for rule in sorted({} if core.risk is None or command.verb != "rearm" else core.risk.breakers_in_force(at)):

@@ -1,0 +1,73 @@
+"""Money that a person pays into an account or takes out of it (RISK-19), and how much of it may leave.
+
+Cash is not all free: what short sales brought is owed, and a part of equity stands as margin (RISK-21). At most the
+smaller of cash and equity less the margin in use leaves; a withdrawal of more is not booked, and an alert says so.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_DOWN, Decimal
+from typing import TYPE_CHECKING
+
+from foresail.core.numbers import MONEY_CONTEXT
+from foresail.domain.alerts import Alert, Severity
+from foresail.engine.trading.alerting import tell
+from foresail.risk.rules.margin import margin_of
+
+if TYPE_CHECKING:
+    from foresail.engine.trading.core import CoreEffect, TradingCore
+
+__all__ = ["REFUSED_WITHDRAWAL", "pay", "withdrawable"]
+
+REFUSED_WITHDRAWAL = "RISK-19 withdrawal"
+_UNIT = Decimal("1e-8")
+
+
+def pay(core: TradingCore, at: int, amount: Decimal, currency: str) -> list[CoreEffect]:
+    """Book money that came, or that went where so much may go; a refusal is journalled as an alert.
+
+    Parameters
+    ----------
+    amount : in ``currency``; negative where it goes
+    """
+    if amount < 0 and -amount > (most := withdrawable(core, currency)):
+        text = f"a withdrawal of {-amount} {currency} was refused: at most {most.normalize():f} may go"
+        return tell(core, at, [Alert(REFUSED_WITHDRAWAL, Severity.WARNING, text)])
+    core.deposit(at, amount, currency)
+    return []
+
+
+def withdrawable(core: TradingCore, currency: str = "") -> Decimal:
+    """Return the most that may be taken out, 0 or more: cash, and no more than equity less the margin in use.
+
+    Parameters
+    ----------
+    currency : of the money; empty = the account's
+
+    Notes
+    -----
+    Nothing may go while the price of a position that stands on margin, or the rate of the currency, is not known.
+    """
+    books, rates = core.books, core.parts.market.rates()
+    own = currency or books.currency
+    rate = Decimal(1) if own == books.currency else rates.get(own, Decimal(0))
+    margin = _margin(core)
+    if not math.isfinite(margin) or rate <= 0:
+        return Decimal(0)
+    free = MONEY_CONTEXT.subtract(books.equity(rates=rates), Decimal(repr(margin)))
+    most = min(books.totals(own).cash, (free / rate).quantize(_UNIT, ROUND_DOWN))
+    return max(Decimal(0), most)
+
+
+def _margin(core: TradingCore) -> float:
+    """Return the margin in use, account currency; NaN where a price is not known, 0 where no limits ask for any."""
+    limits, market = core.parts.limits, core.parts.market
+    if limits is None:
+        return 0.0
+    rates, held = market.rates(), []
+    for position in core.books.positions():
+        one, price = core.parts.instruments[position.instrument], market.price(position.instrument)
+        unit = math.nan if price is None else float(price * one.multiplier * rates.get(one.currency, Decimal(1)))
+        held.append((position.instrument, float(position.quantity), unit))
+    return margin_of(held, float(core.books.cash), limits.book)
