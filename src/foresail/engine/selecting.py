@@ -15,7 +15,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.seeds import generator
 from foresail.domain.panel import Panel
-from foresail.engine.training_sets import ForecastInputs
+from foresail.engine.training_sets import ForecastInputs, close_place
 from foresail.features.selection import SelectionPlan, Stability, select_over_folds, selector
 from foresail.features.transforms.fold import Fold
 
@@ -73,7 +73,8 @@ def with_fields(panel: Panel, names: Sequence[str]) -> Panel:
 def _labels(inputs: ForecastInputs) -> FloatArray:
     """Return (N, T) what is to be explained; NaN where a label or the scale is missing."""
     unit = inputs.scale[:, :, None] * np.sqrt(np.asarray(inputs.targets.horizons, dtype=np.float64))
-    labels = inputs.targets.values[:, :, 0, :] / np.where(unit > 0.0, unit, np.nan)
+    close = inputs.targets.values[:, :, close_place(inputs.targets.names), :]
+    labels = close / np.where(unit > 0.0, unit, np.nan)
     mean: FloatArray = np.clip(labels, -_CUT, _CUT).mean(axis=2)
     return mean
 

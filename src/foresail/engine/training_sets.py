@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from foresail.domain.training import Targets, TrainingSet
 from foresail.engine.folds import Fold, rows_between
 from foresail.engine.row_rules import labels_whole, weights_of_rows, windows_whole
 
-__all__ = ["ForecastInputs", "fitting_rows", "of_windows", "training_set", "usable_rows"]
+__all__ = ["ForecastInputs", "close_place", "fitting_rows", "of_windows", "training_set", "usable_rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +34,15 @@ class ForecastInputs:
     usable: BoolArray
 
 
+def close_place(names: Sequence[str]) -> int:
+    """Return where the close stands among targets; 0 without it: another price is labelled where the close is."""
+    return names.index("close") if "close" in names else 0
+
+
 def usable_rows(features: Panel, targets: Targets, scale: FloatArray) -> BoolArray:
     """Return (N, T): a bar, a finite scale, half of the features and the longest close label, across no gap, exist."""
     enough = np.isfinite(features.values).mean(axis=2) >= 0.5
-    label = np.isfinite(targets.values[:, :, 0, :]).all(axis=2)
+    label = np.isfinite(targets.values[:, :, close_place(targets.names), :]).all(axis=2)
     whole = labels_whole(features.present, max(targets.horizons))
     usable: BoolArray = features.present & np.isfinite(scale) & enough & label & whole
     return usable

@@ -139,7 +139,8 @@ def class_balances(rows: IntArray, ready: Ready, spec: ForecasterSpec, rule: Cla
 def _came(ready: Ready, rows: IntArray, step: int, rule: ClassRule) -> IntArray:
     """Return the classes that came at the rows where they are known."""
     deviation = label_unit(ready.inputs.scale, rows) * np.sqrt(ready.inputs.targets.horizons[step])
-    actual = ready.inputs.targets.values[rows[:, 0], rows[:, 1], 0, step]
+    targets = ready.inputs.targets
+    actual = targets.values[rows[:, 0], rows[:, 1], targets.names.index("close"), step]
     known = np.isfinite(actual) & np.isfinite(deviation)
     return rule.classes(actual[known], deviation[known])
 

@@ -94,7 +94,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         If the bars cannot be used.
     """
     if not request.data:
-        raise ConfigError("expected bars to train on", hint="--data FILE, or the name of an imported set")
+        raise ConfigError("expected bars to train on", hint="--bars FILE, or the name of an imported set")
     base = _base(request, registry)
     request = _filled(request, base)
     _beside(request)  # refused before bars are read
@@ -155,6 +155,11 @@ def _inputs_of(
         horizons = horizons_of(request.horizons, data.bar_set.asset_class, data.bar_set.frame)
         wanted = tuple(one.strip() for one in (request.targets or "").split(",") if one.strip())
     inputs = forecast_inputs(data, names, horizons, wanted)
+    if "close" not in inputs.targets.names:  # classes, paired tests and signals are of the close
+        raise ConfigError(
+            f"--targets {request.targets}: a model forecasts the close, highs and lows beside it",
+            hint=f"add it: --targets close,{request.targets}",
+        )
     learned = rows_of_symbols(data, symbols_of(request))
     if len(learned) < len(data.bars.instruments):
         kept = np.zeros_like(inputs.usable)

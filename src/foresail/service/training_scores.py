@@ -147,10 +147,10 @@ def _best_tickers(block: ForecastBlock, realised: FloatArray) -> list[str]:
 
     They were picked on the test part, which uses it up for them: a later period must confirm it (VALID-10).
     """
-    middle = block.levels.index(0.5)
+    middle, k = block.levels.index(0.5), block.targets.index("close")
     best = []
     for i, name in enumerate(block.instruments):
-        found = directional_accuracy(realised[i, :, 0, -1], block.values[i, :, 0, -1, middle])
+        found = directional_accuracy(realised[i, :, k, -1], block.values[i, :, k, -1, middle])
         if found.count >= _FEWEST_OF_TICKER and found.accuracy > _BEST_TICKER:
             best.append(str(name))
     return best

@@ -12,6 +12,7 @@ from foresail.core.seeds import generator
 from foresail.engine import selecting
 from foresail.engine.pipeline import Prepared, prepare
 from foresail.engine.settings import InputSettings, MarketData, PipelineSettings
+from foresail.engine.training_sets import ForecastInputs, usable_rows
 from foresail.engine.walkforward import WalkForward, walk_forward
 from foresail.features.declared.sets import SETS
 from foresail.features.selection import plan_selection
@@ -102,3 +103,23 @@ def test_groups_are_left_out_whole(small_market: MarketData, small_settings: Pip
     found = prepare(small_market, settings).features.fields
     assert "volatility_20" in small_settings.features
     assert found == tuple(name for name in small_settings.features if name != "volatility_20")
+
+
+def test_the_close_is_what_is_explained_wherever_it_stands(
+    small_market: MarketData, settings: PipelineSettings
+) -> None:
+    """``--targets high,close`` learns from the rows, and chooses the features, of ``--targets close,high``."""
+    ready = prepare(small_market, replace(settings, targets=("close", "high")))
+    names = ready.targets.names
+    turned = replace(ready.targets, names=names[::-1], values=ready.targets.values[:, :, ::-1].copy())
+    turned.values[:, ::7, 0] = np.nan  # a day without a high has a close
+    usable = usable_rows(ready.features, ready.targets, ready.scale)
+    np.testing.assert_array_equal(usable_rows(ready.features, turned, ready.scale), usable)
+    plan = plan_selection(POOL, POOL, "f_test", k=3)
+    assert plan is not None
+    rows = [np.argwhere(usable[:, :200])]
+    first, second = (
+        selecting.choose_features(ForecastInputs(ready.features, one, ready.scale, usable), rows, plan)
+        for one in (ready.targets, turned)
+    )
+    assert first.fields == second.fields

@@ -34,7 +34,7 @@ from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.linear import Ridge
 from foresail.forecasting.probabilities import TemperatureScaling
 from foresail.forecasting.records import RECORD_COLUMNS
-from foresail.service import training_baselines, training_data, training_job
+from foresail.service import training_baselines, training_data, training_job, training_scores
 from foresail.service.models import list_models, show_model, verify_models
 from foresail.service.models_folder import write_manifest
 from foresail.service.models_loading import load_model
@@ -812,6 +812,20 @@ def test_a_stale_row_has_the_last_good_value_and_no_signal(workspace):
         assert set(row["last_good"]) == {"as_of", "predicted_return", "predicted_price", "price_low", "price_high"}
     assert sum(line.startswith("  last good, as of ") for line in told.lines) == 12
     assert all(row["last_good"] is None for row in good.values())
+
+
+def test_the_close_is_found_by_its_name(workspace, monkeypatch):
+    """Classes and the tickers of the right signs are those of the close, wherever it stands among the targets."""
+    monkeypatch.setattr(training_scores, "_FEWEST_OF_TICKER", 1)
+    monkeypatch.setattr(training_scores, "_BEST_TICKER", 0.5)
+    asked = {"forecaster": "ridge", "horizons": "1"}
+    own, same = (train(targets=told, **asked)["record"]["metrics"] for told in ("high,close", "close,high"))
+    assert own["balance"] == same["balance"]
+    assert own["best_tickers"] == same["best_tickers"]
+    looks = len((workspace / "trials.jsonl").read_text().splitlines())
+    with pytest.raises(ConfigError, match="forecasts the close"):
+        train(targets="high,low", **asked)
+    assert len((workspace / "trials.jsonl").read_text().splitlines()) == looks
 
 
 # -- networks ---------------------------------------------------------------------------------------------------------
