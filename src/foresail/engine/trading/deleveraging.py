@@ -22,7 +22,7 @@ from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.closing import close_orders, leaving_units, send_closing
 from foresail.engine.trading.reductions import position_values
 from foresail.ledger.entries import OrderReview, Reviewed
 from foresail.measures.value_at_risk import value_at_risk
@@ -101,15 +101,14 @@ def _close(core: TradingCore, at: int, orders: list[Order], why: Ruling) -> list
         return []
     rows = tuple(OrderReview(one.id, one.instrument, one.quantity, one.quantity, (why,)) for one in orders)
     core.write(Reviewed, at, strategy="risk", orders=rows)
-    return core.intend(at, orders)
+    return send_closing(core, at, orders)
 
 
 def _staying(core: TradingCore, values: dict[InstrumentId, float]) -> dict[InstrumentId, float]:
     """Return the values of what is held less what exits are taking away."""
     out = {}
     for name, value in values.items():
-        held, reserved = core.books.quantity(name), core.orders.reserved(name)
-        leaving = reserved.sell if held > 0 else reserved.buy
+        held, leaving = core.books.quantity(name), leaving_units(core, name)
         share = 1.0 - min(1.0, float(leaving / abs(held))) if leaving and held else 1.0
         if share > 0.0:
             out[name] = value * share

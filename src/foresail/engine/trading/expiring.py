@@ -14,7 +14,7 @@ from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import Intent, Signal, TimerIntent
-from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.closing import close_orders, send_closing
 from foresail.ledger.entries import SignalsRenewed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def close_expired(core: TradingCore, at: int, end: int) -> list[CoreEffect]:
             priced = core.parts.market.price_time(name)
             if priced is None or priced < end:
                 continue
-            effects += core.intend(at, close_orders(core, at, "expiry", only=name, reason=FillReason.TIME))
+            effects += send_closing(core, at, close_orders(core, at, "expiry", only=name, reason=FillReason.TIME))
         elif not any(True for _one in core.orders.open(name)):
             core.write(SignalsRenewed, at, expires=((name, 0),))
     return effects

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from foresail.domain.events import Fact
 from foresail.domain.instruments import AssetClass
-from foresail.engine.trading.operators import close_orders
+from foresail.engine.trading.closing import close_orders, send_closing
 from foresail.portfolio.exits import must_leave_for_news
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def leave_for_news(core: TradingCore, event: Fact) -> list[CoreEffect]:
         name = position.instrument
         is_meant = event.instrument in (None, name)
         if is_meant and core.parts.instruments[name].asset_class is AssetClass.FOREX:
-            effects += core.intend(at, close_orders(core, at, "news", only=name))
+            effects += send_closing(core, at, close_orders(core, at, "news", only=name))
     return effects

@@ -1,4 +1,4 @@
-"""A person's commands: kill, halt, resume, rearm, in one fixed grammar, and the orders that close everything.
+"""A person's commands: kill, halt, resume, rearm, in one fixed grammar.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``,
 ``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY``; what follows a colon is a remark. Where several strategies
@@ -11,17 +11,16 @@ builds the account's parts anew with them. Money that comes or goes moves every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from foresail.core.errors import ConfigError
-from foresail.core.ids import InstrumentId, order_id
+from foresail.core.ids import InstrumentId
 from foresail.core.numbers import parse_money
 from foresail.domain.events import Operator
-from foresail.domain.orders import FillReason, Order, OrderKind
-from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
+from foresail.engine.trading.closing import close_orders, send_closing, take_back_waiting
 from foresail.engine.trading.paying import pay
 from foresail.ledger.entries import (
     BreakerReset,
@@ -32,12 +31,11 @@ from foresail.ledger.entries import (
     TradingHalted,
     TradingResumed,
 )
-from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["Command", "close_orders", "obey", "parse_command"]
+__all__ = ["Command", "obey", "parse_command"]
 
 _VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits", "deposit", "withdraw")
 
@@ -108,48 +106,13 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
         books = core.strategies
         own = [one.order.id for one in core.orders.open() if books is not None and books.owner(one.order.id) == scope]
         effects = take_back_orders(core, at, own)
+    elif command.closes:
+        effects = take_back_waiting(core, at)
     else:
         effects = core.take_back(at, InstrumentId(scope) if scope else None)
     if command.closes:
         orders = close_orders(core, at, "operator")
         rows = tuple(OrderReview(one.id, one.instrument, one.quantity, one.quantity) for one in orders)
         core.write(Reviewed, at, strategy="operator", orders=rows, user=person)
-        effects += core.intend(at, orders)
+        effects += send_closing(core, at, orders)
     return effects
-
-
-def close_orders(
-    core: TradingCore,
-    at: int,
-    why: str,
-    fraction: float = 1.0,
-    *,
-    only: InstrumentId | None = None,
-    reason: FillReason = FillReason.EXIT,
-) -> list[Order]:
-    """Return market orders that close a fraction of every position, never more than is held less exits on their way.
-
-    Parameters
-    ----------
-    why : who closes, operator, breaker, reduction, stop or expiry; part of the ids
-    only : the one position that is meant; None = all
-    """
-    orders = []
-    parts = core.parts
-    for position in core.books.positions():
-        name, quantity = position.instrument, position.quantity
-        if only is not None and name != only:
-            continue
-        identity = order_id(
-            environment=parts.environment, account=parts.account, strategy=why, version="1",
-            decided_at_ns=at, leg=f"{name}:close",
-        )  # fmt: skip
-        side = Side.SELL if quantity > 0 else Side.BUY
-        reserved = core.orders.reserved(name)
-        leaving = reserved.sell if quantity > 0 else reserved.buy
-        units = exit_quantity(quantity, leaving, fraction, parts.instruments[name].lot)
-        if identity in core.orders or units <= 0:
-            continue  # the same command told again, or all of it is leaving already
-        order = Order(identity, name, side, units, OrderKind.MARKET, at, reason, strategy=why)
-        orders.append(replace(order, reduce_only=True))
-    return orders

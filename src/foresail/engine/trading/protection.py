@@ -16,8 +16,8 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
 from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.closing import close_orders, send_closing
 from foresail.engine.trading.deleveraging import reduce_risk
-from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.reductions import PAIR, conditions_now
 from foresail.engine.trading.strategy_breakers import halt_strategies
@@ -48,7 +48,7 @@ def protect(core: TradingCore, at: int) -> list[CoreEffect]:
     if action.cancels_entries:
         effects += core.take_back(at, None, entries_only=True)
     if action.close_fraction > 0:
-        effects += core.intend(at, close_orders(core, at, "breaker", action.close_fraction))
+        effects += send_closing(core, at, close_orders(core, at, "breaker", action.close_fraction))
     return effects
 
 
@@ -96,7 +96,7 @@ def reduce_sizes(core: TradingCore, at: int) -> list[CoreEffect]:
         if factors:
             effects += tell(core, at, [Alert(_alert_of(rule), Severity.WARNING, text)])
     for name, factor in sorted(left.items()):
-        effects += core.intend(at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
+        effects += send_closing(core, at, close_orders(core, at, "reduction", 1.0 - factor, only=name))
     return [*effects, *watch_book(core, at, limits), *reduce_risk(core, at, limits)]
 
 

@@ -15,8 +15,8 @@ from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import Signal, SignalKind
 from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.closing import close_orders, send_closing
 from foresail.engine.trading.deleveraging import margin_now, value_at_risk_now
-from foresail.engine.trading.operators import close_orders
 from foresail.engine.trading.reductions import is_calm, position_values
 from foresail.risk.alerts import AlertInputs, alerts_due, unsaid
 from foresail.risk.profiles import PROFILES
@@ -56,7 +56,7 @@ def watch_prices(core: TradingCore, at: int) -> list[CoreEffect]:
     for alert in found:
         if alert.kind.startswith(_THROUGH):
             name = InstrumentId(alert.kind.removeprefix(_THROUGH))
-            effects += core.intend(at, close_orders(core, at, "stop", only=name, reason=FillReason.STOP))
+            effects += send_closing(core, at, close_orders(core, at, "stop", only=name, reason=FillReason.STOP))
     return effects
 
 
