@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.errors import ConfigError
+from foresail.core.errors import ConfigError, DataError
 from foresail.core.seeds import derive_seed
 from foresail.engine.folds import rows_between
 from foresail.engine.selecting import choose_features, with_fields
@@ -69,8 +69,8 @@ def chosen_inputs(ready: Ready, request: TrainRequest, seed: int) -> tuple[Ready
 
     Raises
     ------
-    ConfigError
-        If no feature is left.
+    DataError
+        If the training rows know too little of every feature.
     UnknownNameError
         If there is no such method.
     """
@@ -102,7 +102,7 @@ def _without_sparse(ready: Ready) -> tuple[Ready, tuple[str, ...]]:
         return ready, ()
     sparse = DropSparse(share=_MOST_MISSING).fit(panel, rows, Fold.of_rows(rows))
     if not sparse.outputs:
-        raise ConfigError(
+        raise DataError(
             f"each of {len(panel.fields)} features is missing in more than {_MOST_MISSING:.0%} of the training rows",
             hint="give a longer history, or name features with a shorter warm-up",
         )
