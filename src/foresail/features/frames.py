@@ -18,7 +18,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import UnknownNameError
 from foresail.domain.bins import check_coarser
-from foresail.domain.calendars import frame_ns
+from foresail.domain.calendars import ALWAYS_OPEN, EXTENDED_FRAME, FOREX_WEEK, frame_ns
 from foresail.domain.panel import Panel
 from foresail.features.catalogue import find
 from foresail.features.coarse import coarsen
@@ -44,13 +44,19 @@ class FrameSettings:
     Attributes
     ----------
     style : key of ``STYLES``: the frames whose directions ``mtf_agreement`` adds up
-    extended : whether stock rows cover 04:00 to 20:00 New York, which 6h needs
+    extended : whether stock rows cover 04:00 to 20:00 New York, which 6h needs; rows of 6h always do
     threads : of the history computation; the result is the same for any number
     """
 
     style: str = "intraday"
     extended: bool = False
     threads: int = 2
+
+    def for_rows(self, rows: Panel) -> FrameSettings:
+        """Return how frames are formed of the rows of a panel: an exchange has rows of 6h in extended hours alone."""
+        if rows.frame == EXTENDED_FRAME and rows.calendar not in (ALWAYS_OPEN, FOREX_WEEK):
+            return replace(self, extended=True)
+        return self
 
 
 def frame_names(names: Sequence[str], frames: Sequence[str]) -> tuple[str, ...]:
@@ -142,7 +148,7 @@ def compute_frames(
     -----
     Timing: a row sees the coarse bars that ended by its own end; they are known when it is.
     """
-    settings = settings or FrameSettings()
+    settings = (settings or FrameSettings()).for_rows(panel)
     request = frame_request(names, panel.frame, settings)
     if not request.directions and set(request.frames) == {None}:
         plain = compute_plain(panel, request.features(None), context, threads=settings.threads, form=form)

@@ -112,7 +112,7 @@ class FrameLiveDriver:
         *,
         form: str = "display",
     ) -> None:
-        self._settings = settings or FrameSettings()
+        self._settings = (settings or FrameSettings()).for_rows(panel)
         self._shape = panel.cut(0, 0)
         self._request = frame_request(names, panel.frame, self._settings)
         self._context = context

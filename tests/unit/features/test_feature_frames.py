@@ -211,6 +211,29 @@ def test_stock_hours_close_with_the_session():
     assert all(a < b for a, b in pairwise(coarse.last_row))
 
 
+def extended_days(days: int) -> Panel:
+    """Return 6h bars of New York from 04:00 to 20:00, three a day, from Monday on, in winter time."""
+    opens = [MONDAY + (d * 24 + 9) * 60 * MINUTE for d in range(days)]
+    begin = np.array([one + k * 6 * 60 * MINUTE for one in opens for k in range(3)], dtype=np.int64)
+    end = begin + np.tile(np.array([6, 6, 4]) * 60 * MINUTE, days)
+    panel = bars(2, 3 * days, 5)
+    return replace(panel, start=begin, end=end, available_at=end, frame="6h", calendar="XNYS")
+
+
+def test_six_hours_of_an_exchange_make_days_without_being_told_of_extended_hours():
+    """Bars of 6h are of 04:00 to 20:00 (DATA-42), so the days of a model that reads them are, history and live."""
+    panel = extended_days(4)
+    context = FeatureContext.of(panel)
+    names = ["log_return_1@1d", "log_return_1"]
+    found = compute(panel, names, context)
+    days = coarsen(panel, "1d", extended=True).panel
+    assert days.present.sum() == 8
+    daily = compute(days, ["log_return_1"], FeatureContext.of(days))
+    np.testing.assert_array_equal(found.values[:, 2::3, 0], daily.values[:, :, 0])
+    assert np.isfinite(found.values[:, 5:, 0]).all()
+    assert same_bits(stream(FrameLiveDriver(panel, names, context), panel, context), found.values)
+
+
 def part_of(context: FeatureContext, first: int, last: int) -> FeatureContext:
     return replace(
         context, reference=context.reference[:, first:last], calendar=np.empty((0, 0)), given=np.empty((0, 0, 0))
