@@ -19,6 +19,8 @@ from foresail.domain.bars import BarSet
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.normalised import with_normaliser
+from foresail.engine.settings import MarketData
+from foresail.features.catalogue import find
 from foresail.forecasting.artefacts import array_of, spec_from
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.curve import finish
@@ -27,6 +29,7 @@ from foresail.forecasting.registry import forecaster_class
 from foresail.forecasting.rows import scale_unit
 from foresail.forecasting.sectors import load_with_sectors
 from foresail.protocols import Forecaster
+from foresail.service.loading import Loaded
 from foresail.service.models_folder import WEIGHTS, read_document
 from foresail.service.models_registry import ModelEntry
 from foresail.service.training_data import SCALE_NAME, FeatureBinding, Ready
@@ -34,6 +37,7 @@ from foresail.service.training_data import SCALE_NAME, FeatureBinding, Ready
 __all__ = ["LoadedModel", "load_model", "probe_document"]
 
 _INSTRUMENTS, _BARS = 2, 3  # of the probe; each forecast sees the context in front of it
+_LEG = "given:pair_close"
 _SAME = 1e-5  # log return: two machines may round differently, another scaler or other weights are far off
 
 
@@ -81,6 +85,41 @@ class LoadedModel:
                 f"{there[1]} bars",
                 hint="choose a model of that class and frame: foresail models list",
             )
+
+    def check_legs(self, data: MarketData) -> None:
+        """Refuse pairs that are not those of the training; instruments it was not trained on may have any.
+
+        Raises
+        ------
+        ModelError
+            With both second legs.
+        """
+        if not self._reads(_LEG):
+            return
+        then = {str(one): str(other) for one, other in self.record["data"].get("pairs", ())}
+        now = {str(one): str(other) for one, other in data.pairs.items()}
+        here = {str(name) for name in data.bars.instruments}
+        apart = [one for one in sorted(here.intersection(self.record["instruments"])) if then.get(one) != now.get(one)]
+        if apart:
+            one = apart[0]
+            same = f'"{one}" = "{then[one]}"' if one in then else f"no line of {one}"
+            asked = f"--pair {one}={then[one]}, or " if one in then else ""
+            raise ModelError(
+                f"{self.entry.name} was trained with {then.get(one, 'nothing')} as the second leg of {one}, these bars "
+                f"have {now.get(one, 'nothing')}" + (f" ({len(apart)} pairs differ)" if apart[1:] else ""),
+                hint=f"give {asked}{same} in the table [pairs] of foresail.toml",
+            )
+
+    def notes_on(self, loaded: Loaded) -> tuple[str, ...]:
+        """Return what stands beside these bars otherwise than in the training, and matters to this model."""
+        then, now = sorted(self.record["data"].get("series", ())), sorted(loaded.inputs.get("series", ()))
+        if then == now or not self._reads("reference:"):
+            return ()
+        was, are = (", ".join(names) or "none" for names in (then, now))
+        return (f"{self.entry.name} was trained beside the sets of series {was}; these bars have {are}",)
+
+    def _reads(self, what: str) -> bool:
+        return any(one.startswith(what) for name in self.spec.features for one in find(name).inputs)
 
 
 def load_model(entry: ModelEntry) -> LoadedModel:

@@ -130,12 +130,13 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     Raises
     ------
     ModelError
-        If class, frame or features do not fit the model.
+        If class, frame, features or pairs do not fit the model.
     LookAheadError
         If the model has learned from what comes after ``now``.
     """
     data = loaded.data
     check_moment(model, data.bar_set, now)
+    model.check_legs(data)
     own = tuple(model.record.get("only") or ())  # of a model of one ticker
     chosen = rows_of_symbols(data, request.symbols or own)
     inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
@@ -231,7 +232,7 @@ def _outcome(model: LoadedModel, loaded: Loaded, rows: list[dict[str, Any]], *, 
     stale = sum(1 for one in rows if one["stale"])
     seen = set(model.record["instruments"])
     fresh = sorted({one["instrument"] for one in rows} - seen)
-    notes = [*loaded.notes]
+    notes = [*loaded.notes, *model.notes_on(loaded)]
     if fresh:
         notes.append(
             f"not among the instruments it was trained on: {', '.join(fresh[:5])}" + (" ..." if fresh[5:] else "")

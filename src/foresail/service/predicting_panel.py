@@ -153,7 +153,7 @@ def panel_outcome(
     names = [one.entry.name for one in models]
     rows = combined_rows(list(zip(names, told, strict=True)), weights)
     stale = sum(1 for one in rows if one["stale"])
-    notes = [*loaded.notes]
+    notes = [*loaded.notes, *(note for one in models for note in one.notes_on(loaded))]
     left = sorted({row["horizon"] for part in told for row in part} - {row["horizon"] for row in rows})
     if left:
         notes.append(f"horizons that not all models forecast are left out: {', '.join(map(str, left))} bars")

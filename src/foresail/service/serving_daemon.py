@@ -181,6 +181,7 @@ class _Daemon:
             "written": written,
             "stale": reasons.total(),
             "stale_reason": reasons.most_common(1)[0][0] if reasons else "",
+            "notes": list(served.market.notes),
             "path": served.path,
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
@@ -389,6 +390,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         if one.get("path"):  # a status of an earlier version says nothing of it
             why = f" ({one['why']})" if one["why"] else ""
             lines.append(f"  {PATHS[one['path']]} in {one['taken_ms']:.1f} ms{why}")
+        lines += [f"  note: {note}" for note in one.get("notes", ())]
         lines += score_lines(one.get("scores", ()))
         lines += paired_lines(one.get("beside", ()))
     return lines

@@ -52,17 +52,20 @@ class LiveMarket:
     ----------
     outcomes : the newest rows as labels see them
     refusal : why new bars cannot be taken one by one; empty where they can
+    notes : what stands beside the bars otherwise than in the training
 
     Raises
     ------
     ModelError
-        If class, frame or features do not fit the model.
+        If class, frame, features or pairs do not fit the model.
     """
 
     def __init__(self, model: LoadedModel, loaded: Loaded) -> None:
         data = loaded.data
         bars, self.bar_set, self.model = data.bars, data.bar_set, model
         model.check_market(self.bar_set)
+        model.check_legs(data)
+        self.notes = model.notes_on(loaded)
         self.refusal = ""
         self._driver: LiveDriver | None = None
         self._answers: LiveAnswers | None = None
