@@ -7,16 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.unit.engine.trading_tens import SET, A, B, S, decide, filled, kinds, make, order
+from tests.unit.engine.trading_tens import SET, A, B, S, decide, filled, kinds, make, order, told
 
-from foresail.domain.effects import CancelSend, Notify, Send
-from foresail.domain.events import Fact, Operator, Rank
+from foresail.domain.effects import CancelSend, Notify, ReplaceSend, Send
+from foresail.domain.events import Fact, Operator, Rank, VenueOutcome
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import Decision, DeskCall
 from foresail.engine.trading.reconciling import DRIFT_RULE
-from foresail.ledger.entries import AlertRaised, TradingHalted
+from foresail.ledger.entries import AlertRaised, OrderIntended, ReplaceIntended, Reviewed, TradingHalted
 from foresail.risk.gate import FAULT_RULE, RiskGate
 
 
@@ -113,3 +113,42 @@ def test_another_position_at_the_venue_stops_its_instrument_and_is_not_traded_aw
     assert [one.order.instrument for one in decide(core, 9 * S) if isinstance(one, Send)] == [B]
     core.step(Operator(10 * S, 10 * S, Rank.DECISION, source="ann", command=f"resume {A}"))
     assert A in [one.order.instrument for one in decide(core, 11 * S) if isinstance(one, Send)]
+
+
+def changed(core: TradingCore, at: int, quantity: int) -> Order:
+    """Both names are ordered and working; from now on a decision enlarges B's order and wants five more of A."""
+    first = {one.order.instrument: one.order for one in decide(core, at) if isinstance(one, Send)}
+    for one in first.values():
+        told(core, one.id, VenueOutcome.ACCEPTED, at)
+    change = ReplaceSend(first[B].id, B, Decimal(quantity), Decimal(9))
+    core.parts.desks[0].decides = lambda call: Decision(  # type: ignore[attr-defined]
+        (order(A, call.at),), changes=(change,)
+    )
+    return first[B]
+
+
+def test_nothing_opens_after_a_rule_failed_on_a_change_of_the_same_decision(core: TradingCore, rule: Moody) -> None:
+    working = changed(core, S, 7)
+    rule.fails_on = B
+    effects = decide(core, 2 * S)
+    assert [one for one in effects if isinstance(one, Send | ReplaceSend)] == []
+    entries = kinds(core, object)
+    halted = next(i for i, one in enumerate(entries) if isinstance(one, TradingHalted))
+    assert [one for one in entries[halted:] if isinstance(one, OrderIntended | ReplaceIntended)] == []
+    told_of = [row for one in entries[halted:] if isinstance(one, Reviewed) for row in one.orders]
+    assert [(row.order_id == working.id, row.wanted, row.allowed) for row in told_of] == [(True, 2, 0), (False, 5, 0)]
+
+
+def test_a_change_that_passed_does_not_leave_after_a_rule_failed_on_an_order(core: TradingCore, rule: Moody) -> None:
+    changed(core, S, 7)
+    rule.fails_on = A
+    effects = decide(core, 2 * S)
+    assert [one for one in effects if isinstance(one, Send | ReplaceSend)] == []
+    assert len([one for one in effects if isinstance(one, CancelSend)]) == 2
+
+
+def test_what_the_gate_says_of_a_change_is_journalled(core: TradingCore, rule: Moody) -> None:
+    working = changed(core, S, 7)
+    assert [one.quantity for one in decide(core, 2 * S) if isinstance(one, ReplaceSend)] == [7]
+    row = next(row for one in kinds(core, Reviewed) for row in one.orders if row.order_id == working.id)
+    assert (row.instrument, row.wanted, row.allowed, row.rulings) == (B, 2, 2, ())

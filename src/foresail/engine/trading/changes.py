@@ -8,7 +8,7 @@ venue has spoken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from foresail.engine.trading.reviewing import review_or_halt
 from foresail.ledger.entries import CancelIntended, ReplaceIntended, SliceStopped
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 
-__all__ = ["next_changes", "send_changes", "take_back_orders"]
+__all__ = ["ReviewedChanges", "next_changes", "review_changes", "send_changes", "take_back_orders"]
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
@@ -29,24 +29,52 @@ if TYPE_CHECKING:
 _Review = Callable[[Sequence[Order]], Sequence[ReviewedOrder]]
 
 
-def send_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> list[CoreEffect]:
-    """Journal the changes that may leave, and return them."""
+@dataclass(frozen=True, slots=True)
+class ReviewedChanges:
+    """What the gate said of the changes of one decision.
+
+    Attributes
+    ----------
+    passed : the changes that may leave, each with its revision
+    reviewed : what each of those asked adds, as an order, and what the gate let pass of it
+    effects : what a rule that failed brought about
+    """
+
+    passed: tuple[ReplaceSend, ...] = ()
+    reviewed: tuple[ReviewedOrder, ...] = ()
+    effects: tuple[CoreEffect, ...] = ()
+
+
+def review_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> ReviewedChanges:
+    """Review changes, before the orders of the same decision: what a failed rule halts, opens nothing after it."""
     if not wanted:
-        return []
+        return ReviewedChanges()
     effects: list[CoreEffect] = []
+    seen: list[ReviewedOrder] = []
 
     def asked(orders: Sequence[Order]) -> Sequence[ReviewedOrder]:
         reviewed, halting = review_or_halt(core, orders, call)
         effects.extend(halting)
+        seen.extend(reviewed)
         return reviewed
 
     passed = next_changes(wanted, core.orders, core.parts.instruments, asked)
+    return ReviewedChanges(passed, tuple(seen), tuple(effects))
+
+
+def send_changes(core: TradingCore, at: int, passed: Sequence[ReplaceSend]) -> list[CoreEffect]:
+    """Journal the changes that passed, and return them; what is being taken back since then stays as it is."""
+    effects: list[CoreEffect] = []
     for one in passed:
+        state = core.orders.get(one.order_id)
+        if state is None or not _is_free(state):
+            continue
         core.write(
-            ReplaceIntended, call.at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
+            ReplaceIntended, at, order_id=one.order_id, quantity=one.quantity, limit_price=one.limit_price,
             trigger_price=one.trigger_price, revision=one.revision,
         )  # fmt: skip
-    return [*effects, *passed]
+        effects.append(one)
+    return effects
 
 
 def take_back_orders(core: TradingCore, at: int, names: Sequence[OrderId]) -> list[CoreEffect]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from foresail.core.canonical import hash_bytes
-from foresail.engine.trading.changes import send_changes, take_back_orders
+from foresail.engine.trading.changes import review_changes, send_changes, take_back_orders
 from foresail.engine.trading.expiring import renew
 from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
-from foresail.engine.trading.reviewing import record, review_or_halt
+from foresail.engine.trading.reviewing import record, record_changes, review_or_halt
 from foresail.engine.trading.watching import tell_of_signals
 from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned
 
@@ -34,12 +34,16 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     is_nothing = decision == NO_DECISION
     if is_nothing and not core.parts.is_audited:
         return []
-    reviewed, effects = review_or_halt(core, decision.orders, call)
+    changes = review_changes(core, decision.changes, call)
+    reviewed, halting = review_or_halt(core, decision.orders, call)
+    effects = [*changes.effects, *halting]
     allowed = [one.passed for one in reviewed if one.allowed > 0]
     seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
     core.write(
         Decided, at, strategy=desk.id, decided_at=at, orders=len(allowed), fingerprint=_fingerprint(seen, decision)
     )
+    if changes.reviewed:
+        record_changes(core, at, desk.id, changes.reviewed)
     if reviewed:
         record(core, at, desk.id, reviewed, decision.signals)
     if decision.signals:
@@ -52,7 +56,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     for name in decision.cancels:
         effects += core.take_back(at, name)
     effects += take_back_orders(core, at, decision.cancel_orders)
-    effects += send_changes(core, decision.changes, call)
+    effects += send_changes(core, at, changes.passed)
     effects += warn_of_cost(core, allowed, call)
     effects += tell_of_signals(core, at, decision.signals)
     for share in decision.shares:

@@ -24,7 +24,7 @@ from foresail.risk.gate import FAULT_RULE, halt_reason
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["record", "review", "review_or_halt"]
+__all__ = ["record", "record_changes", "review", "review_or_halt"]
 
 
 def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[ReviewedOrder, ...]:
@@ -106,6 +106,20 @@ def record(
             whole.append(order.id)
     if rows or whole:
         core.write(Reviewed, at, strategy=strategy, orders=tuple(rows), whole=tuple(whole))
+
+
+def record_changes(core: TradingCore, at: int, strategy: str, reviewed: Sequence[ReviewedOrder]) -> None:
+    """Journal what the gate said of the changes of open orders: under the order's id, in the units that each adds.
+
+    A backtest that is not audited leaves out those of which there is nothing to tell.
+    """
+    rows = tuple(
+        OrderReview(one.order.id, one.order.instrument, one.order.quantity, one.allowed, one.rulings)
+        for one in reviewed
+        if one.rulings or core.parts.is_audited
+    )
+    if rows:
+        core.write(Reviewed, at, strategy=strategy, orders=rows)
 
 
 def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:

@@ -86,7 +86,8 @@ class OrderReview:
 
     Attributes
     ----------
-    wanted, allowed : units; 0 allowed = refused
+    wanted, allowed : units, of a change of an open order those that it adds (one lot where it only moves a price);
+        0 allowed = refused
     rulings : of the rules that cut it, the strictest first
     signals : in this instrument at this decision
     """
