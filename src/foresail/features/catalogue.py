@@ -11,7 +11,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import CapabilityError, UnknownNameError
-from foresail.domain.bins import frame_absence
+from foresail.domain.bins import FRAMES, frame_absence
 from foresail.domain.calendars import frame_ns
 from foresail.domain.instruments import AssetClass
 from foresail.domain.panel import Panel
@@ -59,6 +59,7 @@ __all__ = [
     "reason_of_frame",
     "refuse_frames",
     "resolve",
+    "spec_of_column",
     "validate_columns",
 ]
 
@@ -112,6 +113,15 @@ def find(name: str) -> FeatureSpec:
         raise UnknownNameError("feature", name, CATALOGUE)
     spec = find(feature)
     return replace(spec, name=f"{spec.name}@{frame}", frame=frame)
+
+
+def spec_of_column(name: str) -> FeatureSpec | None:
+    """Return the feature whose values a column holds, of its own frame or, as ``rsi_14@1h``, of another; None of none.
+
+    Columns are called by names, not by aliases; a category of ``hour@1d=3`` is a column of its own.
+    """
+    feature, mark, frame = name.partition("@")
+    return CATALOGUE.get(feature) if not mark or frame in FRAMES else None
 
 
 def agrees(spec: FeatureSpec) -> bool:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from foresail.core.errors import UnknownNameError
+from foresail.domain.bins import FRAMES
 from foresail.domain.panel import Panel
 from foresail.features.transforms.base import FoldBound
 from foresail.features.transforms.gaps import DropSparse, MedianImputer
@@ -23,9 +24,13 @@ __all__ = ["AUDIENCES", "NO_NEWS", "dropped_notes", "gap_steps", "with_no_news"]
 
 AUDIENCES = ("trees", "network")
 
-# FEAT-35, on the stored scale: a score of 50 of 100 is 0 of -1 to 1.
+# FEAT-35, on the stored scale, on any frame: a score of 50 of 100 is 0 of -1 to 1.
 NO_NEWS: Mapping[str, float] = MappingProxyType(
-    {"sentiment_score": 0.0, "sentiment_momentum": 0.0, "sentiment_volatility": 0.0, "news_volume": 0.0}
+    {
+        f"{name}{frame}": 0.0
+        for name in ("sentiment_score", "sentiment_momentum", "sentiment_volatility", "news_volume")
+        for frame in ("", *(f"@{frame}" for frame in FRAMES))
+    }
 )
 
 

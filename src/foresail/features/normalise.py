@@ -25,8 +25,9 @@ from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import DataError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
-from foresail.features.catalogue import CATALOGUE, find
+from foresail.features.catalogue import CATALOGUE, find, spec_of_column
 from foresail.features.declared.spec import FeatureSpec
+from foresail.features.frame_syntax import split_frame
 from foresail.features.missing import AUDIENCES, gap_steps
 from foresail.features.transforms.base import FoldBound
 from foresail.features.transforms.categories import CategoryColumns
@@ -89,15 +90,16 @@ _COUNTS = ("news_volume",)
 
 def rule_of(spec: FeatureSpec) -> TypeRule:
     """Return the rule of a feature."""
-    return RULES["volume"] if spec.name in _COUNTS else RULES[spec.type]
+    return RULES["volume"] if split_frame(spec.name)[0] in _COUNTS else RULES[spec.type]
 
 
-def prepare_inputs(panel: Panel) -> Panel:
+def prepare_inputs(panel: Panel, *, framed: bool = True) -> Panel:
     """Return features as NORM-03 prepares them for a scaler: by the rule of each type, nothing learned.
 
     Parameters
     ----------
     panel : (N, T, F) features in model form; columns that are no feature of the catalogue pass
+    framed : whether features of other frames are prepared as well; those of models of before they were are not
 
     Notes
     -----
@@ -106,8 +108,9 @@ def prepare_inputs(panel: Panel) -> Panel:
     """
     values = panel.values.copy()
     for j, name in enumerate(panel.fields):
-        if name in CATALOGUE:
-            values[:, :, j] = _prepared(values[:, :, j], rule_of(CATALOGUE[name]), panel.end)
+        spec = spec_of_column(name) if framed else CATALOGUE.get(name)
+        if spec is not None:
+            values[:, :, j] = _prepared(values[:, :, j], rule_of(spec), panel.end)
     return replace(panel, values=values)
 
 
@@ -195,10 +198,12 @@ class FittedNormaliser:
     ----------
     transforms : fitted on the columns of ``prepare_inputs``
     instruments : in the order of the fit; others take the numbers of all together
+    framed : of ``prepare_inputs``
     """
 
     transforms: Pipeline
     instruments: tuple[InstrumentId, ...]
+    framed: bool = True
 
     @classmethod
     def fit(cls, transforms: Pipeline, panel: Panel, rows: IntArray, fold: Fold) -> FittedNormaliser:
@@ -222,7 +227,7 @@ class FittedNormaliser:
 
     def apply(self, panel: Panel) -> Panel:
         """Return the columns that a model sees of features in model form, instruments in any order."""
-        seen = prepare_inputs(panel)
+        seen = prepare_inputs(panel, framed=self.framed)
         values = seen.values
         if seen.instruments == self.instruments:
             out = self.transforms.transform(values)
@@ -240,7 +245,8 @@ class FittedNormaliser:
 
 def write_normaliser(path: Path, fitted: FittedNormaliser) -> None:
     """Write fitted transforms and their instruments as canonical JSON (NORM-01)."""
-    record = {"instruments": list(fitted.instruments), "transforms": to_record(fitted.transforms)}
+    record: dict[str, object] = {"instruments": list(fitted.instruments), "framed": fitted.framed}
+    record["transforms"] = to_record(fitted.transforms)
     write_atomic(path, canonical_bytes(record))
 
 
@@ -260,4 +266,4 @@ def read_normaliser(path: Path) -> FittedNormaliser:
     found = from_record(inner)
     if not isinstance(found, Pipeline):
         raise DataError(f"{path.name}: expected a pipeline, found a {found.kind}", file=str(path))
-    return FittedNormaliser(found, names)
+    return FittedNormaliser(found, names, framed=record.get("framed") is True)

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,6 +111,33 @@ def test_fractions_are_cut_and_counts_are_logarithms():
     table = model_inputs(("sentiment_score", "news_volume"), panel, given(panel, sentiment_score=3.0, news_volume=9.0))
     assert (column(table, "sentiment_score") == 1.0).all()
     assert np.allclose(column(table, "news_volume"), np.log(10.0))
+
+
+def test_features_of_other_frames_are_prepared_as_their_own(tmp_path):
+    """NORM-03 asks what a feature is, whatever frame its bars are of; what a stored model saw stays what it saw."""
+    panel = bars(t=40)
+    own = ("news_volume", "sentiment_score", "trend_direction", "rsi_14")
+    values = np.stack([np.full((3, 40), one) for one in (9.0, 3.0, 1.0, 0.5)], axis=2)
+    values[:, ::2, 2] = -1.0
+    plain = replace(panel, values=values, fields=own)
+    framed = replace(plain, fields=tuple(f"{name}@1w" for name in own))
+    other = replace(plain, fields=("news_volume@7x", *own[1:]))
+    assert np.array_equal(prepare_inputs(framed).values, prepare_inputs(plain).values)
+    assert (prepare_inputs(other).values[:, :, 0] == 9.0).all()  # no feature of any frame
+    seen = rows(3, 0, 30)
+    one, two = (
+        FittedNormaliser.fit(normaliser(p.fields, "trees"), p, seen, Fold.of_rows(seen)) for p in (plain, framed)
+    )
+    assert one.apply(plain).fields[2:5] == ("trend_direction=unknown", "trend_direction=-1", "trend_direction=1")
+    assert two.apply(framed).fields[2:5] == tuple(f"trend_direction@1w={code}" for code in ("unknown", "-1", "1"))
+    assert np.array_equal(two.apply(framed).values, one.apply(plain).values)
+    write_normaliser(tmp_path / "new.json", two)
+    assert np.array_equal(read_normaliser(tmp_path / "new.json").apply(framed).values, two.apply(framed).values)
+    record = json.loads((tmp_path / "new.json").read_text())
+    del record["framed"]
+    (tmp_path / "old.json").write_text(json.dumps(record))
+    old = read_normaliser(tmp_path / "old.json")
+    assert old.apply(framed).values[0, 0, 0] != two.apply(framed).values[0, 0, 0]  # the number itself, as then
 
 
 def test_trailing_deviations_agree_with_a_plain_loop():

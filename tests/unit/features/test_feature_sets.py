@@ -101,6 +101,8 @@ def test_no_news_is_neutral_from_the_first_news_on():
     assert (score[1:, 10:] == 0.0).all()
     assert np.isnan(told.field("news_volume")).all()  # no series, no news of it
     assert np.array_equal(told.field("rsi_14"), values[:, :, 2], equal_nan=True)
+    framed = replace(features, fields=("sentiment_score@1w", "news_volume@1w", "rsi_14@1w"))
+    assert np.array_equal(with_no_news(framed).values, told.values, equal_nan=True)
     plain = replace(panel, values=values[:, :, 2:], fields=("rsi_14",))
     assert with_no_news(plain) is plain
 

@@ -42,11 +42,12 @@ class CategoryColumns(Transform):
         return found
 
     def _is_category(self, name: str) -> bool:
-        from foresail.features.catalogue import CATALOGUE
+        from foresail.features.catalogue import spec_of_column
 
         if self.columns:
             return name in self.columns
-        return name in CATALOGUE and CATALOGUE[name].type == "category"
+        spec = spec_of_column(name)
+        return spec is not None and spec.type == "category"
 
     def apply(self, values: NDArray[Any], state: State) -> FloatArray:
         """Return the columns in order, each category in place of its feature."""
