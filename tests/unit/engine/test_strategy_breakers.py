@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.engine.trading_tens import A as NAME
+from tests.unit.engine.trading_tens import make, order
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
@@ -23,7 +25,9 @@ from foresail.engine.parts import build_parts
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.netted import Sleeve, StrategyLimits, with_sleeves
+from foresail.engine.trading.parts import Decision
 from foresail.engine.trading.shell import Shell
+from foresail.engine.trading.strategy_breakers import take_back_own
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.ledger.entries import CancelIntended, OrderIntended, TradingHalted, TradingResumed
@@ -37,7 +41,7 @@ A, B = InstrumentId("sim.S01.A"), InstrumentId("sim.S02.B")
 
 @dataclass
 class Grower:
-    """Holds a name, more of it with every decision; where asked, with an order far below besides."""
+    """Holds a name, more of it with every decision; where asked, with an order far below and one that guards."""
 
     id: str
     name: InstrumentId
@@ -55,6 +59,7 @@ class Grower:
         out: list[Intent] = [Weights(((self.name, 0.05 + 0.003 * state["n"]),))]
         if self.waits and state["n"] == 3:
             out.append(OrderIntent(self.name, Side.BUY, D(1), "limit", D(20), leg="far"))
+            out.append(OrderIntent(self.name, Side.SELL, D(1), "stop", stop_price=D(21), leg="guard", reduce_only=True))
         return out
 
 
@@ -101,8 +106,14 @@ def test_a_daily_loss_halts_one_strategy_until_the_next_day() -> None:
 
 def test_the_orders_of_a_halted_strategy_are_taken_back() -> None:
     held = run(StrategyLimits(daily_loss=0.004))
-    (far,) = [one.order for one in held.journal if isinstance(one, OrderIntended) and one.order.limit_price == D(20)]
-    assert far.id in {one.order_id for one in held.journal if isinstance(one, CancelIntended)}
+    assert taken_back(held.journal) == {D(20)}  # not what guards its own position
+
+
+def taken_back(journal: Iterable[Any]) -> set[Decimal | None]:
+    """The limit prices of the orders that were taken back."""
+    entries = list(journal)
+    gone = {one.order_id for one in entries if isinstance(one, CancelIntended)}
+    return {one.order.limit_price for one in entries if isinstance(one, OrderIntended) and one.order.id in gone}
 
 
 def test_a_drawdown_halts_until_a_person_resumes() -> None:
@@ -131,3 +142,16 @@ def test_a_drawdown_halts_until_a_person_resumes() -> None:
 def test_a_limit_is_a_fraction() -> None:
     with pytest.raises(ConfigError, match="daily_loss"):
         StrategyLimits(daily_loss=-0.1)
+
+
+def test_an_exit_of_more_than_a_strategy_holds_stays_only_where_it_cannot_turn_the_position() -> None:
+    core = make(lambda call: Decision())
+    core.deposit(0, D(1000))
+    core.strategies = SimpleNamespace(  # type: ignore[assignment]
+        units=lambda strategy, name: D(5), owner=lambda order_id: "test/a@1", apply=lambda entry: None
+    )
+    sells = [order(NAME, at, Side.SELL, units) for at, units in ((1, 5), (2, 6), (3, 6))]
+    sells[2] = replace(sells[2], reduce_only=True)
+    for one in (*sells, order(NAME, 4)):
+        core.intend(one.decided_at, [one])
+    assert [one.order_id for one in take_back_own(core, 5, "test/a@1")] == [sells[1].id, order(NAME, 4).id]

@@ -2,7 +2,7 @@
 
 A strategy that lost too much of its share of the equity in a day is halted until the next day; one that fell too far
 below its best stays halted until a person resumes it (``resume ID``). Halted, it may only make its own positions
-smaller; its open orders are taken back.
+smaller; its open orders are taken back, but for those that do so.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foresail.engine.trading.changes import take_back_orders
+from foresail.engine.trading.latches import reduces
 from foresail.ledger.entries import TradingHalted, TradingResumed
 from foresail.ledger.standings import Standing
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
     from foresail.engine.trading.netted import Sleeve
 
-__all__ = ["halt_strategies"]
+__all__ = ["halt_strategies", "take_back_own"]
 
 _DAILY, _DRAWDOWN = "RISK-09 daily loss of a strategy", "RISK-09 drawdown of a strategy"
 
@@ -43,10 +44,24 @@ def halt_strategies(core: TradingCore, at: int) -> list[CoreEffect]:
         found = _beyond(standing, sleeve, equity)
         if found is not None:
             core.write(TradingHalted, at, scope=name, rule=found[0], text=found[1])
-            own = [one.order.id for one in core.orders.open() if books.owner(one.order.id) == name]
-            own += [one.parent.id for one in core.slices.open() if books.owner(one.parent.id) == name]
-            effects += take_back_orders(core, at, own)
+            effects += take_back_own(core, at, name)
     return effects
+
+
+def take_back_own(core: TradingCore, at: int, strategy: str) -> list[CoreEffect]:
+    """Journal that the orders of one strategy are taken back, but for those that make its own position smaller."""
+    books = core.strategies
+    if books is None:
+        return []
+    waiting = [(one.order, one.reserved) for one in core.orders.open()]
+    waiting += [(one.parent, one.left) for one in core.slices.open()]
+    names = []
+    for order, units in waiting:
+        held = books.units(strategy, order.instrument)
+        is_exit = reduces(order, held) and (order.reduce_only or units <= abs(held))
+        if books.owner(order.id) == strategy and not is_exit:
+            names.append(order.id)
+    return take_back_orders(core, at, names)
 
 
 def _beyond(standing: Standing, sleeve: Sleeve, equity: float) -> tuple[str, str] | None:
