@@ -1,4 +1,4 @@
-"""The folder of an account: what it trades, its journal, and the two small files by which processes talk."""
+"""The folder of an account: what it trades, its journal, and the small files by which processes talk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import ConfigError, DataError, UserError
+from foresail.service.commands import CommandQueue
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
 __all__ = ["AccountFolder", "check_person", "is_running"]
@@ -36,6 +37,7 @@ class AccountFolder:
         self._accounts = workspace / "accounts"
         self.path = self._accounts / name
         self.journal = self.path / "journal"
+        self.commands = CommandQueue(self.path)
 
     def existing(self) -> AccountFolder:
         """Return this folder.
@@ -126,18 +128,10 @@ class AccountFolder:
         path = self.path / "status.json"
         return _read(path) if path.is_file() else {}
 
-    def write_command(self, command: str, operator: str) -> None:
-        """Leave a command for the process of the account."""
-        write_atomic(self.path / "control.json", canonical_bytes({"command": command, "operator": operator}))
-
-    def read_command(self) -> dict[str, str] | None:
-        """Return the command that waits."""
-        path = self.path / "control.json"
-        return _read(path) if path.is_file() else None
-
-    def clear_command(self) -> None:
-        """Remove the command: it is in the journal."""
-        (self.path / "control.json").unlink(missing_ok=True)
+    def write_command(self, command: str, operator: str) -> str:
+        """Leave a command for the process of the account, behind all that wait; return its id."""
+        self.commands.adopt_older()
+        return self.commands.add(command, operator)
 
 
 def check_person(name: str, option: str = "--operator") -> str:

@@ -2,27 +2,27 @@
 and closing orders follow, now or at the next start.
 
 While a process runs the account it reads the command between two events. While none runs, the latch goes straight into
-the journal, and the rest of the command waits in the account's folder for the next start.
+the journal, and the rest of the command waits in the account's folder for the next start, behind those that wait
+already: none takes another's place.
 """
 
 from __future__ import annotations
 
-import time
-
 from foresail import __version__
 from foresail.core.clock import Clock, SystemClock
-from foresail.core.errors import ConfigError, UnknownNameError, UserError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import OperatorActed, TradingHalted, TradingResumed
 from foresail.ledger.log import EntryLog
 from foresail.ledger.recovery import Session
 from foresail.service.accounts import AccountFolder, check_person, is_running
+from foresail.service.commands import wait_until_journalled
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
-__all__ = ["kill_account", "wait_until_taken"]
+__all__ = ["kill_account"]
 
-_NAP_S, _WAIT_S = 0.05, 10.0
+_WAIT_S = 10.0
 
 
 def kill_account(
@@ -50,7 +50,7 @@ def kill_account(
     UnknownNameError
         If the account has no such instrument or strategy.
     UserError
-        If the running process does not take the command in time, or another waits for the next start.
+        If the running process does not take the command in time.
     """
     check_person(operator)
     if closes and rearms:
@@ -70,13 +70,11 @@ def kill_account(
         command = "rearm" if rearms else "kill close" if closes else "kill"
     document = {"account": account, "command": command, "operator": operator}
     if is_running(folder.journal):
-        folder.write_command(command, operator)
-        wait_until_taken(folder, _WAIT_S, SystemClock() if clock is None else clock)
+        identity, watch = folder.write_command(command, operator), SystemClock() if clock is None else clock
+        wait_until_journalled(folder.commands, identity, folder.journal, _WAIT_S, watch)
         return Outcome({**document, "by": "process"}, [f"account {account}: {command} is in force and journalled"])
-    _check_waiting(folder, command)
     _write_latch(folder, command, operator)
-    if not (only is not None and not rearms and _waits_for_kill(folder)):
-        folder.write_command(command, operator)
+    folder.write_command(command, operator)
     if only is not None:
         done = "resumed" if rearms else "halted"
         line = (
@@ -101,42 +99,6 @@ def _check_scope(folder: AccountFolder, only: str) -> None:
     known = [*identity["instruments"], *strategies]
     if only not in known:
         raise UnknownNameError("instrument or strategy of several in this account", only, known)
-
-
-def _waits_for_kill(folder: AccountFolder) -> bool:
-    waiting = folder.read_command()
-    return waiting is not None and waiting["command"].startswith("kill")
-
-
-def _check_waiting(folder: AccountFolder, command: str) -> None:
-    """Refuse a command that would take the place of another one that has not been obeyed yet."""
-    waiting = folder.read_command()
-    if waiting is None or waiting["command"].split()[0] not in ("halt", "resume"):
-        return
-    if waiting["command"].split()[1:] != command.split()[1:] and command.split(maxsplit=1)[0] in ("halt", "resume"):
-        raise UserError(
-            f"{waiting['command']} by {waiting['operator']} waits for the next start of account {folder.name}",
-            hint=f"foresail paper start --account {folder.name}, or kill the whole account",
-        )
-
-
-def wait_until_taken(folder: AccountFolder, wait_s: float, clock: Clock) -> None:
-    """Wait until the process of an account has taken the command that waits.
-
-    Raises
-    ------
-    UserError
-        If it does not in time.
-    """
-    until = clock.monotonic_s() + wait_s
-    while clock.monotonic_s() < until:
-        if folder.read_command() is None:
-            return
-        time.sleep(_NAP_S)
-    raise UserError(
-        f"the process of account {folder.name} did not take the command within {wait_s:.0f} s",
-        hint="end the process; the command waits in the folder and is obeyed first at the next start",
-    )
 
 
 def _write_latch(folder: AccountFolder, command: str, operator: str) -> None:

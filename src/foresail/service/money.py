@@ -1,4 +1,4 @@
-"""Money paid into or taken out of an account (RISK-19): journalled with who did it, never more than is in cash."""
+"""Money paid into or taken out of an account (RISK-19): journalled with who did it, never more than is free."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from decimal import Decimal
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ConfigError, UserError
 from foresail.core.numbers import parse_money
+from foresail.ledger.entries import AlertRaised, Deposited, Entry
 from foresail.service.accounts import AccountFolder, check_person, is_running
-from foresail.service.kill import wait_until_taken
+from foresail.service.commands import wait_until_journalled
 from foresail.service.outcome import Outcome
 from foresail.service.workspace import find_workspace
 
@@ -36,7 +37,7 @@ def move_money(
     ConfigError
         If nobody is named, or the amount is none, or in another currency than the account's.
     UserError
-        If there is less in cash, or another command waits for the process.
+        If less may go, or the process does not take the command in time.
     """
     check_person(operator)
     money = parse_money(amount)
@@ -44,19 +45,26 @@ def move_money(
     currency = str(folder.identity()["currency"])
     if money.amount <= 0 or money.currency != currency:
         raise ConfigError(f"expected an amount above 0 in {currency}, received {amount!r}")
-    cash = Decimal(folder.read_status().get("cash", "0"))
-    if withdraws and money.amount > cash:
-        raise UserError(f"account {account} has {cash} {currency} in cash, {money.amount} were to go")
-    waiting = folder.read_command()
-    if waiting is not None:
+    status = folder.read_status()
+    most = Decimal(status.get("withdrawable", status.get("cash", "0")))
+    if withdraws and money.amount > most:
         raise UserError(
-            f"{waiting['command']} by {waiting['operator']} waits for the process of account {account}",
-            hint=f"foresail paper start --account {account}",
+            f"at most {most.normalize():f} {currency} of account {account} may go, {money.amount} were to go",
+            hint="only cash goes, and no more than equity less the margin in use",
         )
     command = f"{'withdraw' if withdraws else 'deposit'} {money.amount} {money.currency}"
-    folder.write_command(command, operator)
     document = {"account": account, "command": command, "operator": operator}
+    identity = folder.write_command(command, operator)
     if is_running(folder.journal):
-        wait_until_taken(folder, wait_s, SystemClock() if clock is None else clock)
+        watch = SystemClock() if clock is None else clock
+        _check_booked(wait_until_journalled(folder.commands, identity, folder.journal, wait_s, watch))
         return Outcome({**document, "by": "process"}, [f"account {account}: {command}, journalled"])
-    return Outcome({**document, "by": "start"}, [f"account {account}: {command}, journalled first at the next start"])
+    line = f"account {account}: {command} waits and is booked first at the next start, if so much may go then"
+    return Outcome({**document, "by": "start"}, [line if withdraws else line.partition(", if")[0]])
+
+
+def _check_booked(entries: tuple[Entry, ...]) -> None:
+    """Refuse to tell of money that did not move: what follows a command is its booking, or the alert that says why."""
+    told = entries[1]
+    if not isinstance(told, Deposited):
+        raise UserError(told.text if isinstance(told, AlertRaised) else f"nothing was booked: {told}")

@@ -1,7 +1,7 @@
 """Paper trading as a process: started, stopped, killed and started again at will on one account folder.
 
 ``accounts/NAME`` holds ``account.json`` (what is traded, fixed at the first start), ``journal/`` (the truth),
-``status.json`` (a projection for screens) and ``control.json`` (one command of a person, removed once journalled).
+``status.json`` (a projection for screens) and ``commands/`` (those of persons, each removed once journalled).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from foresail.core.errors import ConfigError, ForesailError, UserError
 from foresail.domain.events import BarsClosed, Event
 from foresail.domain.panel import Panel
 from foresail.engine.trading.account import AccountRun, StreamRules
+from foresail.engine.trading.paying import withdrawable
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
 from foresail.risk.versions import confirm_rows
 from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.bars_seen import BarsSeen
+from foresail.service.commands import journalled_ids
 from foresail.service.following import BarFollower, settled_events
 from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
 from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
@@ -91,6 +93,7 @@ class _Daemon:
         self._folder, self._request, self._clock, self._progress = folder, request, clock, progress
         self._speed = parse_speed(request.speed)
         self._is_stopping = False
+        self._journalled: set[str] | None = None  # ids of commands that were in the journal when it was opened
         self.total = 0  # events of the stream, as far as it is stored
         self._told_at = float("-inf")
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -113,6 +116,7 @@ class _Daemon:
             stream, newer = newer, None
             bars, events = stream.inputs.data.bars, stream.events() if follower is None else settled_events(stream)
             run = self._under_limits(stream, events)
+            self._journalled = None
             try:
                 self._folder.write_process()
                 gc.collect()
@@ -231,11 +235,18 @@ class _Daemon:
             self._latencies.append(took * 1e3)
 
     def _obey(self, run: AccountRun) -> None:
-        """Journal and do the one command that may wait; the file goes once the command is durable."""
-        command = self._folder.read_command()
-        if command is not None:
-            run.command(command["command"], command["operator"])
-            self._folder.clear_command()
+        """Journal and do the commands that wait, in order; each file goes once its command is durable.
+
+        Only what waited when this process took the journal can be in it already: whoever had it before died in between.
+        """
+        queue = self._folder.commands
+        if self._journalled is None:
+            queue.adopt_older()
+            self._journalled = journalled_ids(read_entries(RealDisk(self._folder.journal))) if queue.ids() else set()
+        for one in queue.read():
+            if one.id not in self._journalled:
+                run.command(one.marked, one.operator)
+            queue.remove(one.id)
 
     def _wait(self, seconds: float, run: AccountRun) -> None:
         """Wait for the time of the next event, in naps short enough to hear a signal or a command."""
@@ -264,6 +275,7 @@ def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any
         "currency": books.currency,
         "cash": str(books.cash),
         "equity": str(books.equity(rates=market.rates())),
+        "withdrawable": str(withdrawable(run.core)),
         "positions": {p.instrument: str(p.quantity) for p in books.positions()},
         "open_orders": sum(1 for _one in run.core.orders.open()),
         "blocked": dict(run.core.orders.blocked()),

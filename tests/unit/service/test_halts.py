@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import foresail
-from foresail.core.errors import ConfigError, UnknownNameError, UserError
+from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.service.accounts import AccountFolder
 
 STRATEGY = """
@@ -96,12 +96,9 @@ def test_waiting_commands_do_not_take_each_others_place(place: Path) -> None:
     folder = AccountFolder(place, "h")
     first, second, _third = sorted(folder.identity()["instruments"])
     foresail.kill("h", "ada", only=first)
-    with pytest.raises(UserError, match="waits for the next start"):
-        foresail.kill("h", "ada", only=second)
     foresail.kill("h", "ada")
     foresail.kill("h", "ada", only=second)
-    waiting = folder.read_command()
-    assert waiting is not None
-    assert waiting["command"] == "kill"
+    assert [one.command for one in folder.commands.read()] == [f"halt {first}", "kill", f"halt {second}"]
     ended = start("1990-03-31")
     assert set(ended.figures["halted"]) == {"account", first, second}
+    assert folder.commands.read() == []

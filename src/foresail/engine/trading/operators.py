@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "obey", "parse_command"]
 
+_PERSON = "operator"  # the strategy of orders by which a person closes
 _VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits", "deposit", "withdraw")
 
 
@@ -109,10 +110,17 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
     elif command.closes:
         effects = take_back_waiting(core, at)
     else:
-        effects = core.take_back(at, InstrumentId(scope) if scope else None)
+        effects = _take_back(core, at, InstrumentId(scope) if scope else None)
     if command.closes:
-        orders = close_orders(core, at, "operator")
+        orders = close_orders(core, at, _PERSON)
         rows = tuple(OrderReview(one.id, one.instrument, one.quantity, one.quantity) for one in orders)
-        core.write(Reviewed, at, strategy="operator", orders=rows, user=person)
+        core.write(Reviewed, at, strategy=_PERSON, orders=rows, user=person)
         effects += send_closing(core, at, orders)
     return effects
+
+
+def _take_back(core: TradingCore, at: int, instrument: InstrumentId | None) -> list[CoreEffect]:
+    """Journal that open orders are taken back; those by which a person closes stay, whatever weaker command comes."""
+    names = [one.parent.id for one in core.slices.open(instrument)]
+    open_ones = [one.order for one in core.orders.open(instrument)]
+    return take_back_orders(core, at, [*names, *(one.id for one in open_ones if one.strategy != _PERSON)])
