@@ -1,13 +1,16 @@
 """How single strategies of one account stand: profit now, at the start of the day, and at its best (RISK-09).
 
 Taken from the marks in the journal, in the account's currency, as floats: breakers compare it, nothing is booked by it.
+What is held in another currency counts at the rate of the mark; where that is not known, the profit stays what it was.
 A day is a UTC day. What a person resumes begins anew.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,7 +19,26 @@ from foresail.core.clock import NS_PER_DAY
 from foresail.core.ids import InstrumentId
 from foresail.ledger.entries import Entry, Marked, TradingHalted, TradingResumed
 
-__all__ = ["Standing", "Standings"]
+__all__ = ["Standing", "Standings", "in_currency"]
+
+_ValueOf = Callable[[str, Mapping[InstrumentId, float], Mapping[str, Decimal]], float]
+
+
+def in_currency(amounts: Iterable[tuple[str, float]], currency: str, rates: Mapping[str, Decimal]) -> float:
+    """Return the sum of amounts of several currencies in one, NaN where a rate is missing that is needed.
+
+    Parameters
+    ----------
+    amounts : (currency, amount)
+    rates : units of ``currency`` per unit of another
+    """
+    total = 0.0
+    for own, amount in amounts:
+        if own == currency:
+            total += amount
+        elif amount != 0.0:
+            total += amount * float(rates[own]) if own in rates else math.nan
+    return total
 
 
 @dataclass(slots=True)
@@ -38,9 +60,9 @@ class Standing:
 
 
 class Standings:
-    """A fold; ``value_of`` gives the profit of a strategy at given prices."""
+    """A fold; ``value_of`` gives the profit of a strategy at given prices and rates, NaN where a rate is missing."""
 
-    def __init__(self, names: Iterable[str], value_of: Callable[[str, Mapping[InstrumentId, float]], float]) -> None:
+    def __init__(self, names: Iterable[str], value_of: _ValueOf) -> None:
         self._standings = {name: Standing() for name in sorted(names)}
         self._value_of = value_of
         self._marks: dict[InstrumentId, float] = {}
@@ -49,12 +71,12 @@ class Standings:
         """Return how a strategy stands."""
         return self._standings[strategy]
 
-    def apply(self, entry: Entry) -> None:
-        """Take in the next entry, after the books have."""
+    def apply(self, entry: Entry, rates: Mapping[str, Decimal]) -> None:
+        """Take in the next entry, after the books have; ``rates`` are of a mark, account currency per unit."""
         if isinstance(entry, Marked):
             self._marks.update((name, float(price)) for name, price in entry.prices)
             for name, one in self._standings.items():
-                self._mark(name, one, entry.at // NS_PER_DAY)
+                self._mark(name, one, entry.at // NS_PER_DAY, rates)
         elif isinstance(entry, TradingHalted) and entry.scope in self._standings:
             self._standings[entry.scope].halted_day = self._standings[entry.scope].day
         elif isinstance(entry, TradingResumed):
@@ -62,10 +84,11 @@ class Standings:
                 if entry.scope in ("", name):
                     one.halted_day, one.start, one.best = -1, one.profit, one.profit
 
-    def _mark(self, name: str, one: Standing, day: int) -> None:
+    def _mark(self, name: str, one: Standing, day: int, rates: Mapping[str, Decimal]) -> None:
         if day != one.day:
             one.day, one.start = day, one.profit
-        one.profit = self._value_of(name, self._marks)
+        profit = self._value_of(name, self._marks, rates)
+        one.profit = one.profit if math.isnan(profit) else profit
         one.best = max(one.best, one.profit)
 
     def to_plain(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ from foresail.ledger.entries import (
 )
 from foresail.ledger.slices import slice_id
 from foresail.ledger.splits import split_quantity
-from foresail.ledger.standings import Standings
+from foresail.ledger.standings import Standings, in_currency
 
 __all__ = ["HOUSE", "StrategyBooks", "StrategyMoney", "share_units"]
 
@@ -208,12 +208,12 @@ class StrategyBooks:
 
     # -- the fold -----------------------------------------------------------------------------------------------------
 
-    def apply(self, entry: Entry) -> None:
-        """Take in the next entry."""
+    def apply(self, entry: Entry, rates: Mapping[str, Decimal] | None = None) -> None:
+        """Take in the next entry; at a mark with the account's currency per unit of others, where they are known."""
         handler = self._HANDLERS.get(type(entry))
         if handler is not None:
             handler(self, entry)
-        self.standings.apply(entry)
+        self.standings.apply(entry, {} if rates is None else rates)
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -413,14 +413,14 @@ class StrategyBooks:
             stake.units = _ZERO
             self._tidy(name, entry.instrument)
 
-    def _profit(self, strategy: str, marks: Mapping[InstrumentId, float]) -> float:
-        """Return what a strategy made at given prices, account currency; a name without one counts at what was paid."""
-        value = float(self.money(strategy).cash)
+    def _profit(self, strategy: str, marks: Mapping[InstrumentId, float], rates: Mapping[str, Decimal]) -> float:
+        """Return what a strategy made, account currency, NaN without a rate; unpriced names count at what was paid."""
+        amounts = [(currency, float(sums.cash)) for currency, sums in self._money.get(strategy, {}).items()]
         for name, stake in self._stakes.get(strategy, {}).items():
             one = self._instruments[name]
-            if one.currency == self._currency:
-                value += float(stake.units * one.multiplier) * marks.get(name, float(stake.average))
-        return value
+            value = float(stake.units * one.multiplier) * marks.get(name, float(stake.average))
+            amounts.append((one.currency, value))
+        return in_currency(amounts, self._currency, rates)
 
     # -- shared -------------------------------------------------------------------------------------------------------
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.engine.trading_tens import SET, S, bar, filled, make, order
 from tests.unit.engine.trading_tens import A as NAME
-from tests.unit.engine.trading_tens import make, order
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
 from foresail.domain.events import Operator, Rank
 from foresail.domain.forecast import ForecastBlock
+from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Intent, OrderIntent, Side, Weights
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
@@ -30,8 +31,9 @@ from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.strategy_breakers import take_back_own
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
-from foresail.ledger.entries import CancelIntended, OrderIntended, TradingHalted, TradingResumed
+from foresail.ledger.entries import CancelIntended, FillBooked, Marked, OrderIntended, TradingHalted, TradingResumed
 from foresail.ledger.journal import Journal
+from foresail.ledger.strategies import StrategyBooks
 from foresail.protocols import MarketView
 from foresail.testing.builders import bar_panel
 
@@ -148,10 +150,46 @@ def test_an_exit_of_more_than_a_strategy_holds_stays_only_where_it_cannot_turn_t
     core = make(lambda call: Decision())
     core.deposit(0, D(1000))
     core.strategies = SimpleNamespace(  # type: ignore[assignment]
-        units=lambda strategy, name: D(5), owner=lambda order_id: "test/a@1", apply=lambda entry: None
+        units=lambda strategy, name: D(5), owner=lambda order_id: "test/a@1", apply=lambda entry, rates: None
     )
     sells = [order(NAME, at, Side.SELL, units) for at, units in ((1, 5), (2, 6), (3, 6))]
     sells[2] = replace(sells[2], reduce_only=True)
     for one in (*sells, order(NAME, 4)):
         core.intend(one.decided_at, [one])
     assert [one.order_id for one in take_back_own(core, 5, "test/a@1")] == [sells[1].id, order(NAME, 4).id]
+
+
+@pytest.mark.parametrize("rate", [D("0.5"), D(2)])
+def test_a_loss_in_another_currency_counts_at_the_rate_that_is_known(rate: Decimal) -> None:
+    """5 of 10 EUR are lost on 100 units: 250 or 1,000 of 10,000 USD, 4 % are allowed."""
+    limits = StrategyLimits(daily_loss=0.04)
+    core = make(
+        lambda call: Decision(), strategies=("test/a@1",), instruments={NAME: replace(SET[NAME], currency="EUR")}
+    )
+    core.parts.market.rates = lambda prices=None: {"EUR": rate}  # type: ignore[method-assign]
+    core.parts.desks[0].breakers = {"test/a@1": Sleeve(Grower("test/a@1", NAME), D(1), limits)}  # type: ignore[attr-defined]
+    core.deposit(0, D(10_000))
+    one = order(NAME, S, quantity=100, strategy="test/a@1")
+    core.intend(S, [one])
+    filled(core, one, S)
+    bar(core, 2 * S, 0, a=10.0)
+    assert core.strategies is not None
+    bar(core, 3 * S, 1, a=5.0)
+    assert core.strategies.standings.of("test/a@1").profit == pytest.approx(-500.0 * float(rate))
+    assert ("test/a@1" in core.latches.halted) == (rate == 2)
+    again = make(lambda call: Decision(), strategies=("test/a@1",), instruments=core.parts.instruments)
+    again.parts.market.rates = core.parts.market.rates  # type: ignore[method-assign]
+    again.recover(None, list(core._writer))  # type: ignore[call-overload]
+    assert again.to_plain()["strategies"] == core.to_plain()["strategies"]
+
+
+def test_a_profit_whose_rate_is_not_known_stays_what_it_was() -> None:
+    record = replace(SET[NAME], currency="EUR")
+    books = StrategyBooks(["test/a@1"], {NAME: record}, "USD")
+    one = order(NAME, S, quantity=100, strategy="test/a@1")
+    fill = Fill(one.id, NAME, Side.BUY, D(100), D(10), D(10), D(0), D(0), S, FillReason.ENTRY, "x")
+    books.apply(OrderIntended(S, 0, order=one))
+    books.apply(FillBooked(S, 1, fill=fill, multiplier=D(1), currency="EUR"))
+    books.apply(Marked(2 * S, 2, prices=((NAME, D(7)),)), {"EUR": D(1)})
+    books.apply(Marked(3 * S, 3, prices=((NAME, D(5)),)), {})
+    assert books.standings.of("test/a@1").profit == -300.0

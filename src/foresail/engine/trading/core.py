@@ -241,7 +241,7 @@ class TradingCore:
         elif kind in _REDUCING:
             self.reductions.apply(entry)
         if self.strategies is not None:
-            self.strategies.apply(entry)
+            self.strategies.apply(entry, self.parts.market.rates() if kind is Marked else None)
 
     def _follow(self, entry: Entry) -> None:
         """Move what is not journalled itself along with entries that are read back."""
