@@ -15,9 +15,10 @@ from tests.unit.engine.trading_tens import A as NAME
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
+from foresail.domain.effects import CancelSend
 from foresail.domain.events import Operator, Rank
 from foresail.domain.forecast import ForecastBlock
-from foresail.domain.orders import Fill, FillReason
+from foresail.domain.orders import Fill, FillReason, OrderKind
 from foresail.domain.signals import Intent, OrderIntent, Side, Weights
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
@@ -193,3 +194,19 @@ def test_a_profit_whose_rate_is_not_known_stays_what_it_was() -> None:
     books.apply(Marked(2 * S, 2, prices=((NAME, D(7)),)), {"EUR": D(1)})
     books.apply(Marked(3 * S, 3, prices=((NAME, D(5)),)), {})
     assert books.standings.of("test/a@1").profit == -300.0
+
+
+def test_a_person_who_halts_a_strategy_leaves_its_stops_in_place() -> None:
+    core = make(lambda call: Decision(), strategies=("test/a@1",))
+    core.deposit(0, D(1000))
+    own: dict[str, Any] = {"strategy": "test/a@1"}
+    one, more = order(NAME, S, **own), order(NAME, 3 * S, **own)
+    own |= {"kind": OrderKind.STOP, "limit_price": None, "stop_price": D(5), "reduce_only": True}
+    stop = order(
+        NAME, 2 * S, Side.SELL, kind=OrderKind.STOP, limit_price=None, stop_price=D(5), reduce_only=True, **own
+    )
+    core.intend(S, [one])
+    filled(core, one, S)
+    core.intend(3 * S, [stop, more])
+    effects = core.step(Operator(4 * S, 4 * S, Rank.DECISION, source="ada", command="halt test/a@1"))
+    assert [effect.order_id for effect in effects if isinstance(effect, CancelSend)] == [more.id]

@@ -22,6 +22,7 @@ from foresail.domain.events import Operator
 from foresail.engine.trading.changes import take_back_orders
 from foresail.engine.trading.closing import close_orders, send_closing, take_back_waiting
 from foresail.engine.trading.paying import pay
+from foresail.engine.trading.strategy_breakers import take_back_own
 from foresail.ledger.entries import (
     BreakerReset,
     LimitsLoaded,
@@ -104,9 +105,7 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
         return []
     scope = command.scope
     if scope in core.parts.strategies:
-        books = core.strategies
-        own = [one.order.id for one in core.orders.open() if books is not None and books.owner(one.order.id) == scope]
-        effects = take_back_orders(core, at, own)
+        effects = take_back_own(core, at, scope)
     elif command.closes:
         effects = take_back_waiting(core, at)
     else:
