@@ -202,9 +202,7 @@ def test_a_person_who_halts_a_strategy_leaves_its_stops_in_place() -> None:
     own: dict[str, Any] = {"strategy": "test/a@1"}
     one, more = order(NAME, S, **own), order(NAME, 3 * S, **own)
     own |= {"kind": OrderKind.STOP, "limit_price": None, "stop_price": D(5), "reduce_only": True}
-    stop = order(
-        NAME, 2 * S, Side.SELL, kind=OrderKind.STOP, limit_price=None, stop_price=D(5), reduce_only=True, **own
-    )
+    stop = order(NAME, 2 * S, Side.SELL, **own)
     core.intend(S, [one])
     filled(core, one, S)
     core.intend(3 * S, [stop, more])
