@@ -82,6 +82,7 @@ class _Daemon:
         self._sets: dict[tuple[str, str], ServedSet] = {}  # data, name of the challenger or nothing
         self._pairs: dict[str, Pairs] = {}  # class_frame -> scores side by side
         self._scores: dict[str, ForecastScores] = {}  # class_frame -> its scores
+        self._windows: dict[str, list[OutcomeWindow]] = {}  # class_frame -> those of the sets of this round
         self._models: dict[str, LoadedModel] = {}  # class_frame -> the model that answers
         self._places: set[str] = set()  # class_frame of the sets that could be read
         self._finest = 0  # frame, ns
@@ -143,14 +144,17 @@ class _Daemon:
     def _round(self, now: int) -> None:
         since = self._clock.monotonic_s()
         sets: list[dict[str, Any]] = []
+        self._windows = {}
         for data in self._request.data:
             if self._is_stopping and sets:
                 break
             sets.append(self._serve(data, now))
+        is_whole = len(sets) == len(self._request.data) and all("refused" not in one for one in sets)
+        given_up = sum(self._scores[one].give_up(w, complete=is_whole) for one, w in sorted(self._windows.items()))
         self.status["rounds"] += 1
         self.status["written"] += sum(one.get("written", 0) for one in sets)
         taken = round(self._clock.monotonic_s() - since, 3)
-        self.status["last"] = {"at": format_ns(now), "duration_s": taken, "sets": sets}
+        self.status["last"] = {"at": format_ns(now), "duration_s": taken, "sets": sets, "given_up": given_up}
 
     def _serve(self, data: str, now: int) -> dict[str, Any]:
         """Forecast one data set and return what is to be said of it."""
@@ -188,7 +192,10 @@ class _Daemon:
         }
         if written:
             self._decisions.append(place, told, rows)
-        told["beside"] = [self._beside(data, one, now) for one in self._request.challengers if _is_of(one, place)]
+        others = [one for one in self._request.challengers if _is_of(one, place)]
+        told["beside"] = [self._beside(data, one, now) for one in others]
+        known = [self._models[one] for one in others if one in self._models]
+        served.market.keep([horizon for one in known for horizon in one.spec.horizons])
         told |= self._scored(place, served.market.outcomes)
         for one in told["beside"]:
             if "version" in one:
@@ -234,6 +241,7 @@ class _Daemon:
         """Score what has come true, and return how the models of a class and frame have done lately."""
         if place not in self._scores:
             self._scores[place] = ForecastScores(self.folder / place, self._registry)
+        self._windows.setdefault(place, []).append(outcomes)
         return {"scored": self._scores[place].resolve(outcomes), "scores": self._scores[place].recent()}
 
     def _entry(self, place: str) -> ModelEntry:
@@ -380,6 +388,8 @@ def _told(status: dict[str, Any]) -> str:
 def _lines(status: dict[str, Any]) -> list[str]:
     is_up = "running" if status.get("running") else "not running"
     lines = [f"forecasts: {is_up}, {status['rounds']} rounds, {status['written']} records", _told(status)]
+    lost = (status["last"] or {}).get("given_up", 0)
+    lines += [f"forecasts that can never be scored, since their bars or sets have gone: {lost}"] if lost else []
     for one in (status["last"] or {"sets": []})["sets"]:
         who = f"{one['data']}: {one['model'] or 'no model'}"
         if "refused" in one:

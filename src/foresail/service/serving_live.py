@@ -90,6 +90,10 @@ class LiveMarket:
         """Class and frame, for example "stock_1d"."""
         return f"{self.bar_set.asset_class.value}_{self.bar_set.frame}"
 
+    def keep(self, horizons: Sequence[int]) -> None:
+        """Keep rows enough to score forecasts of other models of this market, too."""
+        self._kept = max(self._kept, _OUTCOMES + max(horizons, default=0))
+
     def take(self, bars: Panel) -> None:
         """Take new bars (N, T, F) of the same instruments, oldest first.
 

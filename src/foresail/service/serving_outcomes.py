@@ -71,6 +71,10 @@ class OutcomeWindow:
         """Return instrument -> row."""
         return {str(name): i for i, name in enumerate(self.instruments)}
 
+    def rows_after(self, as_of: int) -> int:
+        """Return how many rows of the window ended after an instant, ns UTC."""
+        return len(self.end) - int(np.searchsorted(self.end, as_of, side="right"))
+
     def has_ended(self, as_of: int, horizon: int) -> bool:
         """Return whether the horizon of a forecast that stands on a bar of the window has ended."""
         t = int(np.searchsorted(self.end, as_of))

@@ -5,13 +5,15 @@
    nothing is scored twice.
 2. The score is that of the first outcome that was known: quantile loss, whether P10 to P90 held, whether the sign was
    right, log loss of the classes. Where an instrument has no bar when the horizon ends, a few bars are waited for, then
-   the line says so.
-3. The newest 100 scores of a model and horizon go through ``evaluation.monitoring``; its limits are those of RETR-02.
+   the line says so; so it does where nothing can be looked up any more, since its set or its own bar has gone.
+3. A day is settled when nothing of it waits. It is opened again when forecasts of it came late, as from a slow vendor.
+4. The newest 100 scores of a model and horizon go through ``evaluation.monitoring``; its limits are those of RETR-02.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +38,8 @@ __all__ = ["ForecastScores", "score_lines"]
 
 _RECENT = MonitoringRules().recent
 _PATIENCE = 5  # rows after the end of a horizon in which a bar may still come
-_DAYS = 90  # files of scores that a restart reads for the newest 100
+_GONE = 20  # rows after it in which another process may still serve an instrument that none of these sets has
+_DAYS = 90  # settled days that are looked at for late forecasts, and files that a restart reads for the newest 100
 _LOWEST = 1e-12  # probability below which a class is not believed to be impossible
 _SETTLED = "settled.json"
 
@@ -90,6 +93,38 @@ class _Ended:
         return self._known[key]
 
 
+class _Lost:
+    """Says which forecasts none of the windows of a round can score any more.
+
+    Parameters
+    ----------
+    complete : whether these are the windows of all sets that are served
+    """
+
+    def __init__(self, windows: Sequence[OutcomeWindow], *, complete: bool) -> None:
+        self._windows, self._complete = windows, complete
+        self._names = [window.places().keys() for window in windows]
+        self._known: dict[tuple[str, int], tuple[set[int], bool]] = {}
+
+    def __call__(self, record: Mapping[str, Any]) -> bool:
+        key = record["as_of"], int(record["horizon"])
+        if key not in self._known:
+            self._known[key] = self._looked_up(_instant(key[0]), key[1])
+        passed, is_gone = self._known[key]
+        if not passed:
+            return False
+        own = [i for i, names in enumerate(self._names) if record["instrument"] in names]
+        return passed.issuperset(own) if own else is_gone
+
+    def _looked_up(self, as_of: int, horizon: int) -> tuple[set[int], bool]:
+        """Return the windows in which the horizon has long ended, and whether it has in those of other instruments."""
+        later = [window.rows_after(as_of) for window in self._windows]
+        passed = {i for i, rows in enumerate(later) if rows > horizon + _PATIENCE}
+        if self._complete:
+            return passed, min(later) > horizon + _GONE
+        return passed, all(rows == len(one.end) for rows, one in zip(later, self._windows, strict=True))
+
+
 class ForecastScores:
     """The scores of one class and frame, for the one process that holds the lock of the folder.
 
@@ -104,6 +139,8 @@ class ForecastScores:
         self._models: dict[str, _Model | None] = {}
         self._recent: dict[tuple[str, int], dict[_Key, dict[str, Any]]] = {}
         self._is_begun = False
+        self._before = ""  # day before which every forecast is scored, but late ones
+        self._sizes: dict[str, int] = {}  # settled day -> bytes of its forecasts
 
     def resolve(self, window: OutcomeWindow) -> int:
         """Score what has come true, and return how many lines were written.
@@ -128,6 +165,30 @@ class ForecastScores:
         self._settle()
         return written
 
+    def give_up(self, windows: Sequence[OutcomeWindow], *, complete: bool) -> int:
+        """Write down which forecasts can never be scored, so that no day waits for them; return how many these are.
+
+        Parameters
+        ----------
+        windows : of a round, each of which ``resolve`` was given
+        complete : whether these are all sets that are served; an instrument that none of them has is gone then
+
+        Raises
+        ------
+        DataError, UserError
+            As ``resolve``.
+        """
+        lost, nothing = _Lost(windows, complete=complete), float("nan")
+        found = Outcome(nothing, nothing, max(int(one.available_at[-1]) for one in windows), 0)
+        written = 0
+        for _, day in sorted(self._days.items()):
+            rows = [_line(one, found, ClassRule()) for one in day.waiting.values() if lost(one)]
+            if rows:
+                self._append(day, rows)
+                written += len(rows)
+        self._settle()
+        return written
+
     def recent(self) -> list[dict[str, Any]]:
         """Return how each model has done lately, by model and horizon, as plain data; a figure not known is None."""
         told = [self._figures(key, list(rows.values())) for key, rows in sorted(self._recent.items()) if rows]
@@ -143,30 +204,52 @@ class ForecastScores:
         if self._is_begun:
             return
         self._is_begun = True
-        folder, before = self._folder / "scores", self._settled()
-        old = [path for path in sorted(folder.glob("*.jsonl")) if path.stem < before]
+        folder = self._folder / "scores"
+        self._before, self._sizes = self._settled()
+        is_open = {*self._unsettled()}
+        old = [path for path in sorted(folder.glob("*.jsonl")) if path.stem < self._before and path.stem not in is_open]
         for path in old[-_DAYS:]:
             fresh = RecordFile(path).read()
             self._remember([record for _, record in fresh.records] if fresh is not None else [])
 
-    def _settled(self) -> str:
-        """Return the day before which every forecast is scored; losing the file costs reading, no score."""
+    def _settled(self) -> tuple[str, dict[str, int]]:
+        """Return what was settled; losing the file costs reading, no score."""
         path = self._folder / "scores" / _SETTLED
-        return str(read_document(path)["before"]) if path.is_file() else ""
+        told = read_document(path) if path.is_file() else {"before": ""}
+        return str(told["before"]), {str(day): int(size) for day, size in told.get("sizes", {}).items()}
 
     def _unsettled(self) -> list[str]:
-        before = self._settled()
-        return [path.stem for path in sorted(self._folder.glob("*.jsonl")) if path.stem >= before]
+        names = sorted(path.stem for path in self._folder.glob("*.jsonl"))
+        first = bisect_left(names, self._before)
+        late = [
+            name
+            for i, name in enumerate(names[:first])
+            if name in self._days or (i >= first - _DAYS and self._sizes.get(name) != self._size(name))
+        ]
+        return late + names[first:]
+
+    def _size(self, day: str) -> int:
+        path = self._folder / f"{day}.jsonl"
+        return path.stat().st_size if path.is_file() else 0
 
     def _settle(self) -> None:
-        """Forget the oldest days that have nothing left to score; the newest stays, since it may still grow."""
+        """Forget the days that have nothing left to score; the newest stays, since it still grows."""
         names = sorted(self._days)
-        open_from = next((name for name in names[:-1] if self._days[name].waiting), names[-1] if names else "")
-        if open_from and open_from > self._settled():
-            for name in [one for one in names if one < open_from]:
-                del self._days[name]
-            if (self._folder / "scores").is_dir():
-                write_atomic(self._folder / "scores" / _SETTLED, canonical_bytes({"before": open_from}))
+        if not names:
+            return
+        waits = [name for name in names[:-1] if name >= self._before and self._days[name].waiting]
+        before = max(self._before, (waits or names[-1:])[0])
+        done = [name for name in names if name < before and not self._days[name].waiting]
+        if not done and before == self._before:
+            return
+        for name in done:
+            self._sizes[name] = self._size(name)
+            del self._days[name]
+        self._before = before
+        self._sizes = dict(sorted(self._sizes.items())[-_DAYS:])
+        if (self._folder / "scores").is_dir():
+            told = {"before": before, "sizes": self._sizes}
+            write_atomic(self._folder / "scores" / _SETTLED, canonical_bytes(told))
 
     def _append(self, day: _Day, rows: list[dict[str, Any]]) -> None:
         try:

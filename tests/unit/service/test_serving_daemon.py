@@ -239,6 +239,35 @@ def test_a_challenger_forecasts_beside_the_champion_and_is_compared_on_the_same_
     assert "refused" not in last
 
 
+def test_the_rows_kept_reach_as_far_as_the_horizon_of_a_challenger(workspace, monkeypatch):
+    monkeypatch.setattr("foresail.service.serving_live._OUTCOMES", 1)
+    clock = at_bar(LIVE)
+    day = clock.now().date().isoformat()
+    asked = TrainRequest(data="mine", forecaster="ridge", features=FEATURES, until=day, horizons="1")
+    train_model(asked, progress=quiet, clock=clock)
+    promote_model("stock_1d_ridge_v3", clock=clock)
+    request = replace(DAYS, models=("stock_1d_ridge_v3",), challengers=("stock_1d_ridge_v2",))
+    serve(clock, from_ns(int(PANEL.end[LIVE + 7])) + timedelta(hours=12), request=request)
+    found = [key for key, one in scores(workspace).items() if key[0].startswith("stock_1d_ridge_v2")]
+    assert {key[3] for key in found} == {1, 5}
+
+
+def test_forecasts_of_a_set_that_is_served_no_more_are_given_up_and_told(workspace, monkeypatch):
+    monkeypatch.setattr("foresail.service.serving_scores._GONE", 5)
+    clock = at_bar(LIVE)
+    told = serve(clock, from_ns(int(PANEL.end[LIVE + 7])))
+    assert told["last"]["given_up"] == 0
+    place = workspace / "forecasts/stock_1d"
+    first = min(place.glob("*.jsonl"))
+    gone = [{**json.loads(line), "instrument": "stock.S0.GONE"} for line in first.read_text().splitlines()[:1]]
+    with first.open("a") as stream:
+        stream.writelines(json.dumps(one) + "\n" for one in gone)
+    told = serve(clock)
+    assert told["last"]["given_up"] == 1
+    assert "forecasts that can never be scored, since their bars or sets have gone: 1" in serving_status().lines
+    assert serve(clock)["last"]["given_up"] == 0
+
+
 def test_the_log_says_what_a_model_decided_and_how_long_it_took(workspace):
     serve(at_bar(LIVE), from_ns(int(PANEL.end[LIVE + 2])))
     files = sorted((workspace / "forecasts/stock_1d/decisions").glob("*.jsonl"))

@@ -167,3 +167,83 @@ def test_a_challenger_is_compared_on_what_both_have_scored_day_by_day(tmp_path: 
     assert one["loss_ratio"] == pytest.approx((1.75 + 4 * 2.0) / (5.0 + 4 * 1.0))
     assert pairs.compare("b", "a")[0]["loss_ratio"] == pytest.approx(9.0 / 9.75)
     assert pairs.compare("a", "absent") == []
+
+
+def both(kept: Kept, close: list[list[float]]) -> tuple[OutcomeWindow, OutcomeWindow]:
+    """Return the windows of two sets, each of one instrument; the second vendor is two bars late."""
+    told = window(close)
+    one = OutcomeWindow(told.instruments[:1], told.end, told.available_at, told.close[:1], told.scale[:1])
+    late = slice(0, len(told.end) - 2)
+    return one, OutcomeWindow(
+        told.instruments[1:], told.end[late], told.available_at[late], told.close[1:, late], told.scale[1:, late]
+    )
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_forecasts_of_a_late_vendor_are_scored_though_their_day_was_settled(kept: Kept, restarts: bool) -> None:
+    close: list[list[float]] = [[100.0, 101.0], [50.0, 51.0]]
+    for bar in range(2, 12):
+        close = [[*close[0], 100.0 + bar], [*close[1], 50.0 + bar]]
+        scores = kept.fresh() if restarts else kept.scores
+        for place, one in enumerate(both(kept, close)):
+            if place and bar < 6:
+                continue  # its first forecasts are of a day that the other set has settled
+            kept.records.append("stock_1d", [row(bar - 2 * place, 1, place)])
+            scores.resolve(one)
+        assert scores.give_up(both(kept, close), complete=True) == 0
+    lines = kept.lines()
+    assert sum(one["instrument"] == NAMES[1] for one in lines) == 5
+    assert sum(one["instrument"] == NAMES[0] for one in lines) == 9
+    assert len(lines) == len({(one["instrument"], one["as_of"]) for one in lines})
+    assert sorted(scores._days) == [lines_day(9), lines_day(11)]
+
+
+def test_a_file_of_days_of_an_earlier_version_is_read_and_what_it_missed_is_scored(kept: Kept) -> None:
+    close = [[100.0 + i % 3 for i in range(9)], [50.0] * 9]
+    kept.records.append("stock_1d", [row(bar) for bar in range(9)])
+    assert kept.scores.resolve(window(close)) == 8
+    path = kept.folder / "stock_1d/scores/settled.json"
+    before = json.loads(path.read_text())["before"]
+    path.write_text(json.dumps({"before": before}))
+    kept.records.append("stock_1d", [row(2, 1, 1)])
+    fresh = kept.fresh()
+    assert fresh.resolve(window(close)) == 1
+    assert len(json.loads(path.read_text())["sizes"]) == 8
+    assert fresh.recent()[0]["scored"] == 9
+
+
+def test_what_can_never_be_scored_holds_no_day_open(kept: Kept) -> None:
+    """An as-of bar that was withdrawn, an instrument that left, a horizon that reaches past what is kept."""
+    close = [[100.0 + i % 3 for i in range(40)], [50.0] * 40]
+    off = format_ns(START + 3 * NS_PER_DAY // 2)
+    kept.records.append("stock_1d", [row(bar) for bar in range(40)])
+    kept.records.append("stock_1d", [row(2, as_of=off), row(2, instrument="stock.US.GONE")])
+
+    def at(bars: int, first: int = 0, *, complete: bool = True) -> int:
+        told = window([one[:bars] for one in close])
+        cut = slice(first, bars)
+        told = OutcomeWindow(
+            told.instruments, told.end[cut], told.available_at[cut], told.close[:, cut], told.scale[:, cut]
+        )
+        kept.scores.resolve(told)
+        return kept.scores.give_up([told], complete=complete)
+
+    assert at(8) == 0
+    assert at(9) == 1  # six rows after the bar that was withdrawn
+    assert at(24) == 0
+    assert at(25, complete=False) == 0  # a set that was refused may have it
+    assert at(25) == 1
+    lines = kept.lines()
+    assert [(one["as_of"], one["instrument"]) for one in lines if one["outcome"] is None] == [
+        (off, NAMES[0]),
+        (format_ns(START + 2 * NS_PER_DAY), "stock.US.GONE"),
+    ]
+    assert all(one["loss"] is None and one["known_at"] for one in lines if one["outcome"] is None)
+    assert json.loads((kept.folder / "stock_1d/scores/settled.json").read_text())["before"] == lines_day(24)
+    kept.records.append("stock_1d", [row(26, instrument="stock.US.GONE")])
+    assert at(40, 20, complete=False) == 0
+    assert at(40, 30, complete=False) == 1  # not even the window of a set that comes back would hold it
+
+
+def lines_day(bar: int) -> str:
+    return format_ns(START + bar * NS_PER_DAY)[:10]
