@@ -86,14 +86,17 @@ def train_model(
     metrics = score_held_out(
         held, job.ready, job.spec, classes=fitted.classes, model=fitted.report.model, seed=job.seed
     )
-    others = baseline_rows(job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed, beside=job.recipe["beside"])
+    others, left_out = baseline_rows(
+        job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed, beside=job.recipe["beside"]
+    )
     metrics["paired"] = paired_tests(held.values, others, held.rows, job.ready, job.spec, seed=job.seed)
     progress("scoring the test part", 1, 1)
     if job.request.refit:
         again = hash_value([job.digest, "refit"])
         fitted = _fit(job, plan_refit(job.ready), registry.checkpoint(again), _Told(progress, note))
         registry.drop_checkpoint(again)
-    content = training_record(job, fitted, metrics, trials)
+    report = replace(fitted.report, notes=(*fitted.report.notes, *left_out))
+    content = training_record(job, replace(fitted, report=report), metrics, trials)
     entry = registry.register(job.key, lambda folder, name: _write(folder, name, content, fitted))
     registry.drop_checkpoint(job.digest)
     return training_outcome(entry, entry.record(), again=False)

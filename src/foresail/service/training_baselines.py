@@ -1,7 +1,9 @@
 """A trained model beside what it has to beat, on the same rows of the test part (BASE-01 to 03, 05, 07, EVAL-08).
 
 Every baseline is fitted on the same training rows, calibrated on the same calibration rows, and forecasts the rows that
-the model forecast. The paired test then says better, worse or cannot tell: a lower mean alone says neither.
+the model forecast; one that sees several bars does without the rows whose window crosses a gap (TRAIN-03). One that
+cannot be trained is left out with a note, as the test part was looked at by then. The paired test then says better,
+worse or cannot tell: a lower mean alone says neither.
 """
 
 from __future__ import annotations
@@ -14,16 +16,17 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.canonical import plain
+from foresail.core.errors import DataError, LookAheadError, ModelError
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.settings import MarketData
-from foresail.engine.training_sets import training_set
+from foresail.engine.training_sets import of_windows, training_set
 from foresail.evaluation.paired import BETTER, CANNOT_TELL, WORSE, PairedSettings, compare_losses
 from foresail.forecasting import registry
 from foresail.forecasting.baselines import RETURN_FEATURE
 from foresail.forecasting.curve import finish
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.options import build_forecaster, option_defaults
+from foresail.forecasting.options import build_forecaster
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Forecaster
 from foresail.service.training_data import Ready, model_features
@@ -68,8 +71,8 @@ def baseline_rows(
     *,
     seed: int,
     beside: Mapping[str, Mapping[str, Any]] | None = None,
-) -> tuple[BaselineRows, ...]:
-    """Return what every baseline but the model itself says on some rows.
+) -> tuple[tuple[BaselineRows, ...], tuple[str, ...]]:
+    """Return what every baseline but the model itself says on some rows, and a note on each that has too little data.
 
     Parameters
     ----------
@@ -82,23 +85,34 @@ def baseline_rows(
     else:
         returns = model_features(data, (RETURN_FEATURE,))
     cells = min(len(ready.training.train_rows), _TREE_ROWS) * len(spec.features)
-    found = []
-    for key, name in TRAINING_BASELINES.items():
+    models: dict[str, tuple[Forecaster, Panel]] = {}
+    for key in TRAINING_BASELINES:
         if key == spec.name or (key == "quantile_trees" and cells > _MOST_CELLS):
             continue
-        learning = key in _LEARNING
-        features = ready.inputs.features if learning else _only_return(returns)
-        model = registry.forecaster(key, replace(spec, name=key, features=features.fields, context_length=1))
-        found.append(BaselineRows(key, name, _forecast(model, features, ready, rows, seed=seed)))
-    known = {one.key for one in found}
+        features = ready.inputs.features if key in _LEARNING else _only_return(returns)
+        own = replace(spec, name=key, features=features.fields, context_length=1)
+        models[key] = registry.forecaster(key, own), features
     for key, options in (beside or {}).items():
-        if key in known or key == spec.name:
-            continue
-        length = int(options.get("context_length", option_defaults(key).get("context_length", 1)))
-        model = build_forecaster(key, replace(spec, name=key, context_length=length), options)
-        told = _forecast(model, ready.inputs.features, ready, rows, seed=seed)
-        found.append(BaselineRows(key, key.replace("_", " "), told))
-    return tuple(found)
+        if key not in models and key != spec.name:
+            models[key] = _built(key, spec, options), ready.inputs.features
+    found, notes = [], []
+    for key, (model, features) in models.items():
+        name = TRAINING_BASELINES.get(key, key.replace("_", " "))
+        try:
+            found.append(BaselineRows(key, name, _forecast(model, features, ready, rows, seed=seed)))
+        except LookAheadError:
+            raise
+        except (DataError, ModelError) as e:
+            notes.append(f"{name} is left out of the comparison: {e.text}")
+    return tuple(found), tuple(notes)
+
+
+def _built(key: str, spec: ForecasterSpec, options: Mapping[str, Any]) -> Forecaster:
+    """Return a forecaster of these options, its context in its spec; a preset may say how long that is."""
+    own = replace(spec, name=key, context_length=1)
+    built = build_forecaster(key, own, options)
+    length = int(getattr(getattr(built, "settings", None), "context_length", 1))
+    return built if length == 1 else build_forecaster(key, replace(own, context_length=length), options)
 
 
 def _only_return(panel: Panel) -> Panel:
@@ -107,14 +121,17 @@ def _only_return(panel: Panel) -> Panel:
 
 
 def _forecast(model: Forecaster, features: Panel, ready: Ready, rows: IntArray, *, seed: int) -> FloatArray:
-    """Return (R, K, H, Q) of one baseline, fitted and calibrated on the parts of the model."""
-    inputs, spec = replace(ready.inputs, features=features), model.spec
+    """Return (R, K, H, Q) of one baseline, fitted and calibrated on the parts of the model; NaN across a gap."""
+    spec = model.spec
+    inputs = of_windows(replace(ready.inputs, features=features), spec.context_length)
     training = training_set(inputs, ready.fold, row_weights=ready.row_weights)
     model.fit(training, seed=seed)
     raw = model.predict(training.features, training.calibration_rows, training.scale)
     shift = IntervalShift.fit(raw, training, spec.levels)
     told = model.predict(features, rows, inputs.scale)
-    return finish(shift.apply(told, scale_unit(inputs.scale, rows, spec.horizons)), spec.targets)
+    values = finish(shift.apply(told, scale_unit(inputs.scale, rows, spec.horizons)), spec.targets)
+    values[~inputs.usable[rows[:, 0], rows[:, 1]]] = np.nan
+    return values
 
 
 def pinball_of(values: FloatArray, actual: FloatArray, levels: Sequence[float]) -> FloatArray:

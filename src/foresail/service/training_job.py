@@ -23,6 +23,7 @@ from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
 from foresail.forecasting.options import build_forecaster, option_defaults
+from foresail.forecasting.registry import forecaster_class
 from foresail.protocols import Forecaster
 from foresail.service.feature_names import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
@@ -118,6 +119,8 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     spec = _spec(request.forecaster, names, inputs.targets.horizons, inputs.targets.names)
     if "context_length" in options:
         spec = replace(spec, context_length=int(options["context_length"]))
+    for name, given in _beside(request).items():  # refused before the test part is looked at
+        build_forecaster(name, replace(spec, name=name, context_length=1), given)
     recipe = {
         "inputs": loaded.inputs,
         "code": code_hash(),
@@ -180,6 +183,8 @@ def _beside(request: TrainRequest) -> dict[str, dict[str, Any]]:
     for name in (one.strip() for one in (request.beside or "").split(",") if one.strip()):
         known = option_defaults(name)
         found[name] = {key: value for key, value in request.options.items() if key in known}
+        if request.options.get("preset") in getattr(forecaster_class(name), "presets", {}):
+            found[name]["preset"] = request.options["preset"]
         if request.context is not None and "context_length" in known:
             found[name]["context_length"] = request.context
     return found

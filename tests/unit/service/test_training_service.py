@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,11 @@ from foresail.core.errors import (
     UnknownNameError,
     UserError,
 )
+from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.model_card import MODEL_CARD_KEYS
-from foresail.domain.training import FitReport
+from foresail.domain.training import FitReport, ForecasterSpec
 from foresail.evaluation.registry import TrialRegistry
+from foresail.forecasting.baselines import NoChange
 from foresail.forecasting.confidence import BUCKETS
 from foresail.forecasting.linear import Ridge
 from foresail.forecasting.probabilities import TemperatureScaling
@@ -42,7 +45,7 @@ from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting import PredictRequest, predict_with
 from foresail.service.training import train_model
-from foresail.service.training_baselines import TRAINING_BASELINES
+from foresail.service.training_baselines import TRAINING_BASELINES, baseline_rows
 from foresail.service.training_card import acceptance
 from foresail.service.training_request import TrainRequest, horizons_of, parse_options, with_config
 from foresail.service.training_tickers import train_tickers
@@ -937,6 +940,67 @@ def test_another_forecaster_is_fitted_beside_the_model(workspace, monkeypatch):
     assert made == [{}, {}]  # ridge is a baseline, and neither of these has max_rows
     with pytest.raises(UnknownNameError, match="Did you mean 'lstm'"):
         train(beside="lsmt", data="no such file")
+    looks = len((workspace / "trials.jsonl").read_text().splitlines())
+    with pytest.raises(CapabilityError, match="needs the feature log_return_1"):
+        train(features="rsi_14,volatility_20", beside="last_direction")
+    assert len((workspace / "trials.jsonl").read_text().splitlines()) == looks  # refused before the test part is seen
+
+
+def test_a_forecaster_beside_that_cannot_be_trained_loses_no_training(workspace, monkeypatch):
+    """The test part was looked at by then, so the model is registered, and its card says who is left out and why."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr(training_baselines, "_MOST_CELLS", 10)
+    two = ",".join(str(name) for name in PANEL.instruments[:2])
+    done = train(beside="lstm,last_direction", symbols=two, horizons="1", refit=True)
+    others = {one["other"] for one in done["record"]["metrics"]["paired"]}
+    assert "last direction" in others
+    assert "lstm" not in others
+    (note,) = (one for one in done["record"]["notes"] if "left out" in one)
+    assert note.startswith("lstm is left out of the comparison: ")
+    assert "500 needed for a network (TRAIN-06)" in note
+    page = (workspace / "models" / done["model"] / "card.html").read_text()
+    assert note in page
+
+
+def test_one_beside_learns_from_windows_without_a_gap(small_market, monkeypatch):
+    """TRAIN-03 holds for its own context, not for that of the model: a TFT beside trees sees no window across a gap."""
+    names = ("log_return_1", "volatility_20")
+    inputs = training_data.forecast_inputs(small_market, names, (1,), ("close",))
+    first, last = (int(np.flatnonzero(inputs.usable[0])[k]) for k in (0, -1))
+    gaps = [first + (last - first) * part // 100 for part in (30, 75, 90)]  # of training, calibration and test
+    present = inputs.features.present.copy()
+    for at in gaps:
+        present[0, at : at + 8] = False
+    inputs = replace(inputs, features=replace(inputs.features, present=present), usable=inputs.usable & present)
+    ready = training_data.plan_parts(inputs, {})
+    seen = []
+
+    class Spy(NoChange):
+        settings = SimpleNamespace(context_length=20)
+
+        def fit(self, data, *, seed):
+            seen.append((self.spec.context_length, data))
+            return super().fit(data, seed=seed)
+
+    monkeypatch.setattr(training_baselines, "build_forecaster", lambda name, spec, options: Spy(spec))
+    spec = ForecasterSpec("quantile_trees", "1", names, ("close",), (1,), QUANTILE_LEVELS)
+    rows = training_data.held_out_rows(ready)
+    asked = {"tft": {"preset": "daily"}}
+    others, notes = baseline_rows(small_market, ready, rows, spec, seed=7, beside=asked)
+    assert not notes
+    ((context, data),) = seen
+    assert context == 20
+    told = rows[np.isfinite(others[-1].values).all(axis=(1, 2, 3))]
+    for part, at in zip((data.train_rows, data.calibration_rows, told), gaps, strict=True):
+        own = part[part[:, 0] == 0, 1]
+        assert own[np.searchsorted(own, at)] == at + 19  # the first that does not see the bar before the gap
+    assert len(told) == len(rows) - 11
+
+
+def test_a_preset_goes_to_those_beside_that_have_it():
+    asked = replace(REQUEST, forecaster="tft", options={"preset": "daily", "heads": "2"}, beside="lstm,ridge")
+    pytest.importorskip("torch")
+    assert training_job._beside(asked) == {"lstm": {"preset": "daily", "heads": "2"}, "ridge": {}}
 
 
 def test_baselines_do_without_the_last_return_among_the_features(workspace, monkeypatch):
