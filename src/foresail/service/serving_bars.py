@@ -4,7 +4,9 @@
    function that makes the whole panel.
 2. Where the new rows would not be those of the whole panel, this says why, and the caller reads the set whole: a late
    or corrected bar, a listing, a bar that is stored and not known yet, a store made anew.
-3. Bars of a file have no parts; they are read whole each time.
+3. Bars outside the sessions are no rows, however many are stored. What went ex on one of them stands on the next row,
+   which only the whole panel knows.
+4. Bars of a file have no parts; they are read whole each time.
 """
 
 from __future__ import annotations
@@ -14,20 +16,24 @@ from pathlib import Path
 
 import numpy as np
 
+from foresail.core.arrays import BoolArray
 from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
+from foresail.domain.calendars import EXTENDED_FRAME, inside_sessions
 from foresail.domain.panel import Panel
 from foresail.evaluation.holdout import refuse_sealed
 from foresail.evaluation.registry import Lineage, TrialRegistry
 from foresail.service.loading import EMBEDDED, Loaded, load_bars
 from foresail.store.embedded import EmbeddedStore
 from foresail.store.manifest import SetEntry
+from foresail.store.ordering import Columns, sorted_columns
 from foresail.store.panels import to_panel
 
 __all__ = ["BarFeed"]
 
+_MOVED = "a payment or split stands on a bar outside the sessions"
 _UNKNOWN = "a bar is stored that is not known yet or came too late for its row"
 
 
@@ -48,7 +54,7 @@ class BarFeed:
         self._read: SetEntry | None = None  # of the store, when the bars were read last
         self._instruments: tuple[InstrumentId, ...] = ()
         self._first = self._end = self._available = 0  # ns UTC
-        self._has_hidden = False  # whether a newest bar is stored and not shown
+        self._hidden = ""  # why a stored bar that is not shown may change the next row
 
     def whole(self, now: int) -> Loaded:
         """Return the market as it is known at an instant, ns UTC; errors are those of ``load_bars``."""
@@ -61,7 +67,7 @@ class BarFeed:
         bars = loaded.data.bars
         self._instruments = bars.instruments
         self._first, self._end, self._available = int(bars.end[0]), int(bars.end[-1]), int(bars.available_at[-1])
-        self._has_hidden = entry is not None and self._hides(bars)
+        self._hidden = "" if entry is None else self._hides(entry, bars)
         self._read = entry
         return loaded
 
@@ -94,10 +100,14 @@ class BarFeed:
     def _rows(self, entry: SetEntry, first: int, now: int) -> Panel | str:
         """Return the rows of the parts from ``first`` on, or why they are not those of the whole panel."""
         prints = self._store.read_parts(self._data, first)
-        count = prints.table.num_rows
+        columns = sorted_columns(prints)
+        inside = _inside(columns, entry.bar_set)
+        if (_eventful(columns) & ~inside).any():
+            return _MOVED
+        count = int(inside.sum())
         if count == 0:
             return self._placed(None, entry.bar_set)
-        earliest = min(part.first_end for part in entry.parts[first:])
+        earliest = int(columns.end[inside].min())
         if earliest <= self._end:
             return f"a bar that ended {format_ns(earliest)} came late or was corrected"
         try:
@@ -133,13 +143,35 @@ class BarFeed:
         if entry.bar_set != held.bar_set:
             return "the description of the set changed"
         is_ahead = any(one.recorded_at > now for one in entry.parts[len(held.parts) :])
-        return _UNKNOWN if self._has_hidden or is_ahead else ""
+        return _UNKNOWN if is_ahead else self._hidden
 
-    def _hides(self, bars: Panel) -> bool:
-        """Return whether an instrument has a newer bar in the store than in the panel."""
+    def _hides(self, entry: SetEntry, bars: Panel) -> str:
+        """Return why a bar that an instrument has in the store and not in the panel may change the next row."""
         latest = self._store.latest_bars()
         names, sets, ends = (latest.column(name).to_pylist() for name in ("instrument", "set", "end"))
         last = bars.shape[1] - 1 - np.argmax(bars.present[:, ::-1], axis=1)
         own = {str(name): int(bars.end[t]) for name, t in zip(bars.instruments, last.tolist(), strict=True)}
         stored = zip(names, sets, ends, strict=True)
-        return any(own.get(name) != end for name, mine, end in stored if mine == self._data)
+        apart = {name: own.get(name, -1) for name, mine, end in stored if mine == self._data and own.get(name) != end}
+        if not apart:
+            return ""
+        first = [part.last_end > min(apart.values()) for part in entry.parts].index(True)
+        columns = sorted_columns(self._store.read_parts(self._data, first))
+        never = np.iinfo(np.int64).max
+        newer = columns.end > np.array([apart.get(name, never) for name in columns.names], dtype=np.int64)[columns.code]
+        inside = _inside(columns, entry.bar_set)
+        if (newer & inside).any():
+            return _UNKNOWN
+        return _MOVED if (newer & _eventful(columns)).any() else ""
+
+
+def _inside(columns: Columns, bar_set: BarSet) -> BoolArray:
+    """Return which prints a panel may show: those that end in a session."""
+    return inside_sessions(bar_set.calendar, columns.end, extended=bar_set.frame == EXTENDED_FRAME)
+
+
+def _eventful(columns: Columns) -> BoolArray:
+    """Return which prints carry a payment or split."""
+    dividend, split = (columns.values(name) for name in ("dividend", "split"))
+    found: BoolArray = (np.nan_to_num(dividend) != 0.0) | (np.nan_to_num(split, nan=1.0) != 1.0)
+    return found
