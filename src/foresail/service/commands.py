@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from threading import get_ident
 
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.clock import Clock, SystemClock, to_ns
@@ -62,7 +63,7 @@ class CommandQueue:
     def add(self, command: str, operator: str) -> str:
         """Leave a command behind all that wait; return its id."""
         self._path.mkdir(exist_ok=True)
-        written = self._path / f".{os.getpid()}.new"
+        written = self._path / f".{os.getpid()}-{get_ident()}.new"
         write_atomic(written, canonical_bytes({"command": command, "operator": operator}))
         try:
             newest = max((int(one.partition("-")[0]) for one in self.ids()), default=0)

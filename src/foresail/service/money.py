@@ -55,7 +55,7 @@ def move_money(
     command = f"{'withdraw' if withdraws else 'deposit'} {money.amount} {money.currency}"
     document = {"account": account, "command": command, "operator": operator}
     identity = folder.write_command(command, operator)
-    if is_running(folder.journal):
+    if is_running(folder.journal) or identity not in folder.commands.ids():
         watch = SystemClock() if clock is None else clock
         _check_booked(wait_until_journalled(folder.commands, identity, folder.journal, wait_s, watch))
         return Outcome({**document, "by": "process"}, [f"account {account}: {command}, journalled"])

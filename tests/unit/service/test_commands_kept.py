@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from foresail.core.errors import UserError
 from foresail.engine.trading.account import AccountRun
 from foresail.service import kill, money
 from foresail.service.accounts import AccountFolder
+from foresail.service.commands import CommandQueue
 
 STRATEGY = """
 from foresail.domain.signals import Weights
@@ -172,3 +174,12 @@ def test_a_command_of_an_older_version_is_obeyed(place: Path) -> None:
     start(FIRST)
     assert commands() == ["deposit 70 USD", "deposit 5 USD"]
     assert not (place / "accounts/d/control.json").exists()
+
+
+def test_many_leave_commands_at_once_and_none_is_lost(tmp_path: Path) -> None:
+    queue = CommandQueue(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda k: queue.add(f"halt {k}", "ada"), range(200)))
+    assert queue.ids() == sorted(set(ids))
+    assert sorted(one.command for one in queue.read()) == sorted(f"halt {k}" for k in range(200))
+    assert {one.name for one in (tmp_path / "commands").iterdir()} == {f"{one}.json" for one in ids}
