@@ -102,11 +102,9 @@ class BarFeed:
         prints = self._store.read_parts(self._data, first)
         columns = sorted_columns(prints)
         inside = _inside(columns, entry.bar_set)
-        if (_eventful(columns) & ~inside).any():
-            return _MOVED
-        count = int(inside.sum())
-        if count == 0:
-            return self._placed(None, entry.bar_set)
+        is_moved, count = bool((_eventful(columns) & ~inside).any()), int(inside.sum())
+        if is_moved or count == 0:
+            return _MOVED if is_moved else self._placed(None, entry.bar_set)
         earliest = int(columns.end[inside].min())
         if earliest <= self._end:
             return f"a bar that ended {format_ns(earliest)} came late or was corrected"
