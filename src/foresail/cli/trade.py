@@ -122,7 +122,7 @@ def _withdraw(
     operator: Annotated[str, typer.Option("--operator", help="Who says so; it is journalled.")],
     as_json: _Json = False,
 ) -> None:
-    """Take money out of an account, as far as it is in cash; it is no loss (RISK-19)."""
+    """Take money out of an account, as far as it is free; it is no loss (RISK-19)."""
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.money import move_money

@@ -328,7 +328,7 @@ def move_money(account: str, amount: str, operator: str, *, withdraw: bool = Fal
     Raises
     ------
     ForesailError
-        If there is no such account, the amount is none, or there is less in cash.
+        If there is no such account, the amount is none, or less may go.
     """
     return TradingReport(*_report(pay(account, amount, operator, withdraws=withdraw)))
 
