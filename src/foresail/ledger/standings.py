@@ -27,18 +27,19 @@ _ValueOf = Callable[[str, Mapping[InstrumentId, float], Mapping[str, Decimal]], 
 def in_currency(amounts: Iterable[tuple[str, float]], currency: str, rates: Mapping[str, Decimal]) -> float:
     """Return the sum of amounts of several currencies in one, NaN where a rate is missing that is needed.
 
+    It is rounded once, so that the order of the amounts, which a restart may change, does not matter.
+
     Parameters
     ----------
     amounts : (currency, amount)
     rates : units of ``currency`` per unit of another
     """
-    total = 0.0
-    for own, amount in amounts:
-        if own == currency:
-            total += amount
-        elif amount != 0.0:
-            total += amount * float(rates[own]) if own in rates else math.nan
-    return total
+    known = [
+        amount if own == currency else amount * float(rates[own]) if own in rates else math.nan
+        for own, amount in amounts
+        if amount != 0.0
+    ]
+    return math.fsum(known)
 
 
 @dataclass(slots=True)
