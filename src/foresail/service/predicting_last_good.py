@@ -6,11 +6,12 @@ from what came after it. It is told as the past that it is: it has no signal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.clock import format_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
@@ -21,7 +22,7 @@ from foresail.forecasting.rows import scale_unit
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting_stale import ENOUGH
 
-__all__ = ["last_good"]
+__all__ = ["good_forecasts", "good_rows", "last_good"]
 
 
 def last_good(
@@ -34,27 +35,60 @@ def last_good(
     bars : of the same instruments and times as ``inputs``
     chosen : instruments whose newest row forecasts nothing
     """
-    spec = model.spec
-    if not chosen or "close" not in spec.targets:
-        return {}
-    enough = np.isfinite(inputs.features.values).mean(axis=2) >= ENOUGH
-    good = inputs.features.present & np.isfinite(inputs.scale) & enough
-    good &= inputs.features.end >= model.usable_from
-    rows = np.array([(i, np.flatnonzero(good[i])[-1]) for i in chosen if good[i].any()], dtype=np.int64).reshape(-1, 2)
+    rows = good_rows(model, inputs.features, inputs.scale, chosen)
     if not len(rows):
         return {}
+    i, t = rows.T
     raw = model.forecaster.predict(inputs.features, rows, inputs.scale)
-    values = finish(model.shift.apply(raw, scale_unit(inputs.scale, rows, spec.horizons)), spec.targets)
+    names = [bars.instruments[k] for k in i.tolist()]
+    return good_forecasts(model, names, raw, inputs.scale[i, t], close=bars.field("close")[i, t], end=bars.end[t])
+
+
+def good_rows(model: LoadedModel, features: Panel, scale: FloatArray, chosen: Sequence[int]) -> IntArray:
+    """Return (R, 2) instruments with their last complete bars; those that never had one are left out.
+
+    Parameters
+    ----------
+    scale : (N, T)
+    """
+    enough = np.isfinite(features.values).mean(axis=2) >= ENOUGH
+    good = features.present & np.isfinite(scale) & enough
+    good &= features.end >= model.usable_from
+    found = [(i, np.flatnonzero(good[i])[-1]) for i in chosen if good[i].any()]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def good_forecasts(
+    model: LoadedModel,
+    names: Sequence[InstrumentId],
+    raw: FloatArray,
+    scale: FloatArray,
+    *,
+    close: FloatArray,
+    end: IntArray,
+) -> dict[tuple[InstrumentId, int], dict[str, Any]]:
+    """Return (instrument, horizon) -> what a forecaster said at a bar of each of R instruments.
+
+    Parameters
+    ----------
+    raw : (R, K, H, Q)
+    scale, close : (R,) of those bars
+    end : (R,) ns UTC
+    """
+    spec = model.spec
+    if "close" not in spec.targets or not len(names):
+        return {}
+    every = np.column_stack([np.arange(len(raw)), np.zeros(len(raw))]).astype(np.int64)
+    values = finish(model.shift.apply(raw, scale_unit(scale[:, None], every, spec.horizons)), spec.targets)
     curves: FloatArray = values[:, spec.targets.index("close")]
     found = {}
-    for (i, t), by_horizon in zip(rows.tolist(), curves, strict=True):
-        price = float(bars.field("close")[i, t])
+    for name, by_horizon, price, at in zip(names, curves, close.tolist(), end.tolist(), strict=True):
         for horizon, curve in zip(spec.horizons, by_horizon, strict=True):
             if not np.isfinite(curve).all():
                 continue
             low, middle, high = (float(price * np.exp(np.interp(p, spec.levels, curve))) for p in (0.1, 0.5, 0.9))
-            found[bars.instruments[i], horizon] = {
-                "as_of": format_ns(int(bars.end[t])),
+            found[name, horizon] = {
+                "as_of": format_ns(at),
                 "predicted_return": float(expected_return(curve[None, :], spec.levels)[0]),
                 "predicted_price": middle,
                 "price_low": low,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from foresail.core.arrays import FloatArray
+from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.engine.settings import MarketData
 from foresail.features.catalogue import find
@@ -31,6 +32,7 @@ from foresail.service.predicting import check_moment, settled
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.serving_answers import LiveAnswers, live_answers
+from foresail.service.serving_good import last_good_of
 from foresail.service.serving_outcomes import OutcomeWindow
 from foresail.service.training_data import feature_context, model_features
 
@@ -78,6 +80,7 @@ class LiveMarket:
             bars.instruments, bars.end, bars.available_at, forward_adjusted(bars, "close"), scale
         )
         self._raw = self._whole(features, scale)
+        self._good = last_good_of(model, bars, features, scale, self._raw)
         if not self.refusal:
             answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
             if isinstance(answers, str):
@@ -120,7 +123,13 @@ class LiveMarket:
         every = [i for i, name in enumerate(self.standing.instruments) if str(name) in own]
         ready = shown.ready(every)
         values = settled(self.model, self._raw[ready], self.standing.scale[ready])
-        return shown.rows(every, ready, values)
+        rows = shown.rows(every, ready, values)
+        stale = [i for i in every if i not in set(ready.tolist())]
+        past = self._good.told(self.model, self.standing.instruments, stale)
+        for row in rows:
+            if row["stale"]:
+                row["last_good"] = past.get((InstrumentId(row["instrument"]), row["horizon"]))
+        return rows
 
     def _computed(self, data: MarketData) -> Panel:
         """Return the features of the history, and keep what remembers it or why nothing does."""
@@ -152,6 +161,7 @@ class LiveMarket:
         self.outcomes = self.outcomes.after(*newest_at, self._scale.close, scale, kept=self._kept)
         newest = replace(bar, values=features[:, None], fields=self._names)
         self._raw = self._answers.tell(newest, scale)
+        self._good = self._good.after(self.model, bar, newest, scale, self._raw)
 
     def _whole(self, features: Panel, scale: FloatArray) -> FloatArray:
         """Return (N, K, H, Q) quantiles at the last bar by the model's ``predict``; NaN where inputs are lacking."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foresail.core.clock import SimulatedClock, from_ns, to_ns
+from foresail.core.clock import SimulatedClock, format_ns, from_ns, to_ns
 from foresail.core.errors import UserError
 from foresail.domain.panel import Panel
 from foresail.features.context import FeatureContext
@@ -113,6 +113,12 @@ def assert_same(rows: list[dict[str, Any]], others: list[dict[str, Any]], limit:
     for row, other in zip(rows, others, strict=True):
         for key in ("instrument", "horizon", "as_of", "stale", "reason", "features_hash", "current_price"):
             assert row[key] == other[key], key
+        assert (row["last_good"] is None) == (other["last_good"] is None)
+        if row["last_good"] is not None:
+            past = other["last_good"]
+            assert row["last_good"]["as_of"] == past["as_of"]
+            for key in ("predicted_return", "predicted_price", "price_low", "price_high"):
+                assert row["last_good"][key] == pytest.approx(past[key], rel=10 * SAME, abs=SAME)
         if not row["stale"]:
             mine, theirs = (np.array([*one["quantiles"].values()]) for one in (row, other))
             assert np.abs(mine - theirs).max() <= limit
@@ -137,6 +143,13 @@ def test_new_bars_give_the_rows_of_predict(workspace, name):
     rows, path, _ = serving.at(FIRST + 9, PANEL.cut(FIRST + 6, FIRST + 10))  # four at once
     assert path == "live"
     assert_same(rows, serving.predicted())
+    gone = replace(PANEL, present=PANEL.present.copy())
+    gone.present[3, FIRST + 10] = False
+    rows, path, _ = serving.at(FIRST + 10, gone.cut(FIRST + 10, FIRST + 11))
+    assert path == "live"
+    assert_same(rows, serving.predicted())
+    (past, *_) = [row["last_good"] for row in rows if row["stale"]]
+    assert past["as_of"] == format_ns(int(PANEL.end[FIRST + 9]))
     again, path, _ = serving.at()
     assert path == "held"
     assert_same(again, rows, 0.0)
