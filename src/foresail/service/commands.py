@@ -86,14 +86,15 @@ class CommandQueue:
             return []
 
     def read(self) -> list[WaitingCommand]:
-        """Return all that wait, oldest first.
+        """Return all that wait, oldest first; what a person takes away meanwhile does not.
 
         Raises
         ------
         DataError
             If a file is no command.
         """
-        return [self._read(identity) for identity in self.ids()]
+        found = (self._read(identity) for identity in self.ids())
+        return [one for one in found if one is not None]
 
     def remove(self, identity: str) -> None:
         """Remove a command, and no other: it is in the journal."""
@@ -111,11 +112,13 @@ class CommandQueue:
     def _file(self, identity: str) -> Path:
         return self._path / f"{identity}.json"
 
-    def _read(self, identity: str) -> WaitingCommand:
+    def _read(self, identity: str) -> WaitingCommand | None:
         path = self._file(identity)
         try:
             content = json.loads(path.read_bytes())
             return WaitingCommand(identity, str(content["command"]), str(content["operator"]))
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: is no command: {error}", file=str(path), hint="remove it") from error
 

@@ -13,7 +13,7 @@ import pytest
 
 import foresail
 from foresail.core.clock import SystemClock
-from foresail.core.errors import UserError
+from foresail.core.errors import DataError, UserError
 from foresail.engine.trading.account import AccountRun
 from foresail.service import kill, money
 from foresail.service.accounts import AccountFolder
@@ -183,3 +183,17 @@ def test_many_leave_commands_at_once_and_none_is_lost(tmp_path: Path) -> None:
     assert queue.ids() == sorted(set(ids))
     assert sorted(one.command for one in queue.read()) == sorted(f"halt {k}" for k in range(200))
     assert {one.name for one in (tmp_path / "commands").iterdir()} == {f"{one}.json" for one in ids}
+
+
+def test_a_file_that_is_no_command_is_refused_and_one_taken_away_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = CommandQueue(tmp_path)
+    kept, gone = queue.add("kill", "ada"), queue.add("rearm", "ada")
+    queue.remove(gone)
+    with monkeypatch.context() as patch:
+        patch.setattr(CommandQueue, "ids", lambda _self: [kept, gone])
+        assert [one.id for one in queue.read()] == [kept]
+    (tmp_path / "commands" / f"{kept}.json").write_text("{")
+    with pytest.raises(DataError, match="is no command"):
+        queue.read()
