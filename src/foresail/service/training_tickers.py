@@ -47,7 +47,7 @@ def train_tickers(
     if request.sector is not None:
         raise ConfigError("--per-ticker trains afresh, --sector goes on from a base", hint="give one of the two")
     if not request.data:
-        raise ConfigError("expected bars to train on", hint="--data FILE, or the name of an imported set")
+        raise ConfigError("expected bars to train on", hint="--bars FILE, or the name of an imported set")
     asked = replace(request.reading, timezone=request.timezone, names=request.names)
     until = parse_until(request.until)
     loaded = load_reading(request.data, asked, workspace=find_workspace(), until_ns=until, clock=clock)
