@@ -43,8 +43,8 @@ def test_features_that_look_ahead_are_caught(
 ) -> None:
     real = pipeline.batch.compute
 
-    def leaky(*arguments: Any) -> Panel:
-        features = real(*arguments)
+    def leaky(*arguments: Any, **options: Any) -> Panel:
+        features = real(*arguments, **options)
         values = features.values.copy()
         values[:, :-1] = features.values[:, 1:]
         return replace(features, values=values)
@@ -60,8 +60,8 @@ def test_features_in_units_of_price_are_caught(
 ) -> None:
     real = pipeline.batch.compute
 
-    def unscaled(bars: Panel, *arguments: Any) -> Panel:
-        features = real(bars, *arguments)
+    def unscaled(bars: Panel, *arguments: Any, **options: Any) -> Panel:
+        features = real(bars, *arguments, **options)
         values = features.values.copy()
         values[:, :, 0] = bars.field("close")
         return replace(features, values=values)
@@ -129,8 +129,8 @@ def test_who_exists_later_must_not_matter(
 ) -> None:
     real = pipeline.batch.compute
 
-    def leaky(bars: Panel, *rest: Any) -> Panel:
-        features = real(bars, *rest)
+    def leaky(bars: Panel, *rest: Any, **options: Any) -> Panel:
+        features = real(bars, *rest, **options)
         values = features.values.copy()
         values[:, :, 0] = np.roll(bars.present, -5, axis=1)  # survivors have a bar five bars later
         return replace(features, values=values)

@@ -98,14 +98,14 @@ def test_the_signal_and_model_behind_an_order_name_its_trade(place: Path, monkey
     monkeypatch.chdir(place)
     entries = entries_of(LedgerRequest("one"))
     told = []
+    known = {entry.order.id: entry.order for entry in entries if isinstance(entry, OrderIntended)}
     for entry in entries:
         if isinstance(entry, Reviewed):
             seen = SignalSeen("test/a@1", "SIG-15", "stock_1d_ridge_v1", "", 0.8)
-            rows = tuple(
-                OrderReview(one.order_id, one.instrument, one.wanted, one.allowed, one.rulings, (seen,))
-                for one in entry.orders
-            )
-            told.append(replace(entry, orders=rows))
+            cut = [(one.order_id, one.instrument, one.wanted, one.allowed, one.rulings) for one in entry.orders]
+            orders = [known[name] for name in entry.whole if name in known]
+            cut += [(one.id, one.instrument, one.quantity, one.quantity, ()) for one in orders]
+            told.append(replace(entry, orders=tuple(OrderReview(*row, (seen,)) for row in cut), whole=()))
         else:
             told.append(entry)
     for what, name in (("model", "stock_1d_ridge_v1"), ("rule", "SIG-15")):
