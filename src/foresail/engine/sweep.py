@@ -29,6 +29,7 @@ __all__ = ["FIGURES", "LABEL", "SignalFunction", "SweepTable", "simulate", "swee
 LABEL = "screening"
 FIGURES = ("trades", "winners", "net_profit", "fees", "closed_drawdown", "bars_held")
 _RULE_FIELDS = frozenset(one.name for one in fields(SweepRule))
+_PIECES = 4  # of a thread: rules take different times
 
 SignalFunction = Callable[..., Signals]  # (bars, **parameters) -> signals; must not read past the bar it speaks about
 
@@ -213,6 +214,6 @@ def _cut(plan: _Plan, threads: int) -> list[tuple[dict[str, Any], tuple[int, ...
         return list(plan.groups)
     out = []
     for parameters, rows, rules in plan.groups:
-        size = -(-len(rows) // threads)
+        size = -(-len(rows) // (_PIECES * threads))
         out += [(parameters, rows[k : k + size], rules[k : k + size]) for k in range(0, len(rows), size)]
     return out
