@@ -86,7 +86,7 @@ def make(settings: CoreSettings, board: Board, writer: EntryWriter) -> SharedCor
 
 def test_the_books_of_strategies_add_up_whatever_the_venue_does() -> None:
     world = WorldSettings(make_core=make)
-    for seed in range(int(os.environ.get("FORESAIL_APP_SEEDS", SEEDS))):
+    for seed in range(int(os.environ.get("FORESAIL_STRATEGY_SEEDS", SEEDS))):
         outcome = run_seed(seed, world)
         assert not outcome.violation, f"seed {seed}: {outcome.violation}"
     assert seen["units"] > 500

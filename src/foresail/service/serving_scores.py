@@ -215,7 +215,7 @@ class ForecastScores:
     def _settled(self) -> tuple[str, dict[str, int]]:
         """Return what was settled; losing the file costs reading, no score."""
         path = self._folder / "scores" / _SETTLED
-        told = read_document(path) if path.is_file() else {"before": ""}
+        told: dict[str, Any] = read_document(path) if path.is_file() else {"before": ""}
         return str(told["before"]), {str(day): int(size) for day, size in told.get("sizes", {}).items()}
 
     def _unsettled(self) -> list[str]:
