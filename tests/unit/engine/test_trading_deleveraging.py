@@ -82,6 +82,12 @@ def test_the_riskiest_position_is_closed_where_margin_runs_out_and_no_more_than_
     assert sent(core, 7 * S) == []
 
 
+def test_a_position_without_a_history_is_not_spared() -> None:
+    core = holding({A: [-0.01, 0.01], B: [float("nan"), float("nan")]}, a=-300, b=-500)
+    bar(core, 5 * S, 1, a=11.0, b=26.0)  # as above; nobody knows how volatile B is, so its value decides
+    assert sent(core, 6 * S) == [(B, Side.BUY, 500)]
+
+
 def test_a_large_book_of_small_positions_is_not_passed_over() -> None:
     core = holding(None, a=70, b=70)
     assert is_calm(core)

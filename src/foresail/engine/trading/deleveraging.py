@@ -116,20 +116,34 @@ def _staying(core: TradingCore, values: dict[InstrumentId, float]) -> dict[Instr
 
 
 def _riskiest(core: TradingCore, values: Mapping[InstrumentId, float]) -> list[InstrumentId]:
-    """Return the names by value times daily volatility, the largest first; by value where no history is known."""
+    """Return the names by value times daily volatility, the largest first; by value where no history is known.
+
+    A name whose own history is unknown counts as volatile as the most volatile one: it is not spared for lack of data.
+    """
     names = sorted(values)
-    window = _returns(core, names)
     risk = np.abs(np.array([values[name] for name in names]))
-    if window is not None and window.shape[1] >= 2:
-        risk = risk * np.std(window[:, -_RECENT:], axis=1)
+    found = _history(core, names)
+    if found is not None:
+        recent = found[:, -_RECENT:]
+        volatility = np.array(
+            [np.std(row[np.isfinite(row)]) if np.isfinite(row).sum() > 1 else np.nan for row in recent]
+        )
+        if np.isfinite(volatility).any():
+            risk = risk * np.where(np.isfinite(volatility), volatility, np.nanmax(volatility))
     return [names[i] for i in np.argsort(-risk, kind="stable")]
 
 
 def _returns(core: TradingCore, names: list[InstrumentId]) -> FloatArray | None:
-    """Return (N, T) daily returns with 0 for the missing, None where there are none."""
+    """Return (N, T) daily returns with 0 for the missing, as RISK-14 counts them; None where there are none."""
+    found = _history(core, names)
+    return None if found is None else np.where(np.isfinite(found), found, 0.0)
+
+
+def _history(core: TradingCore, names: list[InstrumentId]) -> FloatArray | None:
+    """Return (N, T) daily returns of the limits' window, NaN where missing; None where there are none."""
     limits, history = core.parts.limits, getattr(core.parts.market, "daily_returns", None)
     found = None if limits is None or history is None or not names else history(names)
     if limits is None or found is None:
         return None
-    window: FloatArray = np.nan_to_num(np.asarray(found, dtype=np.float64)[:, -limits.book.value_at_risk_days :])
+    window: FloatArray = np.asarray(found, dtype=np.float64)[:, -limits.book.value_at_risk_days :]
     return window
