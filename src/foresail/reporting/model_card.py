@@ -75,9 +75,9 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
         "target",
         "ahead",
         "forecasts",
-        "pinball",
+        "pinball (log return)",
         "of no change",
-        "MAE",
+        "MAE (log return)",
         "of no change",
         "right sign",
         "constant",
@@ -138,7 +138,11 @@ def _paired(card: Mapping[str, Any]) -> list[Block]:
     """Return the tests against each baseline on the same rows (EVAL-08)."""
     rows = tuple((bars(one["horizon"]), one["other"], one["word"], one["text"]) for one in card.get("paired", ()))
     title = "Beside baselines on the same rows: mean pinball loss, clustered by issue time"
-    return [Table(title, ("ahead", "baseline", "", "what was seen"), rows, names=4)] if rows else []
+    note = (
+        "Better and worse are said only where three tests agree: Diebold-Mariano, the interval over issue times that "
+        "is shown, and a block bootstrap. So an interval without 0 can still be a cannot tell."
+    )
+    return [Table(title, ("ahead", "baseline", "", "what was seen"), rows, names=4), Notes((note,))] if rows else []
 
 
 def _honesty(card: Mapping[str, Any]) -> list[Block]:

@@ -890,6 +890,7 @@ def test_a_model_is_compared_with_every_baseline_on_the_same_rows(trained):
     assert len({round(one["other_loss"], 12) for key, one in found.items() if key[1] == 1}) > 4  # drift may be none
     page = (place / "models/stock_1d_ridge_v1/card.html").read_text()
     assert "Beside baselines on the same rows" in page
+    assert "only where three tests agree" in page
     checks = [one for one in card["acceptance"]["checks"] if "not better than" in one["text"]]
     assert checks
     assert not any(one["passed"] for one in checks)
