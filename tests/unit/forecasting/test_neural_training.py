@@ -15,7 +15,7 @@ from foresail.core.errors import CapabilityError, ConfigError, DataError, ModelE
 from foresail.forecasting.neural.precision import Precision, device_of  # noqa: E402
 from foresail.forecasting.neural.recipe import Rates  # noqa: E402
 from foresail.forecasting.neural.tft.network import TemporalFusionTransformer, TftSettings  # noqa: E402
-from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, train  # noqa: E402
+from foresail.forecasting.neural.training import Fold, Recipe, TrainingTask, _Run, train  # noqa: E402
 from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource  # noqa: E402
 
 N, T, V, H, C = 4, 120, 3, 2, 8
@@ -200,3 +200,22 @@ def test_norms_are_told_every_hundred_steps_where_norms_are_clipped(caplog):
     with caplog.at_level("INFO", logger="foresail"):
         train(task(recipe=Recipe(epochs=12, batch=8, clipping="norm", rates=Rates("constant"), patience=20)))
     assert [one.args[0] for one in caplog.records][:2] == [100, 200]
+
+
+@pytest.mark.filterwarnings("ignore:.*meta parameter")
+def test_a_resumed_run_keeps_its_moments_where_its_parameters_are(tmp_path):
+    def kill(stage, done, total):
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(task(tmp_path), progress=kill)
+    # no GPU is needed to see it: tensors of "meta" have a device and no numbers
+    again = task(tmp_path, replace(task().recipe, device="meta"))
+    run = _Run(again, 1.0)
+    run.resume()
+    state = run._optimiser.state
+    assert len(state) == len(list(again.network.parameters()))
+    for parameter, moments in state.items():
+        assert parameter.device.type == "meta"
+        assert moments["exp_avg"].device == moments["exp_avg_sq"].device == parameter.device
+        assert moments["step"].device.type == "cpu"

@@ -296,6 +296,8 @@ class _Run:
         self._best = {k[5:]: v for k, v in tensors.items() if k.startswith("best.")}
         for i, parameter in enumerate(self._parameters):
             state = {name: tensors[f"adam.{i}.{name}"] for name in _ADAM if f"adam.{i}.{name}" in tensors}
+            # a file gives them on the CPU; the count of steps stays there, as AdamW itself keeps it
+            state |= {name: state[name].to(parameter.device) for name in _ADAM[1:] if name in state}
             if state:
                 self._optimiser.state[parameter] = state
         self.history = History(**meta["history"])
