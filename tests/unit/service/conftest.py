@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.service import trained_ridge
 
 from foresail.core.arrays import FloatArray, TimeArray
 from foresail.domain.quality import QualityFlag, QualityReport, QuarantinedRow
@@ -21,6 +25,8 @@ from foresail.evaluation.simulated_market import SimulationSettings, simulate, s
 from foresail.measures.returns import simple_returns
 from foresail.service.finished import Finished
 from foresail.service.loading import Loaded
+from foresail.store.embedded import EmbeddedStore
+from foresail.testing.builders import bar_set, bar_table
 
 SETTINGS = PipelineSettings(
     forecaster="ridge",
@@ -88,3 +94,31 @@ def finished() -> Finished:
         command="foresail run --bars simulated",
         panels=tuple(PanelOutcome(c, s, verdict) for c in (0.0, 0.1) for s in range(3)),
     )
+
+
+@pytest.fixture
+def same_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hash of the sources is that of one moment, whoever edits them while the tests run."""
+    monkeypatch.setattr("foresail.service.training_job.code_hash", lambda: "c" * 64)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A workspace with bars and one model; nobody changes it."""
+    place, panel = tmp_path_factory.mktemp("trained"), trained_ridge.PANEL
+    (place / "foresail.toml").write_text("version = 1\n")
+    EmbeddedStore(place / "store").append(
+        bar_table(panel), bar_set(panel, name="mine"), recorded_at=datetime(2023, 1, 1, tzinfo=UTC)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("foresail.service.training_job.code_hash", lambda: "c" * 64)
+        return place, trained_ridge.train()
+
+
+@pytest.fixture
+def workspace(trained: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, and the present folder."""
+    shutil.copytree(trained[0], tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
