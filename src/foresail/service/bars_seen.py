@@ -1,8 +1,13 @@
-"""What an account saw of each bar when it came: two short hashes a bar, so that later changes of the store show."""
+"""What an account saw of each bar when it came, and when: so that later changes of the store show, and replays do.
+
+Accounts made before there was an instant have lines without it: nobody can tell when those bars were seen.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,9 +15,27 @@ from foresail.core.errors import DataError
 from foresail.domain.panel import Panel
 from foresail.engine.trading.parity import Cause
 
-__all__ = ["BarsSeen", "changed_bars"]
+__all__ = ["BarsSeen", "SeenBar", "changed_bars"]
 
 _HALF = 8
+_WITHOUT_INSTANT, _WITH_INSTANT = 4, 5  # words of a line
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBar:
+    """A bar as it was seen first.
+
+    Attributes
+    ----------
+    end : of the bar, ns UTC
+    present, values : hashes of which instruments have a bar, and of the values
+    seen_at : of the machine's clock, ns UTC; None = not known
+    """
+
+    end: int
+    present: str
+    values: str
+    seen_at: int | None = None
 
 
 def _hashes(bars: Panel, position: int) -> tuple[str, str]:
@@ -31,35 +54,48 @@ class BarsSeen:
         self._seen = self.read()
         self._stream: BinaryIO | None = None  # opened with the first note, without a buffer: a kill loses no line
 
-    def read(self) -> dict[int, tuple[int, str, str]]:
-        """Return position -> (end ns, hash of presence, hash of values); a torn last line is passed over.
+    def read(self) -> dict[int, SeenBar]:
+        """Return position -> bar; a torn last line is passed over.
 
         Raises
         ------
         DataError
-            If a line before the last is damaged.
+            If a line that has its end is damaged.
         """
         if not self._path.is_file():
             return {}
         out = {}
-        lines = self._path.read_text(encoding="ascii").split("\n")
+        lines = self._path.read_text(encoding="ascii").split("\n")[:-1]  # what has no end may be cut short
         for row, line in enumerate(lines, start=1):
             words = line.split()
-            if len(words) == 4 and len(words[3]) == 2 * _HALF:
-                out[int(words[0])] = (int(words[1]), words[2], words[3])
-            elif row < len(lines):
-                raise DataError(f"{self._path}, line {row}: expected position, end and two hashes, received {line!r}")
+            if len(words) == _WITHOUT_INSTANT and len(words[3]) == 2 * _HALF:
+                out[int(words[0])] = SeenBar(int(words[1]), words[2], words[3])
+            elif len(words) == _WITH_INSTANT and words[4].isdigit():
+                out[int(words[0])] = SeenBar(int(words[1]), words[2], words[3], int(words[4]))
+            else:
+                raise DataError(
+                    f"{self._path}, line {row}: expected position, end, two hashes and an instant, received {line!r}"
+                )
         return out
 
-    def note(self, bars: Panel, position: int) -> None:
-        """Write down a bar once."""
+    def note(self, bars: Panel, position: int, at: int) -> None:
+        """Write down a bar once, and when it was seen, ns UTC."""
         if position in self._seen:
             return
-        here = (int(bars.end[position]), *_hashes(bars, position))
+        here = SeenBar(int(bars.end[position]), *_hashes(bars, position), at)
         self._seen[position] = here
         if self._stream is None:
+            self._drop_torn()
             self._stream = self._path.open("ab", buffering=0)
-        self._stream.write(f"{position} {here[0]} {here[1]} {here[2]}\n".encode("ascii"))
+        self._stream.write(f"{position} {here.end} {here.present} {here.values} {at}\n".encode("ascii"))
+
+    def _drop_torn(self) -> None:
+        """Cut off a last line without an end, so that what is appended begins a line of its own."""
+        if self._path.is_file():
+            content = self._path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(self._path, whole)
 
     def close(self) -> None:
         """Give the file back."""
@@ -71,12 +107,12 @@ class BarsSeen:
 def changed_bars(path: Path, bars: Panel) -> tuple[tuple[int, Cause], ...]:
     """Return (end, cause) of bars that a store holds otherwise than the account saw them, ascending."""
     out = []
-    for position, (end, present, values) in sorted(BarsSeen(path).read().items()):
+    for position, seen in sorted(BarsSeen(path).read().items()):
         if position >= bars.shape[1]:
             break
         now_present, now_values = _hashes(bars, position)
-        if now_present != present:
-            out.append((end, Cause.LATE_BAR))
-        elif now_values != values:
-            out.append((end, Cause.CORRECTION))
+        if now_present != seen.present:
+            out.append((seen.end, Cause.LATE_BAR))
+        elif now_values != seen.values:
+            out.append((seen.end, Cause.CORRECTION))
     return tuple(out)

@@ -17,7 +17,7 @@ from typing import Any
 from foresail.core.clock import format_ns, from_ns
 from foresail.core.errors import DataError
 from foresail.core.ids import OrderId
-from foresail.domain.calendars import bars_per_year
+from foresail.domain.calendars import bars_per_year, frame_ns
 from foresail.domain.orders import Order, OrderKind
 from foresail.engine.trading.parts import TradingMarket, TradingParts
 from foresail.execution.costs import CostModel
@@ -37,10 +37,12 @@ from foresail.ledger.entries import (
 )
 from foresail.ledger.recovery import read_entries
 from foresail.ledger.trades import trades
-from foresail.risk.paper_gate import paper_gate
+from foresail.risk.paper_gate import PaperGateSettings, PaperVerdict, paper_gate
 from foresail.service.accounts import AccountFolder
+from foresail.service.bars_seen import BarsSeen
 from foresail.service.limit_versions import first_limits
 from foresail.service.outcome import Outcome
+from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, open_stream
 from foresail.service.workspace import find_workspace
 
@@ -64,7 +66,7 @@ class AccountRecord:
     first, last : days of the first and the last mark
     slippage : of every fill of a market order
     critical : CRITICAL alerts since somebody re-armed the account last
-    round_trips : that ended
+    ended : UTC days on which round trips ended
     """
 
     returns: dict[date, float] = field(default_factory=dict)
@@ -72,7 +74,12 @@ class AccountRecord:
     last: date | None = None
     slippage: list[FillSlippage] = field(default_factory=list)
     critical: list[AlertRaised] = field(default_factory=list)
-    round_trips: int = 0
+    ended: list[date] = field(default_factory=list)
+
+    @property
+    def round_trips(self) -> int:
+        """Round trips that ended."""
+        return len(self.ended)
 
     @property
     def days(self) -> int:
@@ -146,7 +153,7 @@ def account_record(stream: Stream, account: str, entries: Iterable[Entry]) -> Ac
     kept = list(entries)
     for entry in kept:
         reader.read(entry)
-    reader.record.round_trips = sum(one.closed_at is not None for one in trades(kept))
+    reader.record.ended = [from_ns(one.closed_at).date() for one in trades(kept) if one.closed_at is not None]
     return reader.record
 
 
@@ -185,19 +192,15 @@ def gate_account(account: str) -> Outcome:
     stream = first_limits(open_stream(replace(request, until=None), workspace, check_leaks=False), folder.path)
     record = account_record(stream, account, entries)
     bars = stream.inputs.data.bars
-    verdict = paper_gate(
-        list(record.returns.values()),
-        days=record.days,
-        trades=record.round_trips,
-        open_critical=len(record.critical),
-        bars_per_year=bars_per_year(bars.calendar, "1d"),
-    )
+    lived = real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), frame_ns(bars.frame))
+    verdict = _verdict(record, lived, bars_per_year(bars.calendar, "1d"))
     slippage = slippage_figures(record)
     document = {
         "account": account,
         "passed": verdict.is_passed,
         "conditions": [{"name": name, "passed": ok, "text": text} for name, ok, text in verdict.conditions],
         "days": record.days,
+        "real_time_days": len(lived),
         "trades": record.round_trips,
         "slippage": slippage,
         "alerts": last_alerts(entries),
@@ -206,6 +209,22 @@ def gate_account(account: str) -> Outcome:
     lines = [head, *(f"  {'yes' if ok else 'no ':<3} {name}: {text}" for name, ok, text in verdict.conditions)]
     lines += [slippage_line(slippage), *([_LIVE_SMALL] if verdict.is_passed else [])]
     return Outcome(document, lines)
+
+
+def _verdict(record: AccountRecord, lived: frozenset[date], days_per_year: float) -> PaperVerdict:
+    """Return the verdict on the days that were traded in real time: what was replayed shows nothing (PAPER-01)."""
+    settings = PaperGateSettings()
+    found = paper_gate(
+        [value for day, value in record.returns.items() if day in lived],
+        days=record.days,
+        trades=sum(day in lived for day in record.ended),
+        open_critical=len(record.critical),
+        bars_per_year=days_per_year,
+        settings=settings,
+    )
+    text = f"{len(lived)} days of {settings.days} were traded as their bars came; what is replayed does not count"
+    period, *others = found.conditions
+    return PaperVerdict((period, ("real time", len(lived) >= settings.days, text), *others))
 
 
 def slippage_line(figures: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from foresail import __version__
 from foresail.core.canonical import hash_value
-from foresail.core.clock import Clock, SystemClock, format_ns
+from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
 from foresail.core.errors import ConfigError, ForesailError, UserError
 from foresail.domain.events import BarsClosed, Event
 from foresail.domain.panel import Panel
@@ -221,7 +221,7 @@ class _Daemon:
                 return
             self._apply(run, event)
             if isinstance(event, BarsClosed):
-                seen.note(bars, event.position)
+                seen.note(bars, event.position, to_ns(self._clock.now()))
             if self._clock.monotonic_s() - self._told_at >= _STATUS_EVERY_S:
                 self._tell(run, len(events), is_running=True)
         self._obey(run)

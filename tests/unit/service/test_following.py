@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pandas as pd
 import pytest
 
 import foresail
-from foresail.core.clock import SystemClock
+from foresail.core.clock import SystemClock, from_ns
 from foresail.core.errors import ConfigError, DataError
 from foresail.service import paper
 from foresail.service.accounts import AccountFolder
+from foresail.service.bars_seen import BarsSeen, SeenBar
 from foresail.service.following import BarFollower, settled_events
+from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, StreamRequest, open_stream
 
 STRATEGY = """
@@ -166,3 +169,66 @@ def test_a_decision_waits_for_a_bar_that_may_end_before_it(place: Path) -> None:
     slow = open_stream(StreamRequest(place_of(), Path("rotate.py")), place, check_leaks=False)
     object.__setattr__(slow.inputs.data.bars, "available_at", bars.end + 4 * 86_400 * 10**9)
     assert 0 < len(settled_events(slow)) < len(slow.events())
+
+
+def test_only_days_traded_as_their_bars_came_count_before_real_money(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days, now = pd.bdate_range("2015-02-02", periods=90), {"at": datetime(2026, 1, 1, tzinfo=UTC)}
+    monkeypatch.setattr(SystemClock, "now", lambda _self: now["at"])
+
+    def come(count: int) -> Callable[[], None]:
+        def deed() -> None:
+            store(place, rows(count))
+            now["at"] = datetime.combine(days[count - 1], time(23), tzinfo=UTC)
+
+        return deed
+
+    def told() -> dict[str, Any]:
+        return {one["name"]: one for one in foresail.paper("gate", account="f").figures["conditions"]}
+
+    follow("f", monkeypatch, [end])
+    assert told()["period"]["passed"]  # 2 February to 27 March
+    assert not told()["real time"]["passed"]
+    assert "Sharpe ratio nan" in told()["sharpe"]["text"]
+    assert told()["trades"]["text"].startswith("0 trades")
+    follow("f", monkeypatch, [*(come(count) for count in range(41, 61)), end])
+    gate = foresail.paper("gate", account="f")
+    assert gate.figures["real_time_days"] == 26  # 30 March to 24 April; Good Friday is among them
+    assert "26 days of 30 were traded as their bars came" in str(gate)
+    assert told()["trades"]["text"] != "0 trades, 30 are asked for"
+    follow("f", monkeypatch, [*(come(count) for count in range(61, 66)), end])
+    assert told()["real time"]["passed"]  # to 1 May
+
+
+def test_a_day_counts_where_nearly_all_of_its_bars_were_seen_as_they_came() -> None:
+    hour = 3600 * 10**9
+
+    def seen(day: int, late: int = 0) -> list[SeenBar]:
+        ends = [(24 * day + one) * hour for one in range(1, 21)]
+        return [SeenBar(at, "", "", at + (2 * hour if n < late else hour)) for n, at in enumerate(ends)]
+
+    of = {n: from_ns(24 * n * hour).date() for n in range(12)}
+    assert real_time_days([*seen(0), *seen(1, 2)], hour) == {of[0], of[1]}
+    assert real_time_days([*seen(0), *seen(1, 3), *seen(2)], hour) == {of[0], of[2]}
+    assert real_time_days([*seen(0), *seen(4)], hour) == {of[n] for n in range(5)}  # a rest
+    assert real_time_days([*seen(0), *seen(5)], hour) == {of[0], of[5]}  # a feed that was down
+    assert real_time_days([SeenBar(hour, "", "", hour - 1), SeenBar(25 * hour, "", "")], hour) == frozenset()
+
+
+def test_a_torn_line_of_bars_seen_is_written_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow("f", monkeypatch, [end])
+    path = AccountFolder(place, "f").path / "bars.seen"
+    whole = path.read_bytes()
+    lines = whole.decode().splitlines()
+    old = " ".join(lines[0].split()[:4])  # as the first versions wrote it
+    path.write_text("\n".join([old, *lines[1:-1], lines[-1][:-3]]))
+    assert BarsSeen(path).read()[0].seen_at is None
+    assert len(BarsSeen(path).read()) == len(lines) - 1
+    seen, bars = BarsSeen(path), open_stream(StreamRequest(place_of(), Path("rotate.py")), place, check_leaks=False)
+    seen.note(bars.inputs.data.bars, len(lines) - 1, 77)
+    seen.close()
+    assert BarsSeen(path).read()[len(lines) - 1].seen_at == 77
+    path.write_bytes(b"0 1 ab cd\n" + whole)
+    with pytest.raises(DataError, match="line 1"):
+        BarsSeen(path).read()

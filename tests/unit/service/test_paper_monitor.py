@@ -101,10 +101,11 @@ def test_slippage_is_that_of_the_fill_against_the_close_it_was_decided_on(kept: 
 def test_the_gate_tells_each_condition_with_its_figure(place: Path, kept: tuple[Stream, list[Any]]) -> None:
     gate = foresail.paper("gate", account="m")
     told = {one["name"]: one for one in gate.figures["conditions"]}
-    assert list(told) == ["period", "sharpe", "worst day", "trades", "alerts"]
+    assert list(told) == ["period", "real time", "sharpe", "worst day", "trades", "alerts"]
     assert told["period"]["passed"]
     assert "270 days" in told["period"]["text"]
     assert gate.figures["passed"] is all(one["passed"] for one in told.values())
+    assert (told["real time"]["passed"], gate.figures["real_time_days"]) == (False, 0)  # a replay is no paper trading
     assert gate.is_good  # a verdict never fails the command
     assert gate.figures["slippage"]["expected"] > 0
     assert ("begin live with about 10,000" in str(gate)) is gate.figures["passed"]
