@@ -126,6 +126,9 @@ def _run(
     without: Annotated[
         str | None, typer.Option("--without", help="Groups of features left out whole: sentiment,order_flow.")
     ] = None,
+    horizons: Annotated[
+        str | None, typer.Option("--horizons", help="Bars or spans that are forecast: 1,5 or 4h,1d,1w.")
+    ] = None,
     frame: Frame = None,
     extended: Extended = False,
     series: Series = None,
@@ -151,6 +154,7 @@ def _run(
             forecaster=forecaster,
             selection=select,
             without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
+            horizons=horizons,
             force=force,
             reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
         )

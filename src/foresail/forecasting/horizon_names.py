@@ -11,7 +11,7 @@ from foresail.core.errors import ConfigError
 from foresail.domain.instruments import AssetClass
 from foresail.forecasting.horizons import bars_per_session
 
-__all__ = ["horizon_bars", "horizon_name"]
+__all__ = ["horizon_bars", "horizon_name", "is_horizon"]
 
 _NAME = re.compile(r"^(\d+)(m|h|d|w)$")
 _MINUTES = {"m": 1, "min": 1, "h": 60}
@@ -31,6 +31,13 @@ def _session_bars(asset_class: AssetClass, frame: str) -> int:
     if unit in ("d", "w"):
         return 1 if (count, unit) == (1, "d") else 0
     return bars_per_session(asset_class, frame)
+
+
+def is_horizon(text: str) -> bool:
+    """Return whether a text is a number of bars or a span, whatever bars it may come to."""
+    text = text.strip()
+    match = _NAME.match(text)
+    return (text.isdigit() and int(text) > 0) or (match is not None and int(match[1]) > 0)
 
 
 def horizon_bars(text: str, asset_class: AssetClass, frame: str) -> int:
@@ -56,7 +63,7 @@ def horizon_bars(text: str, asset_class: AssetClass, frame: str) -> int:
     if text.isdigit() and int(text) > 0:
         return int(text)
     match = _NAME.match(text)
-    if match is None or int(match[1]) == 0:
+    if match is None or not is_horizon(text):
         raise ConfigError(f"expected a horizon in bars such as 5, or a span such as 4h, 1d or 1w, received {text!r}")
     count, unit = int(match[1]), match[2]
     size, frame_unit = _frame(frame)

@@ -43,6 +43,10 @@ _LIMITS = """\
 Risk limits that differ from those of the profile (RISK-01). `breakers.daily_loss = 0.01` and `daily_loss = 0.01` under
 `[limits.breakers]` mean the same; `"off"` takes a limit away where it may be absent. `foresail limits` tells the values
 that hold and where each comes from. Limits of positions hold in every run, the others in `backtest` and `paper`."""
+_YEARS = """\
+A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760 bars a year, 24 a
+day). Of stocks a day is 7 hourly bars: horizons `[1, 4, 7]`, the last of which is traded.
+"""
 _PAIRS = """\
 ## `[pairs]`
 
@@ -111,7 +115,7 @@ def settings_page() -> str:
             _INTRODUCTION,
             markdown_table("## `[run]`", names, run),
             markdown_table("## `[walk_forward]`", names, walk),
-            "A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760).\n",
+            _YEARS,
             markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
             markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
             _PAIRS,

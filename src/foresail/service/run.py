@@ -75,6 +75,7 @@ class RunRequest:
     forecaster: str | None = None
     selection: str | None = None
     without: tuple[str, ...] | None = None
+    horizons: str | None = None
     force: bool = False
     reading: Reading = field(default_factory=Reading)
 
@@ -108,7 +109,8 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
     """Return the settings of a run on a market; a short history is met with shorter training."""
     bars = loaded.data.bars
     year = bars_per_year(bars.calendar, bars.frame)
-    base = replace(default_settings(bars.frame, year), currency=loaded.data.bar_set.currency)
+    market = (loaded.data.bar_set.asset_class, bars.frame)
+    base = replace(default_settings(bars.frame, year, market[0]), currency=loaded.data.bar_set.currency)
     walk = base.walk_forward
     length = bars.shape[1]
     if length < walk.minimum_train_bars + walk.refit_bars:
@@ -118,7 +120,7 @@ def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> P
             "refit_bars": min(refit, walk.refit_bars),
         }
         base = replace(base, walk_forward=replace(walk, **shorter))
-    settings = read_settings(base, config, overrides)
+    settings = read_settings(base, config, overrides, market)
     settings = replace(settings, features=named_sets(settings.features, bars.frame))
     needed = settings.walk_forward.minimum_train_bars + 2 * settings.decision_horizon
     if length < needed:
@@ -282,6 +284,7 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
             forecaster=request.forecaster,
             selection=request.selection,
             without=request.without,
+            horizons=None if request.horizons is None else _parts(request.horizons),
         ),
     )
     record = record_of("run", loaded, settings, plugin)
@@ -302,9 +305,13 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
     return Outcome(summary_document(finished), lines, exit_code_of(finished))
 
 
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
 def _command(request: RunRequest) -> str:
     words = ["foresail run --bars", request.bars]
-    for name in ("seed", "until", "config", "plugin", "timezone", "names", "capital", "forecaster"):
+    for name in ("seed", "until", "config", "plugin", "timezone", "names", "capital", "forecaster", "horizons"):
         value = getattr(request, name)
         if value is not None:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]

@@ -17,14 +17,17 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
 from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.instruments import AssetClass
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.row_rules import WEIGHTS
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.engine.trading_settings import VenueChoice
 from foresail.execution.dated_fees import parse_fees
 from foresail.forecasting.calibration import METHODS
+from foresail.forecasting.horizons import decision_horizon, default_horizons
 from foresail.forecasting.options import build_forecaster
 from foresail.risk.editing import read_limits
+from foresail.service.horizon_settings import typed_horizons, with_horizons
 
 __all__ = [
     "RUN_KEYS",
@@ -42,8 +45,8 @@ WORKSPACE_FILE = "foresail.toml"
 
 # key -> (type name, meaning); the one list that the reader, the template and the reference page share
 RUN_KEYS: dict[str, tuple[str, str]] = {
-    "horizons": ("integers", "bars ahead that are forecast, for example [1, 5]"),
-    "decision_horizon": ("integer", "the horizon that is traded; decisions are taken every so many bars"),
+    "horizons": ("horizons", 'how far ahead is forecast: bars or spans, for example [1, 5] or ["4h", "1d", "1w"]'),
+    "decision_horizon": ("horizon", "the horizon that is traded, bars or a span; decisions are taken that often"),
     "features": ("names", 'sets and features, for example ["scan100"]; leave out for the default set'),
     "selection": (
         "name",
@@ -110,15 +113,17 @@ class Overrides:
     profile: str | None = None
     selection: str | None = None
     without: tuple[str, ...] | None = None
+    horizons: tuple[str, ...] | None = None
 
 
-def default_settings(frame: str, bars_per_year: float) -> PipelineSettings:
+def default_settings(frame: str, bars_per_year: float, asset_class: AssetClass = AssetClass.CRYPTO) -> PipelineSettings:
     """Return the protocol's defaults for a frame.
 
     Parameters
     ----------
     frame : "1d", "1h", "4h", ...
     bars_per_year : of the set's calendar
+    asset_class : whose sessions the horizons of intraday bars count (FCST-15)
     """
     year = round(bars_per_year)
     if frame in ("1d", "1w"):
@@ -129,7 +134,8 @@ def default_settings(frame: str, bars_per_year: float) -> PipelineSettings:
     walk = WalkForwardSettings(
         train_bars=year, minimum_train_bars=year, refit_bars=max(1, year // 12), conformal_window=max(250, year // 24)
     )
-    return PipelineSettings(horizons=(1, 4, 24), decision_horizon=24, walk_forward=walk)
+    horizons = default_horizons(asset_class, frame)
+    return PipelineSettings(horizons=horizons, decision_horizon=decision_horizon(horizons), walk_forward=walk)
 
 
 def _bars(name: str, value: Any) -> int:
@@ -158,15 +164,8 @@ def _typed(where: str, key: str, value: Any, kind: str) -> Any:
         return float(value)
     if kind == "name" and not isinstance(value, str):
         raise wrong
-    if kind == "integers":
-        ok = (
-            isinstance(value, list)
-            and value
-            and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value)
-        )
-        if not ok:
-            raise wrong
-        return tuple(sorted(set(value)))
+    if kind in ("horizon", "horizons"):
+        return typed_horizons(kind, value, where=f"[{where}] {key}")
     if kind == "names":
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise wrong
@@ -174,8 +173,17 @@ def _typed(where: str, key: str, value: Any, kind: str) -> Any:
     return value
 
 
-def read_settings(base: PipelineSettings, path: Path | None, overrides: Overrides) -> PipelineSettings:
+def read_settings(
+    base: PipelineSettings,
+    path: Path | None,
+    overrides: Overrides,
+    market: tuple[AssetClass, str] | None = None,
+) -> PipelineSettings:
     """Return settings: the protocol's defaults, changed by a file, changed by the command line.
+
+    Parameters
+    ----------
+    market : asset class and frame that spans are read with; None = not known, horizons by span are not read
 
     Raises
     ------
@@ -184,7 +192,9 @@ def read_settings(base: PipelineSettings, path: Path | None, overrides: Override
     UnknownNameError
         If a key is not known.
     """
-    settings = base if path is None else _from_file(base, path)
+    settings = base if path is None else _from_file(base, path, market)
+    if overrides.horizons is not None:
+        settings = replace(settings, **with_horizons({"horizons": overrides.horizons}, settings, market))
     if overrides.seed is not None:
         settings = replace(settings, seed=overrides.seed)
     if overrides.top_k is not None:
@@ -207,7 +217,7 @@ def _with_capital(settings: PipelineSettings, text: str) -> PipelineSettings:
     return replace(settings, capital=money.amount, currency=money.currency)
 
 
-def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
+def _from_file(base: PipelineSettings, path: Path, market: tuple[AssetClass, str] | None) -> PipelineSettings:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
@@ -225,6 +235,7 @@ def _from_file(base: PipelineSettings, path: Path) -> PipelineSettings:
     _check_keys("run", run, RUN_KEYS)
     _check_keys("walk_forward", walk, WALK_KEYS)
     values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
+    values = with_horizons(values, base, market)
     capital = values.pop("capital", None)
     inputs = {key: values.pop(key) for key in _INPUT_KEYS if key in values}
     trading = {key: values.pop(key) for key in _TRADING_KEYS if key in values}

@@ -220,10 +220,11 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     )
     bars = loaded.data.bars
     year = bars_per_year(bars.calendar, bars.frame)
-    base = replace(default_settings(bars.frame, year), currency=loaded.data.bar_set.currency)
+    market = (loaded.data.bar_set.asset_class, bars.frame)
+    base = replace(default_settings(bars.frame, year, market[0]), currency=loaded.data.bar_set.currency)
     config = workspace / WORKSPACE_FILE
     overrides = Overrides(capital=request.capital, profile=request.profile)
-    settings = read_settings(base, config if config.is_file() else None, overrides)
+    settings = read_settings(base, config if config.is_file() else None, overrides, market)
     if request.boundary is not None:
         settings = replace(settings, limits=_with_boundary(settings.limits, request.boundary))
     if settings.capital <= Decimal(0):

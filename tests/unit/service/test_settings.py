@@ -49,7 +49,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     [
         "version = 2\n",
         "version = 1\n[run]\nseed = true\n",
-        'version = 1\n[run]\nhorizons = ["5"]\n',
+        'version = 1\n[run]\nhorizons = ["5 days"]\n',
         "version = 1\n[run]\ndecision_horizon = 3\n",
         'version = 1\n[run]\ncapital = "lots"\n',
         'version = 1\n[run]\ncapital = "-5 USD"\n',
