@@ -27,15 +27,21 @@ from foresail.engine.trading.paying import withdrawable
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
-from foresail.risk.versions import confirm_rows
 from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.commands import journalled_ids
 from foresail.service.following import BarFollower, settled_events
-from foresail.service.limit_versions import LimitVersion, read_versions, version_of, write_versions
+from foresail.service.limit_versions import (
+    LimitVersion,
+    confirm_versions,
+    read_versions,
+    version_of,
+    write_versions,
+)
 from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, StreamRequest, open_stream
+from foresail.service.terms import terms_of
 from foresail.service.workspace import find_workspace
 
 __all__ = ["PaperRequest", "latency_figures", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
@@ -156,20 +162,22 @@ class _Daemon:
         folder, wanted = self._folder.path, stream.limits_digest()
         versions = read_versions(folder)
         if not versions:
-            versions = [LimitVersion(wanted, stream.settings.limits, "")]
+            versions = [LimitVersion(wanted, stream.settings.limits, "", terms_of(stream.settings))]
             write_versions(folder, versions)
         held = versions[-1]
         while True:
-            run = self._open(stream.with_limits(held.values), is_old=not held.digest)
+            run = self._open(held.over(stream), is_old=not held.digest)
             in_force = "" if run.core.risk is None else run.core.risk.memory.limits_digest
             if in_force == wanted:
+                if held.terms is None and held.digest == wanted:  # every term is as by default: say so from here on
+                    write_versions(folder, [*versions[:-1], replace(held, terms=terms_of(stream.settings))])
                 return run
             try:
                 if held.digest and in_force != held.digest:  # written down, and killed before it came to hold
                     held = version_of(versions, in_force)
                     continue
                 versions[-1] = replace(held, digest=in_force)
-                held = self._change_limits(run, events, (stream.with_limits(held.values), stream), versions)
+                held = self._change_limits(run, events, (held.over(stream), stream), versions)
             finally:
                 run.close()
 
@@ -178,14 +186,15 @@ class _Daemon:
     ) -> LimitVersion:
         """Let other limits hold from here on; ``streams`` are under the limits before and after."""
         (before, after), by = streams, self._request.confirm_limits
-        confirm_rows(before.limit_rows(), after.limit_rows(), confirmed=by is not None)
+        changes = confirm_versions(before, after, confirmed=by is not None)
         while not run.is_live and run.applied < len(events):
             run.apply(events[run.applied])
         run.snapshot()
-        version = LimitVersion(after.limits_digest(), after.settings.limits, "settings" if by is None else by)
+        who = "settings" if by is None else by
+        version = LimitVersion(after.limits_digest(), after.settings.limits, who, terms_of(after.settings))
         versions.append(version)
         write_versions(self._folder.path, versions)
-        run.command(f"limits {version.digest}", version.operator)
+        run.command(f"limits {version.digest}: {changes}" if changes else f"limits {version.digest}", version.operator)
         run.snapshot()
         return version
 

@@ -17,6 +17,7 @@ from foresail.core.clock import format_ns
 from foresail.core.errors import DataError
 from foresail.domain.events import Event, Operator, Rank, Timer
 from foresail.engine.trading.core import TradingCore
+from foresail.engine.trading.operators import parse_command
 from foresail.engine.trading.parity import Cause, Difference, ParityContext, compare_journals
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
@@ -128,10 +129,10 @@ def _repeat(
     core = shell.core
     command = Operator(acted.at, acted.at, Rank.DECISION, source=acted.operator, command=acted.command)
     shell.settle(core.step(command))
-    verb, _, digest = acted.command.partition(" ")
-    if verb != "limits":
+    read = parse_command(acted.command)
+    if read.verb != "limits":
         return shell
-    changed = stream.with_limits(version_of(list(versions), digest).values)
+    changed = version_of(list(versions), read.scope).over(stream)
     parts, link = changed.parts(account=core.parts.account, environment="paper")
     after = TradingCore(parts, journal)
     after.restore(_as_stored(core.to_plain()))

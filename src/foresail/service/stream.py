@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +40,7 @@ from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
 from foresail.service.sleeves import parse_slices
+from foresail.service.terms import terms_digest, terms_of, with_terms
 
 __all__ = ["OLD_BOUNDARY", "Stream", "StreamRequest", "fingerprint_of", "open_stream"]
 
@@ -83,6 +85,7 @@ class Stream:
     has_facts : whether limits are told of the market
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
+    names_terms : whether the journal names stops, fees and the like with the limits (``service.terms``)
     source, workspace, timezone, names : what the bars are read again with
     """
 
@@ -93,6 +96,7 @@ class Stream:
     has_facts: bool = True
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
+    names_terms: bool = True
     source: str = ""
     workspace: Path = Path()
     timezone: str | None = None
@@ -121,7 +125,7 @@ class Stream:
         if self.slices:
             slicer = Slicer(parse_slices(self.slices), PanelVolumes(data.bars), parts.instruments)
             parts = replace(parts, slicer=slicer)
-        return parts, link
+        return replace(parts, limits_digest=self.limits_digest()), link
 
     def limits(self) -> TradingLimits:
         """Return the limits of breakers and caps: of the profile and the asset class, as the settings edit them."""
@@ -134,9 +138,10 @@ class Stream:
         return edited_positions(base, dict(self.settings.limits))
 
     def limits_digest(self) -> str:
-        """Return the hash of every limit (COMP-05)."""
+        """Return the hash of every limit, and of every term that is not as by default (COMP-05)."""
         asset_class = self.inputs.data.bar_set.asset_class
-        return limits_digest(self.limits(), {asset_class.value: self.position_limits()})
+        digest = limits_digest(self.limits(), {asset_class.value: self.position_limits()})
+        return terms_digest(digest, terms_of(self.settings)) if self.names_terms else digest
 
     def limit_rows(self) -> dict[str, Any]:
         """Return every limit by name."""
@@ -149,10 +154,18 @@ class Stream:
         inputs = replace(self.inputs, data=loaded.data, features=bars, walk=_no_forecasts(loaded))
         return replace(self, loaded=loaded, inputs=inputs)
 
-    def with_limits(self, values: tuple[tuple[str, Any], ...]) -> Stream:
-        """Return the same stream under limits that are edited otherwise."""
-        settings = replace(self.settings, limits=values)
-        return replace(self, settings=settings, inputs=replace(self.inputs, settings=settings))
+    def under(self, limits: tuple[tuple[str, Any], ...], terms: Mapping[str, Any] | None) -> Stream:
+        """Return the same stream under limits that are edited otherwise, and under other terms.
+
+        Parameters
+        ----------
+        terms : as of ``service.terms``; None = as of the settings, and not named by the journal: accounts made before
+            it named them
+        """
+        settings = replace(self.settings, limits=limits)
+        settings = settings if terms is None else with_terms(settings, terms)
+        inputs = replace(self.inputs, settings=settings)
+        return replace(self, settings=settings, inputs=inputs, names_terms=terms is not None)
 
     def warnings(self) -> list[str]:
         """Return what whoever trades under these limits is told first."""
