@@ -1,88 +1,68 @@
-"""The paper daemon killed in series: every account ends as one that nobody interrupted."""
+"""The paper daemon killed in series: every account ends as one that nobody interrupted, to the cent."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
+import pytest
 
-# Every kill costs a start of the daemon; continuous integration raises the number (FORESAIL_PAPER_KILLS=200).
-KILLS = int(os.environ.get("FORESAIL_PAPER_KILLS", "6"))
-STRATEGY = '''
-"""Rotates through the names of a set."""
-from foresail.domain.signals import Weights
+from foresail.testing.failpoints import FAILPOINTS
 
-api = 1
-id = "test/turn@1"
+KILLS = int(os.environ.get("FORESAIL_PAPER_KILLS", "200"))
+ENOUGH = 150  # kills in which every named place has had its turn several times
 
 
-class Spec:
-    id, every, critical_inputs = id, 2, ("close",)
-
-
-class Strategy:
-    spec = Spec()
-
-    def start(self):
-        return {"n": 0}
-
-    def step(self, state, view):
-        state["n"] += 1
-        names = sorted(view.instruments)
-        first = state["n"] // 3 % len(names)
-        return [Weights(((names[first], 0.2), (names[(first + 1) % len(names)], 0.1)))]
-'''
-SET = """version = 1
-name = "three"
-files = ["bars.csv"]
-class = "stock"
-frame = "1d"
-time = "session"
-price_basis = "total_return"
-universe = "point_in_time"
-"""
-
-
-def write_market(folder: Path, bars: int = 300) -> None:
-    """Write a strategy and daily bars of three names."""
-    days = np.busday_offset("2018-03-01", np.arange(bars), roll="forward")
-    holidays = {"2018-03-30", "2018-05-28", "2018-07-04", "2018-09-03", "2018-11-22", "2018-12-05", "2018-12-25",
-                "2019-01-01", "2019-01-21", "2019-02-18", "2019-04-19"}  # fmt: skip
-    rows = ["date,ticker,open,high,low,close,volume"]
-    for k, ticker in enumerate(("AAA", "BBB", "CCC")):
-        close = [50.0 + 10 * k + ((i * (7 + k)) % 23) * 0.37 for i in range(bars)]
-        for i, day in enumerate(days):
-            if str(day) not in holidays:
-                before = close[max(0, i - 1)]
-                top, bottom = max(before, close[i]) + 1, min(before, close[i]) - 1
-                rows.append(f"{day},{ticker},{before:.2f},{top:.2f},{bottom:.2f},{close[i]:.2f},1000000")
-    folder.mkdir()
-    (folder / "turn.py").write_text(STRATEGY)
-    (folder / "bars.csv").write_text("\n".join(rows) + "\n")
-    (folder / "foresail-set.toml").write_text(SET)
+def kill(folder: Path, kills: int, *, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Kill in a process of its own: lives are forked from it, so it must not have threads."""
+    code = f"{before}\nimport sys; from pathlib import Path; from foresail.testing.killpaper import main\n"
+    code += "main(Path(sys.argv[1]), int(sys.argv[2]), 1)"
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(kills)], capture_output=True, text=True, check=False
+    )
 
 
 def test_killed_in_series_every_account_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    market, workspace = tmp_path / "market", tmp_path / "workspace"
-    write_market(market)
-    workspace.mkdir()
-    code = (  # a process of its own: lives are forked from it, so it must not have threads
-        "import json, sys; from pathlib import Path; from foresail.testing.killpaper import kill_paper\n"
-        "w, m, n = sys.argv[1:]\n"
-        "done = kill_paper(Path(w), Path(m), Path(m) / 'turn.py', kills=int(n), seed=1)\n"
-        "sys.stdout.write(json.dumps([done.kills, done.accounts]))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(workspace), str(market), str(KILLS)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = kill(tmp_path, KILLS)
     assert run.returncode == 0, run.stderr
-    kills, accounts = json.loads(run.stdout)
-    assert kills == KILLS
-    assert accounts >= 1
+    done = json.loads(run.stdout)
+    assert done["kills"] == KILLS == sum(done["points"].values())
+    assert done["accounts"] >= 1
+    assert done["fills"] > 100
+    if KILLS >= ENOUGH:
+        assert not set(FAILPOINTS) - set(done["points"]), "not every named place was died in"
+        assert {"grown", "time"} <= set(done["points"])
+        assert done["accounts"] >= 5
+
+
+FORGETS_COUNT = """
+from foresail.engine.trading.simulated import SimulatedLink
+right = SimulatedLink.restore
+SimulatedLink.restore = lambda link, plain: right(link, {**plain, "counted": 0})
+"""
+BOOKS_NO_FEE = """
+from dataclasses import replace
+from decimal import Decimal
+from foresail.ledger.books import Books
+from foresail.ledger.entries import FillBooked
+right = Books.apply
+def wrong(books, entry):
+    is_fill = isinstance(entry, FillBooked)
+    right(books, replace(entry, fill=replace(entry.fill, fee=Decimal(0))) if is_fill else entry)
+Books.apply = wrong
+"""
+
+
+@pytest.mark.parametrize(
+    ("bug", "kills", "said"),
+    [(FORGETS_COUNT, 12, "ended with 1 by itself|never booked"), (BOOKS_NO_FEE, 0, "is not what its venue did: cash")],
+    ids=["a restart counts executions anew", "fees are not booked"],
+)
+def test_a_daemon_that_is_wrong_is_found_out(tmp_path: Path, bug: str, kills: int, said: str) -> None:
+    run = kill(tmp_path, kills, before=bug)
+    assert run.returncode != 0
+    assert re.search(said, run.stderr), run.stderr
