@@ -1,10 +1,14 @@
 """Which rows a model may be fitted on, and how much each counts (TRAIN-03, TRAIN-07).
 
 A gap is more than five bars in a row that the calendar asks for and an instrument does not have, between two that it
-has. What stands before the first bar or after the last one is no gap.
+has. What stands before the first bar or after the last one is no gap. A window that crosses one was never learned from,
+so nothing is forecast from it either.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
 from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import UnknownNameError
 
-__all__ = ["LONGEST_GAP", "WEIGHTS", "labels_whole", "weights_of_rows", "windows_whole"]
+__all__ = ["LONGEST_GAP", "WEIGHTS", "GapAges", "context_of", "labels_whole", "weights_of_rows", "windows_whole"]
 
 LONGEST_GAP = 5  # bars that may be absent within a window or a label
 WEIGHTS = ("none", "recency", "uniqueness", "recency+uniqueness")
@@ -42,6 +46,45 @@ def windows_whole(present: BoolArray, context: int) -> BoolArray:
     at = np.arange(present.shape[1], dtype=np.int64)
     whole: BoolArray = (last < 0) | (last < at - context + 1)
     return whole
+
+
+def context_of(forecaster: Any) -> int:
+    """Return the bars that one forecast of a forecaster sees, its own among them; 1 where it has no context."""
+    settings = getattr(forecaster, "settings", None)
+    return max(int(forecaster.spec.context_length), int(getattr(settings, "context_length", 1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GapAges:
+    """What ``windows_whole`` says of the newest bar of a market, kept while bars come one by one.
+
+    Attributes
+    ----------
+    since_bar : (N,) bars since each instrument's own last one, 0 = it has the newest; -1 = it never had one
+    since_gap : (N,) bars since the last one before the newest gap; -1 = there was no gap
+    """
+
+    since_bar: IntArray
+    since_gap: IntArray
+
+    @classmethod
+    def of(cls, present: BoolArray) -> GapAges:
+        """Return them for the last of (N, T) bars, at least one."""
+        t = present.shape[1]
+        newest = np.where(present.any(axis=1), np.argmax(present[:, ::-1], axis=1), -1).astype(np.int64)
+        last = _breaks(present)[1][:, -1]
+        return cls(newest, np.where(last >= 0, t - 1 - last, -1))
+
+    def after(self, here: BoolArray) -> GapAges:
+        """Return them after one more bar, which the instruments ``here`` (N,) have."""
+        bar, gap = (np.where(age >= 0, age + 1, -1) for age in (self.since_bar, self.since_gap))
+        gap = np.where(here & (bar > LONGEST_GAP + 1), bar, gap)
+        return GapAges(np.where(here, 0, bar), gap)
+
+    def whole(self, context: int) -> BoolArray:
+        """Return (N,) whether the window of the last ``context`` bars holds no bar from before a gap."""
+        found: BoolArray = (self.since_gap < 0) | (self.since_gap >= context)
+        return found
 
 
 def labels_whole(present: BoolArray, horizon: int) -> BoolArray:

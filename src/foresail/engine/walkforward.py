@@ -25,6 +25,7 @@ from foresail.engine.explaining import Contribution, Explained, explain_best, to
 from foresail.engine.folds import Fold, plan_folds
 from foresail.engine.inspecting import Inside, Issued, look_inside
 from foresail.engine.normalised import normalised
+from foresail.engine.row_rules import context_of, windows_whole
 from foresail.engine.selecting import Choice, choose_features, with_fields
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, fitting_rows, of_windows, training_set, usable_rows
@@ -201,7 +202,9 @@ def _serve(
     """Fit one fold and forecast its test positions and rows; ``newest`` = it holds the newest decision."""
     positions, rows = asked
     forecaster = _forecaster(_spec_of(inputs, settings), settings)
-    context = int(getattr(getattr(forecaster, "settings", None), "context_length", 1))
+    context = context_of(forecaster)
+    if context > 1:  # such a window was never learned from
+        rows = rows[windows_whole(inputs.features.present, context)[rows[:, 0], rows[:, 1]]]
     data = training_set(of_windows(inputs, context), fold, row_weights=settings.inputs.row_weights)
     least = max(forecaster.spec.minimum_rows, getattr(getattr(forecaster, "settings", None), "minimum_windows", 0))
     if len(data.train_rows) < least:

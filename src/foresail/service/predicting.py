@@ -19,8 +19,9 @@ from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
 from foresail.core.errors import ConfigError, LookAheadError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
+from foresail.engine.row_rules import context_of, windows_whole
 from foresail.engine.settings import MarketData
-from foresail.engine.training_sets import ForecastInputs
+from foresail.engine.training_sets import ForecastInputs, of_windows
 from foresail.forecasting.calibration import calibrate_block
 from foresail.forecasting.curve import finish
 from foresail.forecasting.rows import scale_unit
@@ -140,6 +141,7 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     own = tuple(model.record.get("only") or ())  # of a model of one ticker
     chosen = rows_of_symbols(data, request.symbols or own)
     inputs = forecast_inputs(data, model.spec.features, model.spec.horizons, _targets(model, data))
+    inputs = of_windows(inputs, context_of(model.forecaster))
     stored = request.calibration == "stored"
     standing = standing_of(data.bars, inputs.features, inputs.scale)
     shown = ForecastRows(model, data.bar_set, standing, now, calibrated=stored)
@@ -213,7 +215,8 @@ def _online(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: i
     first = int(np.searchsorted(inputs.features.end, model.usable_from))
     positions = np.arange(max(first, last - _WINDOW - max(model.spec.horizons)), last + 1, dtype=np.int64)
     enough = np.isfinite(inputs.features.values[:, positions]).mean(axis=2) >= ENOUGH
-    usable = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough
+    unbroken = windows_whole(inputs.features.present, context_of(model.forecaster))[:, positions]
+    usable = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough & unbroken
     time, instrument = np.nonzero(usable.T)
     rows = np.column_stack([instrument, positions[time]]).astype(np.int64)
     told = model.forecaster.predict(inputs.features, rows, inputs.scale)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.clock import format_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.engine.row_rules import context_of, windows_whole
 from foresail.engine.training_sets import ForecastInputs
 from foresail.forecasting.confidence import expected_return
 from foresail.forecasting.curve import finish
@@ -35,7 +36,8 @@ def last_good(
     bars : of the same instruments and times as ``inputs``
     chosen : instruments whose newest row forecasts nothing
     """
-    rows = good_rows(model, inputs.features, inputs.scale, chosen)
+    whole = windows_whole(inputs.features.present, context_of(model.forecaster))
+    rows = good_rows(model, inputs.features, inputs.scale, chosen, whole)
     if not len(rows):
         return {}
     i, t = rows.T
@@ -44,15 +46,18 @@ def last_good(
     return good_forecasts(model, names, raw, inputs.scale[i, t], close=bars.field("close")[i, t], end=bars.end[t])
 
 
-def good_rows(model: LoadedModel, features: Panel, scale: FloatArray, chosen: Sequence[int]) -> IntArray:
+def good_rows(
+    model: LoadedModel, features: Panel, scale: FloatArray, chosen: Sequence[int], whole: BoolArray
+) -> IntArray:
     """Return (R, 2) instruments with their last complete bars; those that never had one are left out.
 
     Parameters
     ----------
     scale : (N, T)
+    whole : (N, T) whether no gap lies within what the model sees there
     """
     enough = np.isfinite(features.values).mean(axis=2) >= ENOUGH
-    good = features.present & np.isfinite(scale) & enough
+    good = features.present & np.isfinite(scale) & enough & whole
     good &= features.end >= model.usable_from
     found = [(i, np.flatnonzero(good[i])[-1]) for i in chosen if good[i].any()]
     return np.array(found, dtype=np.int64).reshape(-1, 2)

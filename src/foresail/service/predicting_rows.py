@@ -17,6 +17,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.forecast import Forecast
 from foresail.domain.panel import Panel
+from foresail.engine.row_rules import GapAges, context_of
 from foresail.features.catalogue import features_hash
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.confidence import bucket_probabilities
@@ -42,6 +43,7 @@ class Standing:
     seen_end : (N,) end of each instrument's own last bar, ns UTC; -1 = it never had one
     seen_close : (N,) close of that bar, as stored
     seen_features : (N, F) of that bar
+    gaps : how long ago bars were absent
     """
 
     instruments: tuple[InstrumentId, ...]
@@ -54,6 +56,7 @@ class Standing:
     seen_end: IntArray
     seen_close: FloatArray
     seen_features: FloatArray
+    gaps: GapAges
 
     def after(self, bars: Panel, features: FloatArray, scale: FloatArray) -> Standing:
         """Return where the market stands after one more bar.
@@ -74,6 +77,7 @@ class Standing:
             seen_end=np.where(here, bars.end[0], self.seen_end),
             seen_close=np.where(here, bars.field("close")[:, 0], self.seen_close),
             seen_features=np.where(here[:, None], features, self.seen_features),
+            gaps=self.gaps.after(here),
         )
 
 
@@ -99,6 +103,7 @@ def standing_of(bars: Panel, features: Panel, scale: FloatArray) -> Standing:
         seen_end=np.where(bars.present.any(axis=1), bars.end[own], -1),
         seen_close=bars.field("close")[each, own].copy(),
         seen_features=features.values[each, own].copy(),
+        gaps=GapAges.of(bars.present),
     )
 
 
@@ -118,7 +123,7 @@ class ForecastRows:
         stored, horizons = model.classes, len(model.spec.horizons)
         self._classes = stored if calibrated else ClassCalibration.nothing(stored.rule, horizons)
         self._model, self._bar_set, self._standing, self._now = model, bar_set, standing, now
-        self._reasons = stale_reasons(standing, bar_set, now)
+        self._reasons = stale_reasons(standing, bar_set, now, context_of(model.forecaster))
         self._symbols = {one.id: one.symbol for one in bar_set.instruments}
 
     def ready(self, chosen: Sequence[int]) -> IntArray:

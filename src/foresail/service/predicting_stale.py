@@ -9,6 +9,7 @@ import numpy as np
 from foresail.core.clock import NS_PER_DAY, format_ns
 from foresail.domain.bars import BarSet
 from foresail.domain.calendars import bars_per_session, frame_ns, is_daily
+from foresail.engine.row_rules import LONGEST_GAP
 
 if TYPE_CHECKING:
     from foresail.service.predicting_rows import Standing
@@ -20,8 +21,13 @@ _AGE_LIMIT = 3  # bars that the calendar asks for and that are absent (JOB-26)
 _DAYS_BACK = 40  # calendar days in which bars are counted one by one for the age of the newest
 
 
-def stale_reasons(standing: Standing, bar_set: BarSet, now: int) -> list[str]:
-    """Return for each instrument why nothing may be forecast, empty where it may (FCST-19)."""
+def stale_reasons(standing: Standing, bar_set: BarSet, now: int, context: int = 1) -> list[str]:
+    """Return for each instrument why nothing may be forecast, empty where it may (FCST-19).
+
+    Parameters
+    ----------
+    context : bars that a forecast sees; where a gap lies within them nothing was learned from such a window (TRAIN-03)
+    """
     age, absent = (now - standing.end) // NS_PER_DAY, _absent_bars(standing, bar_set, now)
     if absent >= _AGE_LIMIT:
         since = (
@@ -29,6 +35,7 @@ def stale_reasons(standing: Standing, bar_set: BarSet, now: int) -> list[str]:
         )
         return [f"the newest bar ended {format_ns(standing.end)}; {since}"] * len(standing.instruments)
     known = np.isfinite(standing.features).mean(axis=1)
+    whole = standing.gaps.whole(context)
     found = []
     for i, own in enumerate(standing.seen_end.tolist()):
         if not standing.present[i]:
@@ -38,6 +45,10 @@ def stale_reasons(standing: Standing, bar_set: BarSet, now: int) -> list[str]:
             found.append("too few bars to tell its volatility")
         elif known[i] < ENOUGH:
             found.append(f"{known[i]:.0%} of the features are known, {ENOUGH:.0%} are needed")
+        elif not whole[i]:
+            more = context - int(standing.gaps.since_gap[i])
+            seen = f"the {context} bars that the model sees"
+            found.append(f"a gap of more than {LONGEST_GAP} bars lies within {seen}; {more} more to come")
         else:
             found.append("")
     return found

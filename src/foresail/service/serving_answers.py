@@ -14,6 +14,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.normalised import Normalised
+from foresail.engine.row_rules import context_of
 from foresail.forecasting.sectors import SectorNetworks
 from foresail.protocols import Forecaster
 
@@ -102,7 +103,7 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     scale : (N,) known at the last bar
     raw : (N, K, H, Q) what ``predict`` says at the last bar; NaN where it was not asked
     """
-    length = max(forecaster.spec.context_length, int(getattr(_settings(forecaster), "context_length", 1)))
+    length = context_of(forecaster)
     last = history.shape[1] - 1
     if last < length:
         return f"fewer bars than the {length} that the model looks back on"
@@ -121,7 +122,3 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     if not apart <= SAME:
         return f"the live form of {forecaster.spec.name} differs from its predict by {apart:.2g}"
     return live
-
-
-def _settings(forecaster: Forecaster) -> Any:
-    return getattr(forecaster, "settings", None)

@@ -11,13 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.engine.row_rules import context_of, windows_whole
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting_last_good import good_forecasts, good_rows
 
-__all__ = ["LastGood", "last_good_of"]
+__all__ = ["LastGood", "Told", "last_good_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """What a forecaster says at one bar.
+
+    Attributes
+    ----------
+    scale : (N,) volatility of the one-bar log return
+    whole : (N,) whether no gap lies within what it sees
+    raw : (N, K, H, Q)
+    """
+
+    scale: FloatArray
+    whole: BoolArray
+    raw: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,16 +54,15 @@ class LastGood:
     scale: FloatArray
     raw: FloatArray
 
-    def after(self, model: LoadedModel, bar: Panel, features: Panel, scale: FloatArray, raw: FloatArray) -> LastGood:
+    def after(self, model: LoadedModel, bar: Panel, features: Panel, told: Told) -> LastGood:
         """Return it after one more bar.
 
         Parameters
         ----------
         bar, features : (N, 1, F)
-        scale : (N,)
-        raw : (N, K, H, Q) what the forecaster says there
         """
-        rows = good_rows(model, features, scale[:, None], range(len(scale)))
+        scale, raw = told.scale, told.raw
+        rows = good_rows(model, features, scale[:, None], range(len(scale)), told.whole[:, None])
         here = np.zeros(len(scale), dtype=np.bool_)
         here[rows[:, 0]] = True
         return LastGood(
@@ -81,7 +97,8 @@ def last_good_of(model: LoadedModel, bars: Panel, features: Panel, scale: FloatA
     raw : (N, K, H, Q) what the forecaster says at the last bar of all
     """
     n, last = features.shape[0], features.shape[1] - 1
-    rows = good_rows(model, features, scale, range(n))
+    whole = windows_whole(features.present, context_of(model.forecaster))
+    rows = good_rows(model, features, scale, range(n), whole)
     i, t = rows.T
     found = LastGood(np.full(n, -1, dtype=np.int64), np.full(n, np.nan), np.full(n, np.nan), raw.copy())
     found.end[i], found.close[i], found.scale[i] = bars.end[t], bars.field("close")[i, t], scale[i, t]

@@ -17,6 +17,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.engine.row_rules import context_of
 from foresail.engine.settings import MarketData
 from foresail.features.catalogue import find
 from foresail.features.context import ContextRow, FeatureContext, calendar_flags
@@ -32,7 +33,7 @@ from foresail.service.predicting import check_moment, settled
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.serving_answers import LiveAnswers, live_answers
-from foresail.service.serving_good import last_good_of
+from foresail.service.serving_good import Told, last_good_of
 from foresail.service.serving_outcomes import OutcomeWindow
 from foresail.service.training_data import feature_context, model_features
 
@@ -161,7 +162,8 @@ class LiveMarket:
         self.outcomes = self.outcomes.after(*newest_at, self._scale.close, scale, kept=self._kept)
         newest = replace(bar, values=features[:, None], fields=self._names)
         self._raw = self._answers.tell(newest, scale)
-        self._good = self._good.after(self.model, bar, newest, scale, self._raw)
+        whole = self.standing.gaps.whole(context_of(self.model.forecaster))
+        self._good = self._good.after(self.model, bar, newest, Told(scale, whole, self._raw))
 
     def _whole(self, features: Panel, scale: FloatArray) -> FloatArray:
         """Return (N, K, H, Q) quantiles at the last bar by the model's ``predict``; NaN where inputs are lacking."""

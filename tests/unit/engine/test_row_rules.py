@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from foresail.core.errors import UnknownNameError
+from foresail.engine import walkforward
 from foresail.engine.folds import Fold
 from foresail.engine.pipeline import prepare
-from foresail.engine.row_rules import WEIGHTS, labels_whole, weights_of_rows, windows_whole
+from foresail.engine.row_rules import WEIGHTS, GapAges, labels_whole, weights_of_rows, windows_whole
 from foresail.engine.settings import InputSettings, MarketData, PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, of_windows, training_set, usable_rows
 from foresail.engine.walkforward import walk_forward
@@ -53,6 +54,43 @@ def test_a_plain_twin_agrees_on_random_markets() -> None:
         for t in seen:
             assert windows[i, t] == (not any(a >= t - 14 and b <= t for a, b in gaps)), (i, t)
             assert labels[i, t] == (not any(a >= t and b <= t + 9 for a, b in gaps)), (i, t)
+
+
+def test_ages_of_gaps_kept_bar_by_bar_are_those_of_the_whole_history() -> None:
+    random = np.random.default_rng(5)
+    bars = random.random((6, 150)) < np.repeat(random.random((6, 15)) ** 3, 10, axis=1)
+    bars[0] = False
+    bars[1, :90] = False
+    ages = GapAges.of(bars[:, :1])
+    seen = set()
+    for t in range(1, 150):
+        ages, fresh = ages.after(bars[:, t]), GapAges.of(bars[:, : t + 1])
+        np.testing.assert_array_equal(ages.since_bar, fresh.since_bar)
+        np.testing.assert_array_equal(ages.since_gap, fresh.since_gap)
+        for context in (1, 7, 15, 40):
+            np.testing.assert_array_equal(ages.whole(context), windows_whole(bars[:, : t + 1], context)[:, -1])
+            seen |= {(context, bool(one)) for one in ages.whole(context)}
+    assert {(15, True), (15, False), (40, True), (40, False)} <= seen
+
+
+def test_a_run_forecasts_no_window_across_a_gap(
+    small_market: MarketData, small_settings: PipelineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = small_market.bars
+    values, there = bars.values.copy(), bars.present.copy()
+    at = bars.shape[1] - 60
+    values[2, at : at + 8], there[2, at : at + 8] = np.nan, False
+    ready = prepare(replace(small_market, bars=replace(bars, values=values, present=there)), small_settings)
+
+    def forecast_at() -> set[int]:
+        block = walk_forward(ready.features, ready.targets, ready.scale, small_settings).block
+        return set(block.position[np.isfinite(block.values[2, :, 0, 0, 0])].tolist())
+
+    every = forecast_at()
+    monkeypatch.setattr(walkforward, "context_of", lambda _: 30)
+    left = every - forecast_at()
+    assert left == {t for t in every if at + 8 <= t < at - 1 + 30}
+    assert left
 
 
 def test_training_rows_keep_off_gaps(small_market: MarketData, small_settings: PipelineSettings) -> None:

@@ -155,6 +155,31 @@ def test_new_bars_give_the_rows_of_predict(workspace, name):
     assert_same(again, rows, 0.0)
 
 
+@pytest.mark.parametrize("name", ["ridge", pytest.param("tft", marks=DEEP), pytest.param("lstm", marks=DEEP)])
+def test_no_window_across_a_gap_is_forecast(workspace, name):
+    serving = Serving(name)
+    serving.at()
+    own, context = str(PANEL.instruments[3]), TINY["context_length"]
+    halted = replace(PANEL, present=PANEL.present.copy())
+    halted.present[3, FIRST : FIRST + 6] = False
+    back, last = FIRST + 6, FIRST - 1
+    before = FIRST
+    for bar in (back, last + context - 1, last + context):
+        rows, path, _ = serving.at(bar, halted.cut(before, bar + 1))
+        before = bar + 1
+        assert path == "live"
+        assert_same(rows, serving.predicted())
+        told = [row for row in rows if row["instrument"] == own]
+        if name == "ridge" or bar == last + context:
+            assert not any(row["stale"] for row in told)
+            continue
+        more = last + context - bar
+        text = f"a gap of more than 5 bars lies within the {context} bars that the model sees; {more} more to come"
+        assert {row["reason"] for row in told} == {text}
+        assert {row["last_good"]["as_of"] for row in told} == {format_ns(int(PANEL.end[last]))}
+        assert all(row["signal"] is None for row in told)
+
+
 @pytest.mark.parametrize("name", ["ridge", pytest.param("tft", marks=DEEP)])
 def test_a_corrected_bar_gives_the_rows_of_a_fresh_start(workspace, name):
     serving = Serving(name)
