@@ -3,7 +3,8 @@
 Run ``python -m benchmarks.daily_cross_section --data FILE --out FOLDER``. One purged split in time, 60 % training (its
 newest sixth stops early), 20 % validation (half of it calibrates), 20 % test. Names are the most liquid ones of the
 training part by median dollar volume. Every forecaster reads the same features; networks see 60 bars of them, with a
-stride of 5, at most 10 epochs, width 32. Each (forecaster, seed) is kept, so an interrupted run goes on.
+stride of 5, at most 10 epochs, width 32. Each (forecaster, seed) is kept, so an interrupted run goes on. ``--names 363
+--device cuda`` trains on all names of the file with a GPU.
 
 Printed: RankIC of the 5-bar expected return on the test days with an interval over days (cosine variance, as labels
 overlap), coverage of P10 to P90, and what the best fifth of the names made from week to week after costs less 1/N of
@@ -31,6 +32,7 @@ from foresail.engine import comparators
 from foresail.engine.pipeline import select_instruments
 from foresail.engine.settings import MarketData
 from foresail.forecasting.confidence import expected_return
+from foresail.forecasting.neural.precision import device_of
 from foresail.forecasting.neural.settings import NetworkSettings
 from foresail.forecasting.registry import forecaster_class
 from foresail.measures.clustered import DayMean, mean_over_days
@@ -57,6 +59,7 @@ class Protocol:
     epochs: int = 10
     stride: int = 5
     seeds: int = 3
+    device: str = "cpu"
 
 
 def most_liquid(data: MarketData, count: int) -> MarketData:
@@ -74,7 +77,12 @@ def made(name: str, ready: Ready, protocol: Protocol) -> Any:
     kind = forecaster_class(name)
     if name not in SEEDED:
         return kind(spec)
-    chosen = {"width": protocol.width, "epochs": protocol.epochs, "stride": protocol.stride}
+    chosen = {
+        "width": protocol.width,
+        "epochs": protocol.epochs,
+        "stride": protocol.stride,
+        "device": protocol.device,
+    }
     settings_type: type[NetworkSettings] = kind.settings_type
     return kind(spec, settings_type(**chosen))
 
@@ -83,7 +91,8 @@ def forecast(name: str, seed: int, ready: Ready, protocol: Protocol, out: Path) 
     """Return the (R, K, H, Q) test quantiles of a forecaster and the processor seconds of its fit, kept or made."""
     model = made(name, ready, protocol)
     settings = asdict(model.settings) if name in SEEDED else {}
-    key = hash_value([name, seed, asdict(protocol), settings, ready.training.features.values.shape])[:16]
+    told = {field: value for field, value in asdict(protocol).items() if field != "device"}  # settings have it
+    key = hash_value([name, seed, told, settings, ready.training.features.values.shape])[:16]
     path = out / f"{name}_{seed}_{key}.npz"
     if path.is_file():
         held = np.load(path, allow_pickle=False)
@@ -197,6 +206,7 @@ def main() -> None:
         parser.add_argument(f"--{field}", type=type(value), default=value)
     given = parser.parse_args()
     protocol = Protocol(**{field: getattr(given, field) for field in asdict(Protocol())})
+    device_of(protocol.device)  # refused before anything is read
     _, data = load_market(FeatureRequest(bars=given.data))
     print(HEAD)
     result = compared(data, protocol, given.out, tuple(given.forecasters.split(",")))

@@ -29,6 +29,11 @@ def _volatility(
         bool, typer.Option("--tune", help="Choose the network's settings anew, by twelve trials on 2016-17 only.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="Fits that the network is the mean of; left out: 3, on a GPU 5."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="That networks are trained on: cpu, cuda or auto.")] = "cpu",
     release: Annotated[
         str, typer.Option("--release", help="Name under which a look at the test years is recorded.")
     ] = "baselines",
@@ -50,6 +55,8 @@ def _volatility(
             entrants=names,
             tune=tune,
             seed=seed,
+            seeds=seeds,
+            device=device,
             release=release,
             another_look=another_look,
             force=force,
@@ -128,6 +135,12 @@ def _forecasting(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of PyTorch in training and loading.")] = 1,
     instruments: Annotated[int, typer.Option("--instruments", min=2, help="That are served and loaded from.")] = 500,
     quick: Annotated[bool, typer.Option("--quick", help="Width 32, one round, 50 instruments.")] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="Of training and serving: cpu, cuda or auto. Peers stay on the CPU.")
+    ] = "cpu",
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Serve width 256 with 8 heads without an accelerator, too.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random data.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")] = False,
 ) -> None:
@@ -137,9 +150,9 @@ def _forecasting(
         from foresail.service.bench_forecasting import BenchForecastingRequest, bench_forecasting, widths_of
 
         request = (
-            BenchForecastingRequest((32,), 1, threads, 50, seed)
+            BenchForecastingRequest((32,), 1, threads, 50, seed, device, wide)
             if quick
-            else BenchForecastingRequest(widths_of(widths), repetitions, threads, instruments, seed)
+            else BenchForecastingRequest(widths_of(widths), repetitions, threads, instruments, seed, device, wide)
         )
         outcome = bench_forecasting(request)
         return outcome.document, outcome.lines, outcome.exit_code

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "HOW",
     "Shape",
     "forecasting_frame",
     "forecasting_model",
@@ -25,6 +26,8 @@ __all__ = [
     "neural_step",
     "quiet",
 ]
+
+HOW = "pip install --target peers --no-deps {} (and what it asks for, without torch); PYTHONPATH=peers"
 
 
 @dataclass(frozen=True, slots=True)

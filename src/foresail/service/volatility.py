@@ -24,7 +24,7 @@ from typing import Any
 
 from foresail.core.canonical import canonical_bytes, hash_bytes, hash_file, hash_value, write_atomic
 from foresail.core.clock import NS_PER_DAY, Clock, SystemClock
-from foresail.core.errors import UserError
+from foresail.core.errors import ConfigError, UserError
 from foresail.evaluation.holdout import HoldOut, Opened, Release, Seal, looks_at, seal, seals_of
 from foresail.evaluation.registry import Lineage, TrialRegistry
 from foresail.evaluation.volatility_task.contest import (
@@ -54,6 +54,7 @@ _FORMAT = 1
 _FILES = ("results.json", "table.csv", "report.html")
 _UNFINISHED = "unfinished"  # folder of fits, gone when results are written
 _SEAL = "volatility-test"
+_SEEDS = 5  # of a network on an accelerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class VolatilityRequest:
     ----------
     entrants : names, None = all
     tune : whether the network's settings are chosen anew on 2016-17
+    seeds : fits that the network's forecast is the mean of; None = three on a CPU, five on an accelerator
+    device : that networks are trained on: cpu, cuda or auto
     release : under which the look at the test years is recorded
     another_look : count one more look at them where this release has had one with other forecasts
     workspace : whose trial registry counts looks; None = the one that the present folder belongs to
@@ -74,10 +77,16 @@ class VolatilityRequest:
     entrants: tuple[str, ...] | None = None
     tune: bool = False
     seed: int = 0
+    seeds: int | None = None
+    device: str = "cpu"
     release: str = "baselines"
     another_look: bool = False
     force: bool = False
     workspace: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.seeds is not None and self.seeds < 1:
+            raise ConfigError(f"expected seeds >= 1, received {self.seeds}")
 
 
 def bench_volatility(request: VolatilityRequest, *, progress: Progress, clock: Clock | None = None) -> Outcome:
@@ -112,6 +121,9 @@ def bench_volatility(request: VolatilityRequest, *, progress: Progress, clock: C
         "reference_windows": KNOWN_COUNTS,
         "entrants": {one.name: one.title for one in entrants},
         "seed": request.seed,
+        "networks": {
+            one.name: {"seeds": one.seeds, "device": one.device} for one in entrants if isinstance(one, NetworkEntrant)
+        },
         "forecasts": manifests,
         "tuning": {name: one.document() for name, one in tuned.items()},
         "tables": tables,
@@ -132,12 +144,25 @@ def _taking_part(request: VolatilityRequest) -> tuple[tuple[Entrant | Blend, ...
     networks = [one.name for one in chosen if isinstance(one, NetworkEntrant)]
     if request.tune and not networks:
         raise UserError("no network takes part, so there is nothing to tune", hint="name one, as --entrants tft")
-    if not networks or deep_is_installed():
-        folder = request.out / _UNFINISHED
-        return tuple(replace(one, folder=folder) if isinstance(one, NetworkEntrant) else one for one in chosen), []
+    if not networks:
+        return chosen, []
+    if deep_is_installed():
+        return tuple(_prepared(one, request) if isinstance(one, NetworkEntrant) else one for one in chosen), []
     left = [*networks, *(one.name for one in chosen if isinstance(one, Blend) and set(one.of) & set(networks))]
     told = f"left out, as torch and safetensors are not installed (extra: deep): {', '.join(left)}"
     return tuple(one for one in chosen if one.name not in left), [told]
+
+
+def _prepared(network: NetworkEntrant, request: VolatilityRequest) -> NetworkEntrant:
+    """Return a network with its folder, device and seeds; a device that is not there is refused."""
+    from foresail.forecasting.neural.precision import device_of
+
+    device = device_of(request.device)
+    count = (network.seeds if device.type == "cpu" else _SEEDS) if request.seeds is None else request.seeds
+    title = network.title.replace(
+        f"mean of {network.seeds} seeds", f"mean of {count} seeds" if count > 1 else "one seed"
+    )
+    return replace(network, title=title, seeds=count, device=str(device), folder=request.out / _UNFINISHED)
 
 
 def _tuned(
@@ -189,7 +214,10 @@ def _test(contest: Contest, task: VolatilityTask, request: VolatilityRequest, cl
     name = f"{_SEAL}-{digest[:12]}"
     seal(registry, Seal(name, lineage, digest, rows, clock.now().isoformat()))
     forecasts = contest.forecast("test")
-    settings = hash_value({"entrants": sorted(forecasts.quantiles), "seed": request.seed, "tune": request.tune})
+    asked: dict[str, object] = {"entrants": sorted(forecasts.quantiles), "seed": request.seed, "tune": request.tune}
+    asked |= {} if request.seeds is None else {"seeds": request.seeds}
+    asked |= {} if request.device == "cpu" else {"device": request.device}
+    settings = hash_value(asked)
     holdout = HoldOut(registry, name, folder=request.out, clock=clock)
     return holdout.open(
         Release(request.release, settings, code_hash()),

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: deep)")
 torch.set_num_threads(1)  # the suite runs several workers
 
-from foresail.core.errors import DataError, UserError  # noqa: E402
+from foresail.core.errors import CapabilityError, ConfigError, DataError, UserError  # noqa: E402
 from foresail.evaluation.volatility_task import entrants as entrants_module  # noqa: E402
 from foresail.evaluation.volatility_task import networks as networks_module  # noqa: E402
 from foresail.evaluation.volatility_task import tuning as tuning_module  # noqa: E402
@@ -32,6 +32,7 @@ from foresail.evaluation.volatility_task.task import VolatilityTask  # noqa: E40
 from foresail.evaluation.volatility_task.tuning import CHANGES, Trial, gained, tune  # noqa: E402
 from foresail.forecasting.neural import fitting as fitting_module  # noqa: E402
 from foresail.forecasting.neural.fitting import NetworkPanel, PanelSource  # noqa: E402
+from foresail.forecasting.neural.training import TrainingTask  # noqa: E402
 from foresail.forecasting.neural.windows import WindowSettings  # noqa: E402
 from foresail.service import volatility as service  # noqa: E402
 from foresail.service.volatility import VolatilityRequest, bench_volatility  # noqa: E402
@@ -310,3 +311,45 @@ def test_there_must_be_a_network_to_tune(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to tune"):
         bench_volatility(request_of(file, tmp_path, entrants=("har",), tune=True), progress=silent)
     assert ENTRANTS["tft"].name == "tft"
+
+
+def test_seeds_and_device_are_the_users_and_five_seeds_an_accelerators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepared(**changes: object) -> NetworkEntrant:
+        found, _ = service._taking_part(request_of(tmp_path / "none", tmp_path, entrants=("tft",), **changes))
+        (network,) = (one for one in found if isinstance(one, NetworkEntrant))
+        return network
+
+    plain = prepared()
+    assert (plain.seeds, plain.device, plain.title) == (3, "cpu", "TFT, mean of 3 seeds")
+    assert (prepared(seeds=1).seeds, prepared(seeds=1).title) == (1, "TFT, one seed")
+    with monkeypatch.context() as there:
+        there.setattr(torch.cuda, "is_available", lambda: True)
+        found = prepared(device="cuda")
+        assert (found.seeds, found.device, found.title) == (5, "cuda", "TFT, mean of 5 seeds")
+        assert prepared(device="cuda", seeds=2).seeds == 2
+    if not torch.cuda.is_available():
+        assert prepared(device="auto").seeds == 3
+        with pytest.raises(CapabilityError, match="cuda was asked for"):
+            prepared(device="cuda")
+    with pytest.raises(ConfigError, match="seeds >= 1"):
+        request_of(tmp_path / "none", tmp_path, seeds=0)
+
+
+def test_a_fit_is_trained_where_the_entrant_says_and_kept_apart(
+    task: VolatilityTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def noted(job: TrainingTask, **words: object) -> None:
+        told.append(job.recipe.device)
+        raise KeyboardInterrupt
+
+    train = task.learning("train")
+    kept = replace(SMALL_TFT, folder=tmp_path, seeds=1)
+    kept.fit(train, None, seed=0)
+    monkeypatch.setattr(fitting_module, "train", noted)
+    with pytest.raises(KeyboardInterrupt):
+        replace(kept, device="cuda").fit(train, None, seed=0)  # numbers of another device are others
+    assert told == ["cuda"]

@@ -107,3 +107,14 @@ def test_the_compiled_pass_equals_whole_windows(count, width):
             rows = known[t - C + 1 : t + 1 + H].expand(count, -1, -1)
             expected = whole_windows(model, Segments(observed[:, own], rows, present[:, own], static))[:, 0]
             torch.testing.assert_close(told.quantiles, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_memory_lies_where_the_network_does_and_answers_come_back():
+    # tensors of "meta" have a device and no numbers, so no accelerator is needed to see where things lie
+    server = TftServer(network().to("meta"), torch.ones(300, 1, dtype=torch.int64))
+    bar = torch.zeros(300, V), torch.zeros(W), torch.ones(300), torch.zeros(H, W)
+    server.warm(torch.zeros(300, T, V), torch.zeros(T, W), torch.ones(300, T))
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta"):  # the way back to the CPU
+        server.update(*bar)
+    (piece,) = server._pieces  # one, whatever the number of instruments
+    assert {one.device.type for one in (piece._past, piece._seen, piece._ahead, *piece.answer)} == {"meta"}

@@ -125,6 +125,7 @@ class NetworkEntrant:
     Attributes
     ----------
     seeds : how many
+    device : of training: cpu, cuda or auto
     folder : where fits are kept until the benchmark has ended, so that a killed one goes on; None = nowhere
     """
 
@@ -132,6 +133,7 @@ class NetworkEntrant:
     title: str
     settings: NetworkSettings = field(default_factory=NetworkSettings)
     seeds: int = 3
+    device: str = "cpu"
     folder: Path | None = None
     learns_from_validation: bool = True
 
@@ -162,6 +164,7 @@ class NetworkEntrant:
             epochs=own.epochs,
             batch=own.batch,
             stride=own.stride,
+            device=self.device,
         )
         return fit_tft(plan, panel, labels, Fold(*fold), seed=seed, folder=self.folder)
 

@@ -61,6 +61,7 @@ class TftPlan:
     context_length, horizon, width, heads, layers, dropout : of the network
     rate, epochs, batch, patience, weight_decay : of the recipe; the rate falls from ``rate`` to 0 by a cosine
     windows, stride : K and bars between the windows of a segment
+    device : of training; the network is on the CPU when it forecasts
     """
 
     levels: tuple[float, ...]
@@ -77,6 +78,7 @@ class TftPlan:
     weight_decay: float = 1e-5
     windows: int = 8
     stride: int = 5
+    device: str = "cpu"
 
 
 class PanelSource(WindowSource):
@@ -185,6 +187,7 @@ def _recipe(plan: TftPlan) -> Recipe:
         weight_decay=plan.weight_decay,
         patience=plan.patience,
         delta=1e-5,
+        device=plan.device,
     )
 
 
@@ -192,7 +195,8 @@ def _key(plan: TftPlan, panel: NetworkPanel, labels: FloatArray, fold: Fold, see
     weights = np.empty(0) if fold.weights is None else fold.weights
     arrays = (panel.observed, panel.known, panel.present, panel.static, labels, fold.train, fold.validation, weights)
     data = hash_bytes(b"".join(hash_bytes(np.ascontiguousarray(one).tobytes()).encode() for one in arrays))
-    return hash_value({"plan": asdict(plan), "data": data, "seed": seed})[:16]
+    told = {name: value for name, value in asdict(plan).items() if (name, value) != ("device", "cpu")}
+    return hash_value({"plan": told, "data": data, "seed": seed})[:16]
 
 
 @contextmanager

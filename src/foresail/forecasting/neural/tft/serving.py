@@ -50,11 +50,12 @@ class TftServer:
 
     Instruments are served in pieces whose tensors stay in a core's cache. A piece is worked on by one thread, as many
     pieces at a time as PyTorch has threads: threads inside every operation would wait for one another hundreds of times
-    a bar. Pieces do not depend on the number of threads, so neither do answers.
+    a bar. Pieces do not depend on the number of threads, so neither do answers. An accelerator takes all instruments as
+    one piece.
 
     Parameters
     ----------
-    network : in evaluation mode
+    network : in evaluation mode; memory lies on its device, inputs and answers on the CPU
     static : (N, categories) codes
     """
 
@@ -62,9 +63,11 @@ class TftServer:
         self._settings = network.settings
         self._bars, self._instruments = 0, static.shape[0]
         network.eval()
-        count = -(-self._instruments // _PIECE)
+        self._device = network.head.weight.device
+        count = -(-self._instruments // _PIECE) if self._device.type == "cpu" else 1
         self._size = -(-self._instruments // count)
-        self._pieces = [_Piece(network, part) for part in self._cut(static)]
+        self._pieces = [_Piece(network, part) for part in self._cut(static.to(self._device))]
+        self._ahead: Tensor | None = None  # what was last known ahead, on the CPU
 
     def warm(self, observed: Tensor, known: Tensor, present: Tensor) -> None:
         """Take in the bars before the first update, oldest first.
@@ -78,6 +81,7 @@ class TftServer:
         bars = observed.shape[1]
         first = max(0, bars - self._settings.context_length)
         self._bars += bars - first
+        observed, known, present = self._near(observed, known, present)
         parts = zip(self._pieces, self._cut(observed), self._cut(present), strict=True)
         self._each([partial(piece.warm, own, known, there, first) for piece, own, there in parts])
 
@@ -98,11 +102,18 @@ class TftServer:
         """
         self._check(observed, known, ahead)
         self._bars += 1
+        moves_on = self._ahead is not None and torch.equal(self._ahead[1:], ahead[:-1])
+        self._ahead = ahead.clone()
+        observed, known, present, ahead = self._near(observed, known, present, ahead)
         parts = zip(self._pieces, self._cut(observed), self._cut(present), strict=True)
-        self._each([partial(piece.update, own, known, there, ahead) for piece, own, there in parts])
-        answers = [torch.cat(column) for column in zip(*(piece.answer for piece in self._pieces), strict=True)]
+        self._each([partial(piece.update, own, known, there, ahead, moves_on=moves_on) for piece, own, there in parts])
+        answers = [torch.cat(column).cpu() for column in zip(*(piece.answer for piece in self._pieces), strict=True)]
         ready = torch.full((self._instruments,), self._bars >= self._settings.context_length)
         return Served(answers[0], ready, answers[1], answers[2])
+
+    def _near(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """Return tensors on the network's device."""
+        return given if self._device.type == "cpu" else tuple(one.to(self._device) for one in given)
 
     def _cut(self, rows: Tensor) -> list[Tensor]:
         """Return the rows of each piece."""
@@ -134,12 +145,12 @@ class _Piece:
         n = static.shape[0]
         with torch.inference_mode():
             self._static: StaticContext = network.static_context(static)
-            self._past = torch.zeros(n, 2 * self._length, shape.width)
-            self._seen = torch.zeros(n, 2 * self._length)
-            self._ahead = torch.zeros(n, self._horizon, shape.width)
+            place = static.device
+            self._past = torch.zeros(n, 2 * self._length, shape.width, device=place)
+            self._seen = torch.zeros(n, 2 * self._length, device=place)
+            self._ahead = torch.zeros(n, self._horizon, shape.width, device=place)
             self._sequence = _Sequence(network, self._past, self._static) if _is_compiled(network, n) else None
         self._held = [self._past, self._seen, *([] if self._sequence is None else [self._sequence.gates])]
-        self._known: Tensor | None = None
         self._end = self._length  # behind the newest step; what lies before the first bar is absent
         self.answer: tuple[Tensor, Tensor, Tensor]  # quantiles, selection weights, attention
 
@@ -149,11 +160,11 @@ class _Piece:
             for t in range(first, observed.shape[1]):
                 self._push(observed[:, t], known[t], present[:, t])
 
-    def update(self, observed: Tensor, known: Tensor, present: Tensor, ahead: Tensor) -> None:
-        """Take in one bar and keep the answer."""
+    def update(self, observed: Tensor, known: Tensor, present: Tensor, ahead: Tensor, *, moves_on: bool) -> None:
+        """Take in one bar and keep the answer; ``moves_on``: all but the last step ahead was ahead one bar ago."""
         with torch.inference_mode(), fixed_threads(1):  # a helper has a number of its own
             weights = self._push(observed, known, present)
-            self._look_ahead(ahead)
+            self._look_ahead(ahead, moves_on=moves_on)
             seen = self._seen[:, self._end - self._length : self._end]
             if self._sequence is not None:
                 steps = self._sequence.enriched(self._end - self._length, self._length, self._ahead)
@@ -181,14 +192,11 @@ class _Piece:
         self._end += 1
         return weights[:, 0]
 
-    def _look_ahead(self, ahead: Tensor) -> None:
+    def _look_ahead(self, ahead: Tensor, *, moves_on: bool) -> None:
         """Select the steps to come; those that were seen one bar ago only move on."""
-        before, n = self._known, self._past.shape[0]
-        moves_on = before is not None and torch.equal(before[1:], ahead[:-1])
         new = ahead[-1:] if moves_on else ahead
-        chosen, _ = self._network.select_future(new.expand(n, *new.shape), self._static.selection)
+        chosen, _ = self._network.select_future(new.expand(len(self._past), *new.shape), self._static.selection)
         self._ahead = torch.cat([self._ahead[:, 1:], chosen], dim=1) if moves_on else chosen
-        self._known = ahead.clone()
 
 
 class _Sequence:
