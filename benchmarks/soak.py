@@ -20,6 +20,7 @@ from pathlib import Path
 
 _CHUNK = 500
 _NEWS_EVERY_S = 30.0
+_TOLD = 10  # wrong trials of a piece that are told at once; the first fifty of all are told again at the end
 
 
 def core_seeds(first: int, count: int) -> list[str]:
@@ -115,6 +116,8 @@ def main() -> int:
             done, told = 0, begin
             results = pool.map(work, [first for first, _ in parts], [count for _, count in parts])
             for (_first, count), one in zip(parts, results, strict=True):
+                for line in one[:_TOLD]:
+                    print(f"  {line}", flush=True)
                 found += one
                 done += count
                 if time.perf_counter() - told > _NEWS_EVERY_S and done < total:

@@ -288,7 +288,11 @@ class VenueLink(Protocol):
         ...
 
     def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
-        """Ask what the venue knows of an order."""
+        """Ask what the venue knows of an order.
+
+        ``ABSENT`` is told only as a proof: nothing that was sent under the id, before the question or after it, can
+        still arrive. A late answer to a question from before another sending is ``NO_ANSWER``.
+        """
         ...
 
     def take_reports(self) -> Sequence[VenueReport]:

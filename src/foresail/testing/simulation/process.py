@@ -117,8 +117,13 @@ class Link:
     def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
         """Ask what the venue knows of an order."""
         self._await(order_id, instrument)
-        is_proof = self.is_proof_of_absence(order_id)
-        self._wire.ask(order_id, lambda: self._absent(order_id, instrument, is_proof=is_proof))
+        is_proof, sent = self.is_proof_of_absence(order_id), self.times_sent.get(order_id, 0)
+
+        def answer() -> None:  # an answer to a question from before another sending proves nothing about that
+            still = is_proof and self.times_sent.get(order_id, 0) == sent
+            self._absent(order_id, instrument, is_proof=still)
+
+        self._wire.ask(order_id, answer)
 
     def take_reports(self) -> Sequence[VenueReport]:
         """Return and forget what came in."""
