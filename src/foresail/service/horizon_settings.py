@@ -1,12 +1,14 @@
 """Horizons of a run as its settings say them: numbers of bars, or spans such as "4h", "1d" and "1w" (FCST-15).
 
 A span is as many bars as the class and frame of the market make of it, so it is read when these are known. Where the
-horizon that is traded is not said, it is that of the defaults if it is among the asked ones, else the longest.
+horizon that is traded is not said, it is that of the defaults if it is among the asked ones, else the longest. A preset
+of a network brings horizons and features of its own, under what the file and the command say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from foresail.core.errors import ConfigError
@@ -14,8 +16,9 @@ from foresail.domain.instruments import AssetClass
 from foresail.engine.settings import PipelineSettings
 from foresail.forecasting.horizon_names import horizon_bars, is_horizon
 from foresail.forecasting.horizons import decision_horizon
+from foresail.forecasting.preset_inputs import preset_inputs
 
-__all__ = ["checked_horizon", "in_bars", "typed_horizons", "with_horizons"]
+__all__ = ["checked_horizon", "in_bars", "of_preset", "preset_told", "typed_horizons", "with_horizons"]
 
 _KEYS = ("horizons", "decision_horizon")
 
@@ -97,3 +100,27 @@ def with_horizons(
     else:
         chosen = base.decision_horizon if base.decision_horizon in horizons else decision_horizon(horizons)
     return {**rest, "horizons": horizons, "decision_horizon": chosen}
+
+
+def of_preset(base: PipelineSettings, market: tuple[AssetClass, str] | None) -> PipelineSettings:
+    """Return defaults with horizons and features of the preset that their forecaster's options name, if it fits.
+
+    Parameters
+    ----------
+    market : asset class and frame; a preset for bars of another frame changes nothing here
+    """
+    found = preset_inputs(base.forecaster, dict(base.forecaster_options))
+    if found is None or market is None or found.frame != market[1]:
+        return base
+    horizons = in_bars(found.horizons, market)
+    return replace(base, horizons=horizons, decision_horizon=decision_horizon(horizons), features=(found.features,))
+
+
+def preset_told(settings: PipelineSettings, market: tuple[AssetClass, str]) -> tuple[str, ...]:
+    """Return a sentence about what a preset brought to a run; none without one."""
+    found = preset_inputs(settings.forecaster, dict(settings.forecaster_options))
+    if found is None:
+        return ()
+    if found.frame != market[1]:
+        return (f"Preset {found.name} is for bars of {found.frame}: of it come the shape and nothing else.",)
+    return (f"Preset {found.name}, of which what the settings do not name is taken: {found.told}.",)

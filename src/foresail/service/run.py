@@ -13,6 +13,7 @@ from foresail.core.canonical import hash_value
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import DataError
 from foresail.domain.calendars import bars_per_year
+from foresail.domain.instruments import AssetClass
 from foresail.domain.runs import VerdictWord
 from foresail.engine.cache import FoldCache
 from foresail.engine.pipeline import drop_late_fields, run_pipeline, select_instruments
@@ -31,6 +32,7 @@ from foresail.reporting.model import LeakFinding
 from foresail.reporting.summary import text_summary
 from foresail.service.feature_names import named_sets
 from foresail.service.finished import Finished
+from foresail.service.horizon_settings import preset_told
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
@@ -47,6 +49,7 @@ __all__ = [
     "Job",
     "RunRequest",
     "exit_code_of",
+    "market_of",
     "perform",
     "record_of",
     "run_job",
@@ -105,11 +108,16 @@ class Job:
     next_steps: tuple[tuple[str, str], ...] = ()
 
 
+def market_of(loaded: Loaded) -> tuple[AssetClass, str]:
+    """Return asset class and frame of a market, by which spans are read."""
+    return loaded.data.bar_set.asset_class, loaded.data.bars.frame
+
+
 def settings_for(loaded: Loaded, config: Path | None, overrides: Overrides) -> PipelineSettings:
     """Return the settings of a run on a market; a short history is met with shorter training."""
     bars = loaded.data.bars
     year = bars_per_year(bars.calendar, bars.frame)
-    market = (loaded.data.bar_set.asset_class, bars.frame)
+    market = market_of(loaded)
     base = replace(default_settings(bars.frame, year, market[0]), currency=loaded.data.bar_set.currency)
     walk = base.walk_forward
     length = bars.shape[1]
@@ -182,7 +190,8 @@ def perform(job: Job, progress: Progress) -> Finished:
     """Run the main job and judge it."""
     settings = job.settings
     data, left_out = drop_late_fields(job.loaded.data, settings)
-    job = replace(job, loaded=replace(job.loaded, data=data, notes=(*job.loaded.notes, *left_out)))
+    told = (*left_out, *preset_told(settings, market_of(job.loaded)))
+    job = replace(job, loaded=replace(job.loaded, data=data, notes=(*job.loaded.notes, *told)))
     strategy = None if job.plugin is None else _fuzzed(job.plugin, job.loaded, settings.seed)
     options = RunOptions(cache=job.cache, explained=True, progress=progress)
     result = run_pipeline(data, settings, strategy=strategy, options=options)

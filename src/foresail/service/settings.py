@@ -27,7 +27,7 @@ from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.horizons import decision_horizon, default_horizons
 from foresail.forecasting.options import build_forecaster
 from foresail.risk.editing import read_limits
-from foresail.service.horizon_settings import typed_horizons, with_horizons
+from foresail.service.horizon_settings import of_preset, typed_horizons, with_horizons
 
 __all__ = [
     "RUN_KEYS",
@@ -192,7 +192,7 @@ def read_settings(
     UnknownNameError
         If a key is not known.
     """
-    settings = base if path is None else _from_file(base, path, market)
+    settings = base if path is None else _from_file(base, path, overrides, market)
     if overrides.horizons is not None:
         settings = replace(settings, **with_horizons({"horizons": overrides.horizons}, settings, market))
     if overrides.seed is not None:
@@ -217,7 +217,9 @@ def _with_capital(settings: PipelineSettings, text: str) -> PipelineSettings:
     return replace(settings, capital=money.amount, currency=money.currency)
 
 
-def _from_file(base: PipelineSettings, path: Path, market: tuple[AssetClass, str] | None) -> PipelineSettings:
+def _from_file(
+    base: PipelineSettings, path: Path, overrides: Overrides, market: tuple[AssetClass, str] | None
+) -> PipelineSettings:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
@@ -235,6 +237,9 @@ def _from_file(base: PipelineSettings, path: Path, market: tuple[AssetClass, str
     _check_keys("run", run, RUN_KEYS)
     _check_keys("walk_forward", walk, WALK_KEYS)
     values = {key: _typed("run", key, value, RUN_KEYS[key][0]) for key, value in run.items()}
+    chosen = tuple(sorted(document.get("forecaster", {}).items()))
+    name = overrides.forecaster or values.get("forecaster", base.forecaster)
+    base = of_preset(replace(base, forecaster=name, forecaster_options=chosen), market)
     values = with_horizons(values, base, market)
     capital = values.pop("capital", None)
     inputs = {key: values.pop(key) for key in _INPUT_KEYS if key in values}
@@ -245,13 +250,11 @@ def _from_file(base: PipelineSettings, path: Path, market: tuple[AssetClass, str
     spans = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
     }
-    chosen = tuple(sorted(document.get("forecaster", {}).items()))
     settings = replace(
         base,
         **values,
         inputs=replace(base.inputs, **inputs),
         walk_forward=replace(base.walk_forward, **spans),
-        forecaster_options=chosen,
         limits=read_limits(document.get("limits", {})),
         fees=parse_fees(document.get("fees", [])),
         trading=replace(base.trading, **trading, venue=VenueChoice(**venue)),

@@ -39,7 +39,7 @@ from foresail.service.training_importance import PermutationSettings, permutatio
 from foresail.service.training_job import FittedModel, TrainJob, made_forecaster, resolve_training
 from foresail.service.training_progress import EpochLines, history_of
 from foresail.service.training_record import training_outcome, training_record
-from foresail.service.training_request import TrainRequest, with_config
+from foresail.service.training_request import TrainRequest, preset_note, with_config
 from foresail.service.training_scores import HeldOut, forecast_held_out, score_held_out
 from foresail.service.training_sectors import parts_of, tuned_for_sectors
 from foresail.service.workspace import find_workspace
@@ -95,7 +95,8 @@ def train_model(
         again = hash_value([job.digest, "refit"])
         fitted = _fit(job, plan_refit(job.ready), registry.checkpoint(again), _Told(progress, note))
         registry.drop_checkpoint(again)
-    report = replace(fitted.report, notes=(*fitted.report.notes, *left_out))
+    preset = preset_note(job.recipe["preset"], job.key.frame)
+    report = replace(fitted.report, notes=(*([preset] if preset else []), *fitted.report.notes, *left_out))
     content = training_record(job, replace(fitted, report=report), metrics, trials)
     entry = registry.register(job.key, lambda folder, name: _write(folder, name, content, fitted))
     registry.drop_checkpoint(job.digest)
@@ -139,7 +140,7 @@ def _fit(job: TrainJob, ready: Ready, checkpoint: Path, told: _Told) -> FittedMo
 
 def _with_importance(forecaster: Forecaster, report: FitReport, data: TrainingSet, seed: int) -> FitReport:
     """Return the report with permutation importance where a network has none of its own (XPL-02)."""
-    if report.importance or not hasattr(forecaster, "encode"):
+    if report.importance or not hasattr(parts_of(forecaster)[0], "encode"):
         return report
     found = permutation_importance(forecaster, data, PermutationSettings(seed=seed))
     note = "importance: rise of the validation loss when a feature is permuted" + ("" if found else "; none rose")

@@ -34,7 +34,7 @@ from foresail.service.runfolder import code_hash
 from foresail.service.training_classes import rule_of
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
 from foresail.service.training_inputs import asked_names, chosen_inputs
-from foresail.service.training_request import TrainRequest, horizons_of
+from foresail.service.training_request import TrainRequest, horizons_of, with_preset
 
 __all__ = ["FittedModel", "TrainJob", "made_forecaster", "resolve_training", "symbols_of"]
 
@@ -105,6 +105,10 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     asked = replace(request.reading, timezone=request.timezone, names=request.names)
     until = parse_until(request.until)
     loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=clock)
+    preset: dict[str, str] = {}
+    if base is None:
+        request, preset = with_preset(request, loaded.data.bars.frame)
+        request = replace(request, features=request.features or _DEFAULT_FEATURES)
     inputs, absent, learned = _inputs_of(request, loaded, base)
     inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
     ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)
@@ -138,6 +142,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "instruments": learned if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
         "per_ticker": request.per_ticker,
         "beside": _beside(request),
+        "preset": preset,
     }
     key = _key(request, loaded, sectors, learned)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
@@ -235,13 +240,9 @@ def _spec(name: str, features: tuple[str, ...], horizons: tuple[int, ...], targe
 
 
 def _filled(request: TrainRequest, base: LoadedModel | None) -> TrainRequest:
-    """Return the request with defaults; what is fine-tuned has the settings of its base."""
+    """Return the request with its forecaster; what is fine-tuned has the settings of its base."""
     if base is None:
-        return replace(
-            request,
-            forecaster=request.forecaster or _DEFAULT_FORECASTER,
-            features=request.features or _DEFAULT_FEATURES,
-        )
+        return replace(request, forecaster=request.forecaster or _DEFAULT_FORECASTER)
     given = (request.features, request.horizons, request.targets, request.select, request.without, request.normalise)
     if request.forecaster not in ("", base.spec.name) or any(given):
         raise ConfigError(

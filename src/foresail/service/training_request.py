@@ -12,9 +12,10 @@ from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.forecasting.horizon_names import horizon_bars
 from foresail.forecasting.horizons import default_horizons
+from foresail.forecasting.preset_inputs import preset_inputs
 from foresail.service.reading import Reading
 
-__all__ = ["TrainRequest", "horizons_of", "parse_options", "with_config"]
+__all__ = ["TrainRequest", "horizons_of", "parse_options", "preset_note", "with_config", "with_preset"]
 
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
@@ -35,7 +36,7 @@ class TrainRequest:
     data : Parquet or CSV file, described folder, imported name, or the embedded sample
     forecaster : any registered one
     features : a set, or names and sets separated by commas
-    horizons : bars or spans, separated by commas; None = those of the frame
+    horizons : bars or spans, separated by commas; None = those of the preset, else of the frame
     targets : of close, high, low, separated by commas; None = all that the bars have
     context : bars back that one forecast sees; None = the forecaster's own
     options : settings of the forecaster, text or typed
@@ -163,3 +164,35 @@ def horizons_of(text: str | None, asset_class: AssetClass, frame: str) -> tuple[
     if text is None or not text.strip():
         return default_horizons(asset_class, frame)
     return tuple(sorted({horizon_bars(part, asset_class, frame) for part in text.split(",") if part.strip()}))
+
+
+def with_preset(request: TrainRequest, frame: str) -> tuple[TrainRequest, dict[str, str]]:
+    """Return the request with horizons and features of its preset where it names none, and what was taken.
+
+    Parameters
+    ----------
+    frame : of the bars; a preset of another frame gives nothing but its shape
+
+    Returns
+    -------
+    the request, and "name", "frame", "horizons" and "features" as far as they were taken; empty without a preset
+    """
+    found = preset_inputs(request.forecaster, request.options)
+    if found is None:
+        return request, {}
+    told = {"name": found.name, "frame": found.frame}
+    if found.frame != frame:
+        return request, told
+    taken = {"horizons": ",".join(found.horizons), "features": found.features}
+    taken = {key: value for key, value in taken.items() if not (getattr(request, key) or "").strip()}
+    return replace(request, **taken), {**told, **taken}
+
+
+def preset_note(taken: Mapping[str, str], frame: str) -> str:
+    """Return a sentence about what was taken from a preset; empty where there is none."""
+    if not taken:
+        return ""
+    if taken["frame"] != frame:
+        return f"preset {taken['name']} is for bars of {taken['frame']}: of it come the shape and nothing else"
+    parts = [f"{key} {taken[key].replace(',', ', ')}" for key in ("horizons", "features") if key in taken]
+    return f"preset {taken['name']}: {'; '.join(parts)}, since none were named" if parts else ""
