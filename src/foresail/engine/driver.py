@@ -8,7 +8,7 @@ events and gathers what reports need; every decision about money is the core's (
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -39,6 +39,7 @@ from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
 from foresail.ledger.journal import Journal
 from foresail.risk.versions import limits_digest
+from foresail.signals.strategies.rank_expected_return import RankExpectedReturn
 
 __all__ = ["BacktestInputs", "Driver", "history_parts"]
 
@@ -103,9 +104,11 @@ def history_parts(
         planner = replace(planner, limit_distance=_THIN_DISTANCE)
     exits = None
     if limits is not None and limits.profile and settings.trading.stops != "none":
-        has_targets = settings.trading.stops == "class_and_target"
-        exits = DeskExits(parts.by_id, data.bar_set.price_basis, has_targets)
-    stages = DeskStages(view, parts.by_id, parts.allocator, planner, exits)
+        exits = DeskExits(
+            parts.by_id, data.bar_set.price_basis, settings.trading.stops == "class_and_target",
+            may_exceed=settings.trading.exits.may_exceed, ranges=market.average_range,
+        )  # fmt: skip
+    stages = DeskStages(view, parts.by_id, parts.allocator, planner, exits, _least_move(settings, parts))
     trading = TradingParts(
         environment=environment,
         account=account,
@@ -124,6 +127,14 @@ def history_parts(
         data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)
     )
     return trading, SimulatedLink(parts.venue, market, rules)
+
+
+def _least_move(settings: PipelineSettings, parts: Parts) -> Callable[[InstrumentId, float, int], float] | None:
+    """Return what a signal must expect where the settings ask it to; the built-in strategy asks itself."""
+    multiple = settings.trading.costs.multiple
+    if multiple is None or isinstance(parts.strategy, RankExpectedReturn):
+        return None
+    return lambda name, price, at: parts.costs.minimum_target(price, at, parts.by_id[name], multiple=multiple)
 
 
 class _Blocked:

@@ -79,8 +79,11 @@ def build_parts(
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
     costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
-    if settings.trading.venue.impact != costs.settings.impact or settings.fees:
-        costs = CostModel(replace(costs.settings, impact=settings.trading.venue.impact, fees=settings.fees))
+    chosen = settings.trading.costs.applied(
+        replace(costs.settings, impact=settings.trading.venue.impact, fees=settings.fees)
+    )
+    if chosen != costs.settings:
+        costs = CostModel(chosen)
     limits = edited_positions(profile_named(settings.profile).limits(bar_set.asset_class), dict(settings.limits))
     per_year = bars_per_year(bars.calendar, bars.frame)
     per_day = (
@@ -95,6 +98,7 @@ def build_parts(
             frame=bars.frame,
             top_k=settings.top_k,
             cost_gate=settings.cost_gate,
+            minimum_multiple=1.0 if settings.trading.costs.multiple is None else settings.trading.costs.multiple,
             price_basis=bar_set.price_basis,
             bars_per_day=per_day,
             bars_per_year=per_year,
@@ -106,6 +110,7 @@ def build_parts(
         frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
         worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
         sizing=settings.trading.sizing_of(settings.profile),
+        exit_target=settings.trading.exits.target_of(is_given=is_given),
         shorting=is_given and limits.shorting,  # the built-in strategy buys only; others may want less than nothing
     )  # fmt: skip
     venue = settings.trading.venue.settings(close_only=not bars.has("open"), allow_short=limits.shorting)

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.execution.costs import CostModel, CostSettings
 from foresail.execution.impact import IMPACT_MODELS
 from foresail.execution.simulated.settings import VenueSettings
-from foresail.portfolio.allocator import SIZINGS
+from foresail.portfolio.allocator import EXIT_TARGETS, SIZINGS
 
-__all__ = ["STOPS", "TradingSettings", "VenueChoice", "trading_of_plain"]
+__all__ = ["COST_MODELS", "STOPS", "CostChoice", "ExitChoice", "TradingSettings", "VenueChoice", "trading_of_plain"]
 
 STOPS = ("class", "class_and_target", "none")
+COST_MODELS = ("class", "flat")
 _KELLY_PROFILES = frozenset({"low-latency"})  # RISK-01: its risk per trade is a quarter of Kelly (SIZE-05)
 _MS = 1_000_000  # ns
 _GOOD_FOR = VenueSettings().good_for_bars
+_HOLDING = frozenset({"borrow_per_year", "funding_per_8h", "factor"})  # what costs apart from trades
+_COST_FIELDS = {  # key of [costs] -> field of the cost model's settings
+    "commission": "commission_fraction",
+    "maker": "maker_fraction",
+    "per_unit": "commission_per_unit",
+    "minimum": "commission_minimum",
+    "slippage": "slippage_fraction",
+    "half_spread": "half_spread_fraction",
+    "major_pips": "major_pips",
+    "cross_pips": "cross_pips",
+    "exotic_pips": "exotic_pips",
+    "spread_legs": "spread_legs",
+    "borrow_per_year": "borrow_per_year",
+    "funding_per_8h": "funding_per_8h",
+    "factor": "factor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,99 @@ class VenueChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitChoice:
+    """Where positions are left, as ``[exits]`` says it.
+
+    Attributes
+    ----------
+    target : the target of a signal (RC-13): "signal", its own, else a reward of twice the risk; "ratio", the latter
+        always; "none"; "" = "signal" for strategies of one's own, "ratio" for the built-in one
+    may_exceed : whether a strategy's own stop may lie beyond the maximum of its tier or class (EXIT-02); a strategy
+        says so for itself with ``stops_may_exceed`` in its spec
+    """
+
+    target: str = ""
+    may_exceed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.target and self.target not in EXIT_TARGETS:
+            raise UnknownNameError("target in [exits]", self.target, EXIT_TARGETS)
+
+    def target_of(self, *, is_given: bool) -> str:
+        """Return which target signals get: of a strategy of one's own (given), or of the built-in one."""
+        return self.target or ("signal" if is_given else "ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class CostChoice:
+    """What trading costs, as ``[costs]`` says it; None = as the table of the asset class has it (COST-01 to 03).
+
+    Attributes
+    ----------
+    model : "class", that table; "flat", one fraction of value a round trip and nothing besides (COST-04, RC-14)
+    round_trip : of ``flat``, fraction of value
+    commission, maker, per_unit, minimum : of a fill: fraction of value, of an order that rested, money a unit, money
+    slippage, half_spread : against an order that takes liquidity, fraction of price and side
+    major_pips, cross_pips, exotic_pips : forex spread, ask less bid
+    spread_legs : forex spreads paid in a round trip, 2 or 1 (COST-06)
+    borrow_per_year, funding_per_8h : of what is held, where no series is known (COST-10)
+    factor : multiplies all of it
+    multiple : round-trip costs that an expected move must exceed (COST-08); None = 1 for the built-in strategy, and
+        signals of one's own are not asked
+    """
+
+    model: str = "class"
+    round_trip: float = 0.0005
+    commission: float | None = None
+    maker: float | None = None
+    per_unit: float | None = None
+    minimum: float | None = None
+    slippage: float | None = None
+    half_spread: float | None = None
+    major_pips: float | None = None
+    cross_pips: float | None = None
+    exotic_pips: float | None = None
+    spread_legs: int | None = None
+    borrow_per_year: float | None = None
+    funding_per_8h: float | None = None
+    factor: float | None = None
+    multiple: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.model not in COST_MODELS:
+            raise UnknownNameError("model in [costs]", self.model, COST_MODELS)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0.0):
+                raise ConfigError(f"[costs] {one.name}: expected a finite number of at least 0, received {value}")
+        if self.model == "flat" and self._edits():
+            raise ConfigError(
+                f"[costs] {', '.join(self._edits())}: the flat model takes round_trip and nothing besides",
+                hint='leave them out, or set model = "class"',
+            )
+
+    def applied(self, costs: CostSettings) -> CostSettings:
+        """Return the costs of an asset class as the settings change them."""
+        if self.model == "flat":
+            flat = CostModel.flat(costs.asset_class, Decimal(repr(self.round_trip))).settings
+            flat = replace(flat, price_basis=costs.price_basis, currency=costs.currency, impact=costs.impact)
+            return replace(flat, **{key: value for key, value in self._values().items() if key in _HOLDING})
+        return replace(costs, **self._values()) if self._values() else costs
+
+    def _edits(self) -> list[str]:
+        """Return the keys of what a trade costs that are set."""
+        return [key for key, name in _COST_FIELDS.items() if name not in _HOLDING and getattr(self, key) is not None]
+
+    def _values(self) -> dict[str, Any]:
+        told = {name: getattr(self, key) for key, name in _COST_FIELDS.items()}
+        return {
+            name: value if name == "spread_legs" else Decimal(repr(value))
+            for name, value in told.items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TradingSettings:
     """How an account trades.
 
@@ -81,6 +193,8 @@ class TradingSettings:
     stops: str = "class"
     sizing: str = ""
     venue: VenueChoice = field(default_factory=VenueChoice)
+    exits: ExitChoice = field(default_factory=ExitChoice)
+    costs: CostChoice = field(default_factory=CostChoice)
 
     def __post_init__(self) -> None:
         if self.stops not in STOPS:
@@ -95,4 +209,6 @@ class TradingSettings:
 
 def trading_of_plain(plain: Mapping[str, Any]) -> TradingSettings:
     """Return settings as a record keeps them; what it does not name is as it was before it could be chosen."""
-    return TradingSettings(**{**plain, "venue": VenueChoice(**plain.get("venue", {}))})
+    venue, exits = VenueChoice(**plain.get("venue", {})), ExitChoice(**plain.get("exits", {"target": "ratio"}))
+    costs = CostChoice(**plain.get("costs", {}))
+    return TradingSettings(**{**plain, "venue": venue, "exits": exits, "costs": costs})

@@ -246,13 +246,11 @@ class CostModel:
             fraction += float(s.factor) * (float(self._sec.at(at_ns).rate) + taf)
         return fraction
 
-    def minimum_target(self, price: float, at_ns: int, instrument: Instrument) -> float:
-        """Return the smallest move worth trading: three times the round trip (COST-08), fraction of price."""
-        return _TARGET_MULTIPLE * self.round_trip_fraction(price, at_ns, instrument)
-
-    def edge(self, predicted: float, price: float, at_ns: int, instrument: Instrument) -> float:
-        """Return predicted move minus round-trip cost, fractions; only a positive edge is one (COST-08)."""
-        return predicted - self.round_trip_fraction(price, at_ns, instrument)
+    def minimum_target(
+        self, price: float, at_ns: int, instrument: Instrument, *, multiple: float = _TARGET_MULTIPLE
+    ) -> float:
+        """Return the smallest move worth trading: so many times the round trip (COST-08), fraction of price."""
+        return multiple * self.round_trip_fraction(price, at_ns, instrument)
 
     def holding_cost(self, position: Position, notional: Decimal, from_ns: int, to_ns: int) -> Decimal:
         """Return what holding a position over ``(from_ns, to_ns]`` costs, money, to 1e-8 (COST-10).

@@ -62,10 +62,10 @@ class AllocatorSettings:
         scales up. None switches it off
     liquidity_share : largest order as a share of the average daily traded value, where volume exists (SIZE-13)
     drift_band : a held buy is left as it is while its weight is within this share of the new one (PORT-05)
-    exit_target : which take-profit is attached. "ratio": ``reward_ratio`` times the stop distance; "signal": the
-        expected level of the signal; "none". The expected level is reached half of the time by definition, so as an
-        order it cuts gains at the typical one while losses run to the stop and costs are paid in full: it is shown, not
-        attached, by default
+    exit_target : which take-profit is attached (RC-13). "ratio": ``reward_ratio`` times the stop distance; "signal":
+        the level of the signal where it names one on the right side of the entry, else as "ratio"; "none". The level
+        that a forecast expects is reached half of the time by definition, so as an order it cuts gains at the typical
+        one while losses run to the stop and costs are paid in full: it is shown, not attached, by default
     shorting : the profile must allow it too
     sizing : how a signal's size is limited (SIZE-14). "risk": its loss at the stop (SIZE-02); "atr": the same at a
         stop of two average true ranges (SIZE-06); "kelly": a quarter of Kelly's fraction, of its confidence and its
@@ -447,8 +447,9 @@ class VolatilityScaledTopK:
         weights = np.where(book.stuck, book.current, book.side * size) + 0.0
         weights[~np.isfinite(weights)] = 0.0
         with np.errstate(invalid="ignore"):
-            if self._settings.exit_target == "ratio":
-                book.target = book.entry + self._settings.reward_ratio * (book.entry - book.stop)
+            ratio = book.entry + self._settings.reward_ratio * (book.entry - book.stop)
+            own = np.isfinite(book.target) & (book.side * (book.target - book.entry) > 0.0)
+            book.target = np.where(own & (self._settings.exit_target == "signal"), book.target, ratio)
         attached = (weights != 0.0) & ~book.stuck
         stops = np.where(attached, book.stop, np.nan)
         targets = np.where(attached & (self._settings.exit_target != "none"), book.target, np.nan)

@@ -1,7 +1,8 @@
 """Where a position is left: stop, targets, trail, time (EXIT-01 to 09).
 
 Every position has a stop. Which one: the signal's own, else the tier's, else the class's, else two average true ranges;
-none may lie further away than tier or class allow, unless the strategy says that it may.
+none may lie further away than tier or class allow (or two average true ranges, where those are known and wider: RISK-05
+says "2 % or 2 ATR"), unless the strategy says that it may.
 """
 
 from __future__ import annotations
@@ -160,6 +161,8 @@ def choose_exit(inputs: ExitInputs) -> ExitPlan:
     widest = _class_distance(group.stop, inputs, group)
     if inputs.tier_stop is not None:
         widest = max(widest, inputs.tier_stop * inputs.entry)
+    if inputs.atr is not None and not group.pips:
+        widest = max(widest, _ATR_STOP * inputs.atr)
     if distance > widest and not inputs.may_exceed:
         distance, stop_from = widest, f"{stop_from}, cut to the class or tier maximum"
     stop = inputs.entry - sign * distance

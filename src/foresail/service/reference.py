@@ -20,6 +20,7 @@ from foresail.risk.profiles import DEFAULT_PROFILE, PROFILES
 from foresail.service.feature_pictures import feature_pictures
 from foresail.service.limits import limits_table
 from foresail.service.settings import RUN_KEYS, VENUE_KEYS, WALK_KEYS, WORKSPACE_FILE, default_settings, run_value
+from foresail.service.trading_tables import COST_KEYS, EXIT_KEYS, cost_default, exit_default
 
 __all__ = ["reference_pages", "settings_page"]
 
@@ -80,6 +81,11 @@ Durations are whole bars: "252 sessions" and "252 bars" mean the same. Where a s
 training and refits are shortened, and the report shows the values used.
 """
 
+_COSTS = """## `[costs]`
+
+What trading costs where it is not as the table of the asset class has it (COST-01 to 03), for the account of your own
+broker. They are part of every record. Dated regulatory fees stand under `[[fees]]`."""
+
 
 def reference_pages() -> dict[str, str]:
     """Return path below the folder -> page or picture, for everything that is made from code."""
@@ -109,6 +115,11 @@ def settings_page() -> str:
         (f"`{key}`", kind, meaning, _value(getattr(daily.trading.venue, key)))
         for key, (kind, meaning) in VENUE_KEYS.items()
     ]
+    exits = [(f"`{key}`", kind, meaning, _value(exit_default(key))) for key, (kind, meaning) in EXIT_KEYS.items()]
+    costs = [
+        (f"`{key}`", kind, meaning, "as the class" if cost_default(key) is None else _value(cost_default(key)))
+        for key, (kind, meaning) in COST_KEYS.items()
+    ]
     known = [("`forecaster`", ", ".join(FORECASTERS)), ("`profile`", ", ".join(PROFILES))]
     return "\n".join(
         (
@@ -118,6 +129,8 @@ def settings_page() -> str:
             _YEARS,
             markdown_table(_LIMITS, ("key", "value", f"default, {DEFAULT_PROFILE}, stocks", "origin"), _limit_rows()),
             markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
+            markdown_table("## `[exits]`\n\nWhere positions are left.", (*names[:3], "default"), exits),
+            markdown_table(_COSTS, (*names[:3], "default"), costs),
             _PAIRS,
             _FEES,
             markdown_table("## Known names", ("key", "names"), known),

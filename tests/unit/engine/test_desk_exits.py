@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -21,13 +21,13 @@ from foresail.domain.forecast import ForecastBlock
 from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import FillReason, Order, OrderKind
-from foresail.domain.signals import Intent, OrderIntent, Side, TargetWeights, Weights
+from foresail.domain.signals import Horizon, Intent, OrderIntent, Side, Signal, SignalKind, TargetWeights, Weights
 from foresail.engine.backtest import Backtest, run_backtest
 from foresail.engine.driver import BacktestInputs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.desk_exits import DeskExits
 from foresail.engine.trading.parts import DeskCall
-from foresail.engine.trading_settings import TradingSettings
+from foresail.engine.trading_settings import CostChoice, ExitChoice, TradingSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.protocols import MarketView
@@ -46,10 +46,11 @@ class Once:
 
     intents: Sequence[Intent]
     times: int = 1
+    flags: dict[str, bool] = field(default_factory=dict)
 
     @property
     def spec(self) -> Any:
-        return SimpleNamespace(id="test/once@1", every=1, critical_inputs=())
+        return SimpleNamespace(id="test/once@1", every=1, critical_inputs=(), **self.flags)
 
     def start(self) -> dict[str, int]:
         return {"n": 0}
@@ -59,13 +60,29 @@ class Once:
         return self.intents if state["n"] <= self.times else ()
 
 
-def run(closes: Sequence[float], strategy: Once, limits: TradingLimits | None, stops: str = "class") -> Backtest:
+class Late(Once):
+    """Asks once, at a decision after the first ones."""
+
+    def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
+        state["n"] += 1
+        return self.intents if state["n"] == self.times else ()
+
+
+def run(
+    closes: Sequence[float],
+    strategy: Once,
+    limits: TradingLimits | None,
+    stops: str = "class",
+    exits: ExitChoice | None = None,
+    costs: CostChoice | None = None,
+) -> Backtest:
     bars = bar_panel({A: closes}, fields={"volume": {A: [5e6] * len(closes)}})
     none = np.empty(0, dtype=np.int64)
     block = ForecastBlock(np.empty((1, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
     data = MarketData(bars, simulated_bar_set(bars), {}, np.full(1, len(closes)), None)
+    trading = TradingSettings(stops, exits=exits or ExitChoice(), costs=costs or CostChoice())
     settings = PipelineSettings(
-        capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",), trading=TradingSettings(stops)
+        capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",), trading=trading
     )
     inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 252.0)
     return run_backtest(inputs, strategy=strategy, first=0, limits=limits)
@@ -128,9 +145,15 @@ def call(at: int, held: Sequence[Position] = ()) -> DeskCall:
 
 
 def filled(
-    name: InstrumentId, weight: float, at: int, *, stop: float = math.nan, held: Sequence[Position] = ()
+    name: InstrumentId,
+    weight: float,
+    at: int,
+    *,
+    stop: float = math.nan,
+    held: Sequence[Position] = (),
+    **how: Any,
 ) -> float:
-    exits = DeskExits(RECORDS, PriceBasis.RAW)
+    exits = DeskExits(RECORDS, PriceBasis.RAW, **how)
     found = exits.targets(TargetWeights((name,), (weight,), (stop,), (math.nan,)), call(at, held))
     assert math.isnan(found.targets[0])
     return found.stops[0]
@@ -150,9 +173,72 @@ def test_at_a_crypto_weekend_stops_stand_nearer() -> None:
     paid = [Position(SOL, D(1), D(90), 0)]
     assert filled(SOL, 0.1, SATURDAY) == pytest.approx(100 - 0.7 * 8)
     assert filled(SOL, 0.1, SATURDAY, held=paid) == pytest.approx(90 - 0.7 * 7.2)
-    assert filled(SOL, 0.1, SATURDAY, stop=80.0) == pytest.approx(86)
+    assert filled(SOL, 0.1, SATURDAY, stop=80.0) == pytest.approx(94.4)  # cut to 92 first (EXIT-02)
+    assert filled(SOL, 0.1, SATURDAY, stop=80.0, may_exceed=True) == pytest.approx(86)
     assert filled(SOL, 0.1, SATURDAY, stop=95.0, held=paid) == 95.0  # above the entry: it protects a gain
     assert filled(EUR, 0.1, SATURDAY) == pytest.approx(1.0970)
+
+
+def test_a_stop_of_its_own_is_cut_to_the_widest_allowed() -> None:
+    assert filled(SOL, 0.1, WEDNESDAY, stop=80.0) == pytest.approx(92)  # 8 %
+    assert filled(SOL, -0.1, WEDNESDAY, stop=130.0) == pytest.approx(108)
+    assert filled(SOL, 0.1, WEDNESDAY, stop=95.0) == 95.0
+    assert filled(SOL, 0.1, WEDNESDAY, stop=80.0, may_exceed=True) == 80.0
+    assert filled(EUR, 0.1, WEDNESDAY, stop=1.05) == pytest.approx(1.0970)  # 30 pips
+    assert filled(A, 0.1, WEDNESDAY, stop=8.0) == pytest.approx(9.5)
+    assert filled(A, 0.1, WEDNESDAY, stop=8.0, ranges=lambda _name, _at: 0.4) == pytest.approx(9.2)  # 2 ATR are wider
+    assert filled(A, 0.1, WEDNESDAY, ranges=lambda _name, _at: 0.4) == pytest.approx(9.5)  # its own only
+
+
+def test_in_a_backtest_too_unless_strategy_or_settings_allow_more() -> None:
+    fall, asked = [100.0, 100, 100, 96, 93, 90, 87, 84, 81, 78, 75], [OrderIntent(A, Side.BUY, D(10), stop_price=D(80))]
+    limits = trading_limits("multi-asset")
+    assert stopped(run(fall, Once(asked), limits)) == [97.0]  # tier mid, 3 %
+    assert stopped(run(fall, Once(asked, flags={"stops_may_exceed": True}), limits)) == [80.0]
+    assert stopped(run(fall, Once(asked), limits, exits=ExitChoice(may_exceed=True))) == [80.0]
+    guard = OrderIntent(A, Side.SELL, D(10), "stop", leg="guard", trigger_price=D(80), reduce_only=True, parent="entry")
+    guarded = [OrderIntent(A, Side.BUY, D(10)), guard]
+    assert stopped(run(fall, Once(guarded), limits)) == [97.0]
+    assert stopped(run(fall, Once(guarded, flags={"stops_may_exceed": True}), limits)) == [80.0]
+
+
+def opinion(target: float) -> Signal:
+    return Signal(
+        A, SignalKind.BUY, Horizon.SWING_TRADE, 5, 0.6, 0.05, 0.001, 100.0, target, 98.0, ("up",), "test", "once", "1",
+        "", "", 0, 10**19,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "choice", "level"),
+    [(103.0, "", 103.0), (math.nan, "", 104.0), (99.0, "", 104.0), (103.0, "ratio", 104.0), (103.0, "none", None)],
+)
+def test_a_signal_keeps_its_own_target(target: float, choice: str, level: float | None) -> None:
+    closes = [100.0, 101, 99] * 8 + [100.0, 100.0, 101, 102, 103.5, 104.5, 105]
+    late = Late([opinion(target)], 25)
+    book = run(closes, late, trading_limits("multi-asset"), exits=ExitChoice(choice))
+    assert [float(one.reference_price) for one in book.fills if one.reason is FillReason.TARGET] == (
+        [] if level is None else [level]
+    )
+    with pytest.raises(UnknownNameError, match="signal"):
+        ExitChoice("p50")
+
+
+def test_a_backtest_pays_what_the_settings_say() -> None:
+    bought = [OrderIntent(A, Side.BUY, D(10))]
+    (fill,) = run([100.0, 100, 100], Once(bought), None, costs=CostChoice(commission=0.01, slippage=0.0)).fills
+    assert (fill.fee, fill.price) == (D("10.00"), D("100.00"))
+    (flat,) = run([100.0, 100, 100], Once(bought), None, costs=CostChoice("flat", 0.01)).fills
+    assert (flat.fee, flat.price) == (D(0), D("100.50"))
+
+
+def test_a_signal_must_expect_so_many_times_its_cost() -> None:
+    closes = [100.0, 101, 99] * 8 + [100.0, 100.0, 101, 102]
+    cost = 0.0010278 + 0.000166 / 100  # COST-05, a share of 100 dollars
+    for multiple, entries in ((None, 1), (0.99 * math.expm1(0.05) / cost, 1), (1.01 * math.expm1(0.05) / cost, 0)):
+        book = run(closes, Late([opinion(110.0)], 25), None, costs=CostChoice(multiple=multiple))
+        assert len(book.fills) == entries
+        assert any("COST-08" in text for _at, _name, text in book.notes) is (entries == 0)
 
 
 def test_exits_and_guarded_entries_are_left_alone() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.orders import Order
-from foresail.domain.signals import Cancel, Intent, Signal, TargetWeights
+from foresail.domain.signals import Cancel, Intent, Signal, SignalKind, TargetWeights
 from foresail.engine.trading.desk_exits import DeskExits
 from foresail.engine.trading.desk_orders import Author
 from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
@@ -22,6 +23,8 @@ from foresail.protocols import MarketView, Strategy
 
 __all__ = ["DeskStages", "Proposal", "StrategyDesk"]
 
+_Notes = tuple[tuple[InstrumentId, str], ...]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeskStages:
@@ -32,6 +35,7 @@ class DeskStages:
     view : (position, account) -> the market as a strategy may see it there
     instruments : records by id
     exits : puts in the stops that a strategy does not name; None = nothing is put in
+    least_move : (instrument, price, ns) -> move that a signal must expect to be entered, fraction (COST-08); None = any
     """
 
     view: Callable[[int, Account], MarketView]
@@ -39,6 +43,7 @@ class DeskStages:
     allocator: VolatilityScaledTopK
     planner: PlannerSettings
     exits: DeskExits | None = None
+    least_move: Callable[[InstrumentId, float, int], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ class StrategyDesk:
     """Implements ``parts.Desk`` for a strategy of ``protocols``."""
 
     def __init__(self, strategy: Strategy, stages: DeskStages) -> None:
-        self._strategy, self._stages = strategy, stages
+        self._strategy, self._stages, self._exits = strategy, stages, stages.exits
+        if self._exits is not None and getattr(strategy.spec, "stops_may_exceed", False):
+            self._exits = replace(self._exits, may_exceed=True)
         self._name, _, version = strategy.spec.id.partition("@")
         self._version = version or "1"
 
@@ -106,19 +113,22 @@ class StrategyDesk:
         ConfigError
             If the strategy asks for an instrument that is not in the set.
         """
-        exits, view = self._stages.exits, self._stages.view(call.position, call.account)
+        exits, view = self._exits, self._stages.view(call.position, call.account)
         intents = self._strategy.step(memory, view)
         if not intents:
             return None
         refuse_timers(intents, self._name)
+        intents, doubts = self._worth(intents, call)
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
             targets = targets if exits is None else exits.targets(targets, call)
         author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
         asked = author.orders(intents, call)
-        direct = self._direct(asked if exits is None or not asked else exits.orders(asked, call), call)
-        return Proposal(targets, *direct, intents, author.changes(intents, call), author.cancelled(intents, call))
+        direct, notes = self._direct(asked if exits is None or not asked else exits.orders(asked, call), call)
+        return Proposal(
+            targets, direct, (*doubts, *notes), intents, author.changes(intents, call), author.cancelled(intents, call)
+        )
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:
         """Ask the strategy, size, plan.
@@ -158,9 +168,27 @@ class StrategyDesk:
         )
         return plan_weights(targets, request, self._stages.planner)
 
-    def _direct(
-        self, wanted: Sequence[Order], call: DeskCall
-    ) -> tuple[tuple[Order, ...], tuple[tuple[InstrumentId, str], ...]]:
+    def _worth(self, intents: Sequence[Intent], call: DeskCall) -> tuple[Sequence[Intent], _Notes]:
+        """Turn signals to enter whose expected move does not pay for its cost into holds of nothing, and note each.
+
+        What expects no finite move, and what is held already, is left alone.
+        """
+        least_of = self._stages.least_move
+        if least_of is None:
+            return intents, ()
+        held = {one.instrument for one in call.account.positions}
+        kept, notes = [], []
+        for one in intents:
+            if isinstance(one, Signal) and one.instrument not in held and one.kind is not SignalKind.HOLD:
+                move, price = abs(math.expm1(one.expected_return)), call.prices.get(one.instrument, math.nan)
+                least = least_of(one.instrument, price, call.at)
+                if move <= least:
+                    notes.append((one.instrument, f"COST-08: a move of {move:.2%} is expected, {least:.2%} is needed"))
+                    one = replace(one, kind=SignalKind.HOLD, reasons=(*one.reasons, notes[-1][1]))  # noqa: PLW2901
+            kept.append(one)
+        return kept, tuple(notes)
+
+    def _direct(self, wanted: Sequence[Order], call: DeskCall) -> tuple[tuple[Order, ...], _Notes]:
         """Return what conditions leave of the orders that a strategy asked for itself, and notes on what they took."""
         orders, notes = [], []
         for asked in wanted:

@@ -17,12 +17,14 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.panel import Panel
 from foresail.engine.day_closes import DayCloses
 from foresail.engine.rates import account_rates
+from foresail.portfolio.volatility import average_true_range
 
 __all__ = ["PanelMarket"]
 
 _YEAR = 252  # days of history for correlations and value at risk
 _RECENT = 20  # days behind an average volume and a volatility
 _LEAST_RETURNS = 10  # of them, for a volatility
+_RANGE_BARS = 14  # ranges behind an average true range
 
 
 class PanelMarket:
@@ -180,6 +182,38 @@ class PanelMarket:
         if self._volumes is None:
             self.average_volumes(self._position)
         return math.nan if self._volumes is None else float(self._volumes[self.row[instrument], over - 1])
+
+    def average_range(self, instrument: InstrumentId, position: int) -> float:
+        """Return the average true range of the last 14 bars up to a position, price; NaN where too few are known."""
+        high, low, close = self._window(instrument, max(0, position - _RANGE_BARS), position)
+        return float(average_true_range(high[None], low[None], close[None])[0]) if len(close) > 1 else math.nan
+
+    def best_price(self, instrument: InstrumentId, since: int, position: int, sign: int) -> float:
+        """Return the highest (sign 1) or lowest (-1) price of the bars that started at or after an instant (ns UTC).
+
+        In units of the newest bar; the last close where no such bar is over, NaN before the first.
+        """
+        first = int(np.searchsorted(self.bars.start, since))
+        high, low, _close = self._window(instrument, min(first, position), position)
+        found = high if sign > 0 else -low
+        best = float(np.nanmax(found)) if first <= position and np.isfinite(found).any() else math.nan
+        last = float(self.last[self.row[instrument]])
+        return sign * best if math.isfinite(best) else last
+
+    def _window(self, instrument: InstrumentId, first: int, position: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return (T,) high, low and close of the bars ``first <= t <= position`` in units of the last of them."""
+        row, part = self.row[instrument], slice(first, position + 1)
+        close = np.where(self._seen[row, part], self._close[row, part], np.nan)
+        high, low = (
+            np.where(self._seen[row, part], self.bars.field(one)[row, part], np.nan) if self.bars.has(one) else close
+            for one in ("high", "low")
+        )
+        if "split" in self.bars.fields and len(close):
+            split = self.bars.field("split")[row, part]
+            by = np.where(np.isfinite(split), split, 1.0)
+            since = np.append(np.cumprod(by[::-1])[::-1][1:], 1.0)  # of the bars after each
+            high, low, close = high / since, low / since, close / since
+        return high, low, close
 
     def average_volumes(self, position: int) -> FloatArray:
         """Return (N,) units traded a day over the last 20 days that are over at a position; NaN without any.
