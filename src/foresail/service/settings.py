@@ -28,6 +28,7 @@ from foresail.forecasting.horizons import decision_horizon, default_horizons
 from foresail.forecasting.options import build_forecaster
 from foresail.risk.editing import read_limits
 from foresail.service.horizon_settings import of_preset, typed_horizons, with_horizons
+from foresail.service.trading_tables import COST_KEYS, EXIT_KEYS, read_costs, read_exits, template_lines
 
 __all__ = [
     "RUN_KEYS",
@@ -92,6 +93,7 @@ VENUE_KEYS: dict[str, tuple[str, str]] = {
     "latency_bars": ("integer", "and lets so many bars pass besides"),
     "good_for_bars": ("integer", "bars that an order without an end of its own waits; 0 = no bound"),
 }
+_TABLES = ("version", "run", "walk_forward", "forecaster", "limits", "venue", "exits", "costs", "pairs", "fees")
 _TRADING_KEYS = ("stops", "sizing")  # of [run], kept together in the settings
 _INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
@@ -231,7 +233,7 @@ def _from_file(
     _check_keys(
         "top level",
         document,
-        dict.fromkeys(("version", "run", "walk_forward", "forecaster", "limits", "venue", "pairs", "fees"), ("", "")),
+        dict.fromkeys(_TABLES, ("", "")),
     )
     run, walk = document.get("run", {}), document.get("walk_forward", {})
     _check_keys("run", run, RUN_KEYS)
@@ -247,6 +249,9 @@ def _from_file(
     told = document.get("venue", {})
     _check_keys("venue", told, VENUE_KEYS)
     venue = {key: _typed("venue", key, value, VENUE_KEYS[key][0]) for key, value in told.items()}
+    exits, costs = document.get("exits", {}), document.get("costs", {})
+    _check_keys("exits", exits, EXIT_KEYS)
+    _check_keys("costs", costs, COST_KEYS)
     spans = {
         f"{key}_bars" if key in ("train", "minimum_train", "refit") else key: _bars(key, v) for key, v in walk.items()
     }
@@ -257,7 +262,13 @@ def _from_file(
         walk_forward=replace(base.walk_forward, **spans),
         limits=read_limits(document.get("limits", {})),
         fees=parse_fees(document.get("fees", [])),
-        trading=replace(base.trading, **trading, venue=VenueChoice(**venue)),
+        trading=replace(
+            base.trading,
+            **trading,
+            venue=VenueChoice(**venue),
+            exits=read_exits(exits, _typed),
+            costs=read_costs(costs, _typed),
+        ),
     )
     return settings if capital is None else _with_capital(settings, capital)
 
@@ -377,4 +388,5 @@ def template() -> str:
         f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"
         for key, (kind, meaning) in VENUE_KEYS.items()
     ]
+    lines += template_lines()
     return "\n".join(lines) + "\n"
