@@ -10,7 +10,6 @@ from foresail.core.errors import ConfigError
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.protocols import RiskRule, RiskView
 from foresail.risk.exposure import asset_class_of, refuse
 from foresail.risk.projected import Projected
 from foresail.risk.rules.altcoins import Altcoins
@@ -66,9 +65,9 @@ class ByClass:
     """One row of a profile for an account of several asset classes: the class of the order chooses the limit."""
 
     name: str
-    rules: tuple[tuple[AssetClass, RiskRule], ...]
+    rules: tuple[tuple[AssetClass, TradingRule], ...]
 
-    def review(self, order: Order, view: RiskView) -> Ruling:
+    def review(self, order: Order, view: Projected) -> Ruling:
         """Return what the row of the order's class allows; a class without limits may not be opened."""
         own = asset_class_of(order.instrument)
         for asset_class, rule in self.rules:
@@ -77,7 +76,7 @@ class ByClass:
         return refuse(self.name, f"there are no limits for {own.value}")
 
 
-def default_rules(limits: PositionLimits) -> tuple[RiskRule, ...]:
+def default_rules(limits: PositionLimits) -> tuple[TradingRule, ...]:
     """Return the limits on one position, in the order in which they are named when several are equally strict."""
     return (
         Shorting(limits),
@@ -89,7 +88,7 @@ def default_rules(limits: PositionLimits) -> tuple[RiskRule, ...]:
     )
 
 
-def position_rules(limits: Mapping[AssetClass, PositionLimits]) -> tuple[RiskRule, ...]:
+def position_rules(limits: Mapping[AssetClass, PositionLimits]) -> tuple[TradingRule, ...]:
     """Return the limits on one position for an account of several classes.
 
     Raises

@@ -26,7 +26,7 @@ from foresail.domain.instruments import Instrument
 from foresail.domain.limits import FlowLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side
-from foresail.protocols import RiskRule, RiskView
+from foresail.protocols import RiskView
 from foresail.risk.catalogue import TradingRule
 from foresail.risk.checks import levels_fault, opening_fault, quantity_fault
 from foresail.risk.projected import Projected
@@ -60,7 +60,7 @@ class RiskGate:
 
     def __init__(
         self,
-        rules: Sequence[RiskRule],
+        rules: Sequence[TradingRule],
         instruments: Mapping[InstrumentId, Instrument],
         *,
         trading: Sequence[TradingRule] = (),

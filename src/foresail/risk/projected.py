@@ -114,12 +114,26 @@ class Projected:
         """Return money per unit, account currency, NaN where no price is known."""
         price = self._prices.get(instrument)
         if price is None:
-            factor = self._factors.get(instrument)
-            if factor is None:
-                record = self._instruments.get(instrument)
-                factor = self._factors[instrument] = 1.0 if record is None else float(record.multiplier)
-            price = self._prices[instrument] = float(self._view.price(instrument)) * factor
+            price = self._prices[instrument] = float(self._view.price(instrument)) * self.factor(instrument)
         return price
+
+    def factor(self, instrument: InstrumentId) -> float:
+        """Return the contract multiplier, 1 where the instrument is not known."""
+        factor = self._factors.get(instrument)
+        if factor is None:
+            record = self._instruments.get(instrument)
+            factor = self._factors[instrument] = 1.0 if record is None else float(record.multiplier)
+        return factor
+
+    def stop(self, instrument: InstrumentId) -> float:
+        """Return the stop that hangs on a position, money per unit, account currency; NaN where none does."""
+        known = getattr(self._view, "stop", None)
+        return math.nan if known is None else float(known(instrument)) * self.factor(instrument)
+
+    def entry(self, instrument: InstrumentId) -> float:
+        """Return the average price paid for a position, money per unit, account currency; NaN where not known."""
+        known = getattr(self._view, "entry", None)
+        return math.nan if known is None else float(known(instrument)) * self.factor(instrument)
 
     def values(self) -> Mapping[InstrumentId, float]:
         """Return the signed value of every position in its worst case, account currency; NaN without a price."""

@@ -136,7 +136,7 @@ def test_currency_exposure_adds_losses_at_the_stop():
     stop = {"stop_price": D("99")}  # one unit risks 1; 5 % of 100,000 are 5,000
     assert review([order(EUR, "6000", **stop)], world(), **cap) == [(5000, ["RISK-06 currency exposure"])]
     both = review([order(EUR, "3000", **stop), order(GBP, "6000", number=1, **stop)], world(), **cap)
-    assert both[1][0] == D("3200")  # 3,000 units held are measured with the class stop of 0.6 %: 1,800 of 5,000 used
+    assert both[1][0] == D("2000")  # 3,000 units passed before with the same stop: 3,000 of 5,000 used
 
 
 def test_altcoins_are_at_most_forty_percent_of_the_crypto_cap():

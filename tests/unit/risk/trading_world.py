@@ -42,7 +42,15 @@ class World:
     spreads: dict = dataclasses.field(default_factory=dict)
     volumes: dict = dataclasses.field(default_factory=dict)
     returns: dict = dataclasses.field(default_factory=dict)
+    stops: dict = dataclasses.field(default_factory=dict)
+    entries: dict = dataclasses.field(default_factory=dict)
     age: int = 0
+
+    def stop(self, instrument):
+        return self.stops.get(instrument, math.nan)
+
+    def entry(self, instrument):
+        return self.entries.get(instrument, math.nan)
 
     def price(self, instrument):
         return self.prices.get(instrument, 100.0)

@@ -48,6 +48,7 @@ def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[
         facts_known=core.notes.facts,
         rates=call.rates,
         sliced=_sliced(core, orders, call.at),
+        levels=core.levels.standing,
     )
     reviewed = core.parts.gate.review(asked, view)
     return tuple(

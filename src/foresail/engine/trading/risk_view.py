@@ -33,6 +33,7 @@ class CoreRiskView:
     facts_known : newest value of every fact by name
     rates : account currency per unit of other currencies
     sliced : parents among the orders under review: what they leave as counts, not they as a whole (EXEC-03)
+    levels : (stop, target) that hang on positions, quote currency
     """
 
     account: Account
@@ -45,10 +46,23 @@ class CoreRiskView:
     facts_known: Mapping[str, float] = field(default_factory=dict)
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     sliced: frozenset[OrderId] = frozenset()
+    levels: Mapping[InstrumentId, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def price(self, instrument: InstrumentId) -> float:
         """Return the last price, NaN where none is known (which refuses)."""
         return self.prices.get(instrument, math.nan)
+
+    def stop(self, instrument: InstrumentId) -> float:
+        """Return the stop that hangs on a position, account currency; NaN where none does."""
+        level = self.levels.get(instrument, (None, None))[0]
+        return math.nan if level is None else level * float(self._rate(instrument))
+
+    def entry(self, instrument: InstrumentId) -> float:
+        """Return the average price paid for a position, account currency at the rate of now; NaN where none is held."""
+        for one in self.account.positions:
+            if one.instrument == instrument:
+                return float(one.average_price) * float(self._rate(instrument))
+        return math.nan
 
     def sector(self, instrument: InstrumentId) -> str:
         """Return the sector used for caps."""
@@ -109,4 +123,6 @@ def in_account_currency(order: Order, rate: Decimal) -> Order:
         limit_price=None if order.limit_price is None else order.limit_price * rate,
         stop_price=None if order.stop_price is None else order.stop_price * rate,
         target_price=None if order.target_price is None else order.target_price * rate,
+        trigger_price=None if order.trigger_price is None else order.trigger_price * rate,
+        trail=None if order.trail is None else order.trail * rate,
     )

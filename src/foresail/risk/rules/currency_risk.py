@@ -1,6 +1,7 @@
 """Forex exposure to one currency (RISK-06, RC-05): the sum of losses at the stop over positions that share it.
 
-A position's stop is not known here, so every position is measured with the class stop; the order itself with its own.
+Every position is measured with the stop that hangs on it, every order with its own, and with the class stop where
+there is none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.risk.exposure import allow, asset_class_of, entry_and_stop, number, refuse, whole_units
+from foresail.risk.at_stop import loss_at_stop, worst_loss_at_stop
+from foresail.risk.exposure import allow, asset_class_of, number, refuse, whole_units
 from foresail.risk.projected import Projected
 
 __all__ = ["CurrencyRisk", "currencies_of"]
@@ -29,7 +31,7 @@ class CurrencyRisk:
 
     Attributes
     ----------
-    stop_distance : class stop, fraction of price
+    stop_distance : class stop where no other is known, fraction of price
     """
 
     limits: BookLimits
@@ -41,13 +43,13 @@ class CurrencyRisk:
         most = self.limits.currency_risk
         if most is None or asset_class_of(order.instrument) is not AssetClass.FOREX:
             return allow(self.name, order)
-        price = view.price(order.instrument)
-        entry, stop = entry_and_stop(order, price)
-        loss = price * self.stop_distance if stop is None else abs(entry - stop)
+        loss = loss_at_stop(view, order.instrument, order.side, self.stop_distance, order).unit
         left = math.inf
         for currency in sorted(currencies_of(order.instrument)):
             used = math.fsum(
-                abs(number(p.quantity)) * view.price(p.instrument) * self.stop_distance
+                worst_loss_at_stop(
+                    view, p.instrument, self.stop_distance, order if p.instrument == order.instrument else None
+                )
                 for p in view.account.positions
                 if asset_class_of(p.instrument) is AssetClass.FOREX and currency in currencies_of(p.instrument)
             )
