@@ -300,13 +300,20 @@ class NetworkForecaster(ABC):
         return out
 
     def _batches_of(self, features: Panel, rows: IntArray) -> Iterator[tuple[Batch, BoolArray, IntArray]]:
-        """Yield segments that hold rows, which of their windows (S, W) are rows, and the places of these rows."""
+        """Yield segments that hold rows, which of their windows (S, W) are rows, and the places of these rows.
+
+        A segment has no more windows than there are times between the first and the last row: one for the newest bar.
+        """
         if len(rows) == 0:
             return
         fitted, horizon = self._needed("predict"), max(self._spec.horizons)
-        times = int(rows[:, 1].max()) + 1
-        used = features.cut(0, times)
-        cut = self.settings.cut(horizon, stride=common_step(rows))
+        stride, newest = common_step(rows), int(rows[:, 1].max())
+        span = (newest - int(rows[:, 1].min())) // stride + 1
+        cut = replace(self.settings.cut(horizon, stride=stride), windows=min(self.settings.windows, span))
+        # what lies before the first window is not made; one bar more tells the first step its gap
+        begin = max(0, int(rows[:, 1].min()) - cut.windows * stride - cut.context_length)
+        used, times = features.cut(begin, newest + 1), newest + 1 - begin
+        rows = np.column_stack([rows[:, 0], rows[:, 1] - begin])
         source = WindowSource(cut, fitted.inputs.inputs(used, horizon), None)
         place: IntArray = np.full((len(used.instruments), times), -1, dtype=np.int64)
         place[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
