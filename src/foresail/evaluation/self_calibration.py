@@ -7,6 +7,7 @@ this.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,14 +85,17 @@ def self_calibrate(
     panels: int,
     seed: int,
     progress: Progress | None = None,
+    tell: Callable[[PanelOutcome], None] | None = None,
 ) -> tuple[PanelOutcome, ...]:
-    """Return the outcomes of ``panels`` simulated panels."""
+    """Return the outcomes of ``panels`` simulated panels; ``tell`` hears each as soon as it is known."""
     outcomes = []
     for i in range(panels):
         if progress is not None:
             progress(f"panels, IC {simulation.information_coefficient:g}", i, panels)
         panel_seed = derive_seed(seed, "panel", f"{simulation.information_coefficient}", i)
         outcomes.append(judge_panel(simulation, settings, panel_seed))
+        if tell is not None:
+            tell(outcomes[-1])
     if progress is not None:
         progress(f"panels, IC {simulation.information_coefficient:g}", panels, panels)
     return tuple(outcomes)

@@ -16,9 +16,9 @@ from foresail.engine.cache import FoldCache
 from foresail.engine.settings import PipelineSettings
 from foresail.evaluation.leaks import hunt, naive_sharpe
 from foresail.evaluation.registry import TrialRegistry
-from foresail.evaluation.self_calibration import PanelOutcome, calibration_settings, demo_simulation, self_calibrate
 from foresail.protocols import Progress
 from foresail.reporting.model import LeakFinding
+from foresail.service.demo_panels import demo_panels
 from foresail.service.loading import EMBEDDED, Loaded, load_bars
 from foresail.service.outcome import Outcome
 from foresail.service.run import CACHE_FOLDER, Job, exit_code_of, record_of, settings_for, summary_document, write_run
@@ -28,9 +28,7 @@ from foresail.service.workspace import find_workspace
 __all__ = ["demo_extras", "run_demo"]
 
 _DEMO_REFIT_BARS = 504  # every two years, so that the demo ends within a minute
-_DEMO_PANELS = 4  # of each kind
 _EXAMPLE = Path("examples/leaky.py")  # there in a clone, not in an installed package
-_DEMO_EDGE = 0.10  # planted information coefficient: panels this small show nothing weaker
 
 
 def _leak(loaded: Loaded, seed: int) -> LeakFinding | None:
@@ -53,13 +51,7 @@ def _leak(loaded: Loaded, seed: int) -> LeakFinding | None:
 def demo_extras(settings: PipelineSettings, progress: Progress) -> dict[str, Any]:
     """Return the parts of a job that only the demo has: the self-calibration panel and the leak."""
     loaded = load_bars(EMBEDDED, workspace=Path())
-    panels: list[PanelOutcome] = []
-    for information_coefficient in (0.0, _DEMO_EDGE):
-        simulation = demo_simulation(information_coefficient)
-        panels += self_calibrate(
-            simulation, calibration_settings(), panels=_DEMO_PANELS, seed=settings.seed, progress=progress
-        )
-    return {"panels": tuple(panels), "leak": _leak(loaded, settings.seed)}
+    return {"panels": demo_panels(settings.seed, progress), "leak": _leak(loaded, settings.seed)}
 
 
 def run_demo(*, out: Path | None, seed: int | None, force: bool, progress: Progress) -> Outcome:
