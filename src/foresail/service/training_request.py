@@ -183,9 +183,12 @@ def with_preset(request: TrainRequest, frame: str) -> tuple[TrainRequest, dict[s
     told = {"name": found.name, "frame": found.frame}
     if found.frame != frame:
         return request, told
-    taken = {"horizons": ",".join(found.horizons), "features": found.features}
-    taken = {key: value for key, value in taken.items() if not (getattr(request, key) or "").strip()}
-    return replace(request, **taken), {**told, **taken}
+    if not (request.horizons or "").strip():
+        told["horizons"] = ",".join(found.horizons)
+    if not request.features.strip():
+        told["features"] = found.features
+    horizons, features = told.get("horizons", request.horizons), told.get("features", request.features)
+    return replace(request, horizons=horizons, features=features), told
 
 
 def preset_note(taken: Mapping[str, str], frame: str) -> str:

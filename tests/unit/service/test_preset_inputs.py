@@ -92,7 +92,7 @@ def test_an_unknown_preset_of_a_run_is_refused(tmp_path: Path) -> None:
 def test_a_training_by_preset_says_and_keeps_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("foresail.service.training.baseline_rows", lambda *args, **words: ({}, ()))  # tested elsewhere
     small = {"preset": "daily", "context_length": "8", "width": "8", "heads": "2", "epochs": "1", "stride": "20"}
-    document = train(forecaster="tft", features="", targets="close", options=small)
+    document = train(forecaster="gru", features="", targets="close", options=small)
     record = document["record"]
     assert record["horizons"] == [1, 2, 3, 4, 5]
     assert record["preset"]["features"] == "tft_daily"
