@@ -39,10 +39,10 @@ def test_killed_in_series_every_account_ends_as_an_uninterrupted_one(tmp_path: P
         assert done["accounts"] >= 5
 
 
-FORGETS_COUNT = """
+FORGETS_WAITING = """
 from foresail.engine.trading.simulated import SimulatedLink
 right = SimulatedLink.restore
-SimulatedLink.restore = lambda link, plain: right(link, {**plain, "counted": 0})
+SimulatedLink.restore = lambda link, plain: right(link, {**plain, "waiting": []})
 """
 BOOKS_NO_FEE = """
 from dataclasses import replace
@@ -59,8 +59,11 @@ Books.apply = wrong
 
 @pytest.mark.parametrize(
     ("bug", "kills", "said"),
-    [(FORGETS_COUNT, 12, "ended with 1 by itself|never booked"), (BOOKS_NO_FEE, 0, "is not what its venue did: cash")],
-    ids=["a restart counts executions anew", "fees are not booked"],
+    [
+        (FORGETS_WAITING, 30, "ended with 1 by itself|never booked"),
+        (BOOKS_NO_FEE, 0, "is not what its venue did: cash"),
+    ],
+    ids=["a restart forgets waiting orders", "fees are not booked"],
 )
 def test_a_daemon_that_is_wrong_is_found_out(tmp_path: Path, bug: str, kills: int, said: str) -> None:
     run = kill(tmp_path, kills, before=bug)

@@ -46,6 +46,7 @@ _AT_POINT = 0.5  # share of lives that die in a named place
 _BY_TIME = 0.3  # share of the others that are killed by time
 _GROWTH_BYTES = 30_000  # of the journal in one life, at most
 _START_S = 0.12  # a life that is killed by time lives so long at most
+_SNAPSHOT_EVERY = 16  # events, so that most starts begin at one
 _LOOK_S = 0.0005
 _LONGEST_S = 120.0
 
@@ -86,7 +87,7 @@ class _Killer:
         try:
             if point is not None:
                 arm(*point, SimulatedLink)
-            start_paper(PaperRequest(account, self._request, snapshot_every=60), progress=_quiet)
+            start_paper(PaperRequest(account, self._request, snapshot_every=_SNAPSHOT_EVERY), progress=_quiet)
             code = 0
         finally:
             if code:
