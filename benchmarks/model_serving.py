@@ -109,7 +109,13 @@ def fitted(name: str, inputs: ForecastInputs) -> LoadedModel:
     entry = ModelEntry(f"stock_1d_{name}_v1", ModelKey("stock", "1d", name), 1, Path(), "champion", "", "")
     shift = IntervalShift.fit(raw, replace(ready.training, calibration_rows=held), spec.levels)
     classes = ClassCalibration.nothing(ClassRule(), len(spec.horizons))
-    return LoadedModel(entry, {"model_version": f"{name}@1"}, forecaster, shift, classes, 0)
+    record = {
+        "model_version": f"{name}@1",
+        "data": {},
+        "instruments": [str(one) for one in inputs.features.instruments],
+        "features": {"hash": ""},
+    }
+    return LoadedModel(entry, record, forecaster, shift, classes, 0)
 
 
 def forecast_times(model: LoadedModel, inputs: ForecastInputs, repeats: int, rounds: int) -> Timed:
