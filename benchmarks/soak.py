@@ -4,12 +4,14 @@
                               [--workers 2] [--share 1.0]
 
 Every line is one kind of trial: how many, how many were wrong, trials a second; every half minute a line tells how far
-a long one is. ``--share 0.01`` makes a hundredth of all of them. The exit code is 1 if anything was wrong.
+a long one is. Kills (SIGKILL) are shared between the trading core and the paper daemon. ``--share 0.01`` makes a
+hundredth of all of them. The exit code is 1 if anything was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -67,6 +69,13 @@ def kills(first: int, count: int) -> list[str]:
     return []
 
 
+def paper_kills(first: int, count: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:  # in a process of its own, because lives are forked from it
+        command = [sys.executable, "-m", "foresail.testing.killpaper", folder, str(count), str(first)]
+        run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    return [] if run.returncode == 0 else [f"paper kills {first}: {run.stderr.strip()[-2000:]}"]
+
+
 def planted(first: int, count: int) -> list[str]:
     from foresail.testing.simulation.bugs import planted_bugs
     from foresail.testing.simulation.trading import make_trading_core
@@ -104,7 +113,8 @@ def main() -> int:
         ("seeds of the core", core_seeds, share(options.seeds), _CHUNK),
         ("seeds of the trading core", app_seeds, share(options.app_seeds), _CHUNK),
         ("crash images", crash_images, share(options.images), _CHUNK),
-        ("kills (SIGKILL)", kills, share(options.kills), 100),
+        ("kills of the trading core", kills, share(options.kills - options.kills // 2), 100),
+        ("kills of the paper daemon", paper_kills, share(options.kills // 2), 100),
         ("hostile orders", hostile, share(options.hostile), 20_000),
     )
     wrong: list[str] = []
