@@ -15,6 +15,7 @@ from foresail.domain.bars import BarSet
 from foresail.domain.facts import FactTable
 from foresail.domain.panel import Panel
 from foresail.domain.universe import Universe
+from foresail.engine.strategy_choices import StrategyChoices
 from foresail.engine.trading_settings import TradingSettings
 
 
@@ -80,6 +81,7 @@ class PipelineSettings:
     fees : dated regulatory fees beside the recorded ones (``execution.dated_fees``)
     limits : (name, value) of limits that differ from the profile's (``risk.editing``); None = off
     trading : stops, sizes and venue
+    strategies : (id, caps) of single strategies of an account (RISK-09)
     """
 
     horizons: tuple[int, ...] = (1, 5)
@@ -101,6 +103,7 @@ class PipelineSettings:
     fees: tuple[tuple[str, str, str, str], ...] = ()
     limits: tuple[tuple[str, Any], ...] = ()
     trading: TradingSettings = field(default_factory=TradingSettings)
+    strategies: StrategyChoices = ()
     seed: int = 7
 
 

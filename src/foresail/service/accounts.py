@@ -16,7 +16,7 @@ from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.service.commands import CommandQueue
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
-__all__ = ["AccountFolder", "check_person", "is_running"]
+__all__ = ["AccountFolder", "check_person", "is_running", "whole_account"]
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")
 
@@ -74,6 +74,8 @@ class AccountFolder:
             return held, False
         wanted = _whole(asked)
         for name in ("bars", "strategy", "timezone", "capital", "profile", "names", "sleeves", "slices"):
+            if name == "sleeves" and not wanted.sleeves and held.sleeves == whole_account(wanted.strategy):
+                continue
             if getattr(wanted, name) not in (None, getattr(held, name)):
                 raise ConfigError(
                     f"account {self.name} trades with {name} {getattr(held, name)}, received {getattr(wanted, name)}",
@@ -134,6 +136,11 @@ class AccountFolder:
         return self.commands.add(command, operator)
 
 
+def whole_account(strategy: Path) -> tuple[tuple[str, str], ...]:
+    """Return the sleeves of one strategy that has the whole account and a book of its own."""
+    return ((str(strategy), "1"),)
+
+
 def check_person(name: str, option: str = "--operator") -> str:
     """Return the name of who answers for a command; it is journalled.
 
@@ -169,7 +176,8 @@ def _held(content: dict[str, Any]) -> StreamRequest:
     """Return a request as it was written; older accounts lack what came later."""
     sleeves = tuple((file, share) for file, share in content.get("sleeves", ()))
     older = {"facts": False, "boundary": OLD_BOUNDARY}
-    return StreamRequest(**{**older, **content, "strategy": Path(content["strategy"]), "sleeves": sleeves})
+    fixed = {"strategy": Path(content["strategy"]), "sleeves": sleeves, "may_wrap": False}
+    return StreamRequest(**{**older, **content, **fixed})
 
 
 def _whole(request: StreamRequest) -> StreamRequest:

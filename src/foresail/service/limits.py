@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
 from foresail.risk.accounts import edited, origins, rows, trading_limits
 from foresail.risk.editing import edited_positions, known_limits, position_rows, trading_values
+from foresail.risk.levered import levered_positions
 from foresail.risk.profiles import RiskProfile, profile_named
 from foresail.risk.versions import limits_digest
 from foresail.service.outcome import Outcome
@@ -72,16 +73,26 @@ def show_limits(request: LimitsRequest) -> Outcome:
     limits = edited(trading_limits(settings.profile, asset_class=asset_class), trading_values(values))
     positions = edited_positions(profile_named(settings.profile).limits(asset_class), values)
     warning = leverage_warning(limits.book.leverage, edited=values)
-    document = {
+    levered = position_rows(levered_positions(positions, asset_class, limits.book, values))
+    grown = {name: value for name, value in levered.items() if value != position_rows(positions)[name]}
+    document: dict[str, Any] = {
         "profile": settings.profile,
         "class": asset_class.value,
         "digest": limits_digest(limits, {asset_class.value: positions}),
         "limits": table,
+        "under_leverage": grown,
+        "strategies": {name: asdict(one) for name, one in settings.strategies},
         "warnings": [warning] if warning else [],
     }
     head = f"profile {settings.profile}, class {asset_class.value}, digest {document['digest'][:16]}"
     shown = [f"  {one['name']:<34} {_told(one['value']):<26} {one['origin']}" for one in table]
     lines = [head, *shown, *([f"warning: {warning}"] if warning else [])]
+    for name, one in settings.strategies:
+        told = ", ".join(f"{key} {value:g}" for key, value in asdict(one).items() if value is not None)
+        lines.append(f"strategy {name}: {told or 'no limit of its own'} (RISK-09)")
+    if grown:
+        told = ", ".join(f"{name} {value:g}" for name, value in grown.items())
+        lines.append(f"where an account trades, under the leverage of {asset_class.value}: {told}")
     return Outcome(
         document, [*lines, "edit them under [limits] in the settings file; fractions are fractions of equity"]
     )

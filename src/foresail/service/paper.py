@@ -27,7 +27,7 @@ from foresail.engine.trading.paying import withdrawable
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
-from foresail.service.accounts import AccountFolder, check_person, is_running
+from foresail.service.accounts import AccountFolder, check_person, is_running, whole_account
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.commands import journalled_ids
 from foresail.service.following import BarFollower, settled_events
@@ -362,6 +362,13 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     if request.follow_s is not None:
         wanted = replace(wanted, until=None)
     stream = open_stream(wanted, workspace, check_leaks=is_new)
+    if stream.shares and not wanted.sleeves:
+        wanted = replace(wanted, sleeves=whole_account(wanted.strategy))
+    if stream.settings.strategies and not stream.shares:
+        raise ConfigError(
+            f"account {request.account} was made without limits for its strategy, so it keeps no book for them",
+            hint="take its table out of [strategies], or give the strategy an account of its own",
+        )
     folder.keep_identity(wanted, stream.identity())
     daemon = _Daemon(folder, request, watch, progress)
     with _signals(daemon):

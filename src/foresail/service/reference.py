@@ -48,6 +48,19 @@ _YEARS = """\
 A year has 252 bars on daily stocks; on hourly bars the example is a market that never closes (8,760 bars a year, 24 a
 day). Of stocks a day is 7 hourly bars: horizons `[1, 4, 7]`, the last of which is traded.
 """
+_STRATEGIES = """\
+## `[strategies."namespace/name@version"]`
+
+Limits of one strategy of an account (RISK-09), where `backtest` and `paper` trade it, alone or among several:
+fractions, `"off"` takes one away. The table of another version does not hold, and a warning says so.
+
+| key | meaning |
+|---|---|
+| `max_position` | largest value of one of its positions, of the account's equity |
+| `max_gross` | largest sum of the values of its positions, of the same |
+| `daily_loss` | loss of a day, of its share of the equity; beyond it the strategy is halted until the next UTC day |
+| `drawdown` | fall from its best profit, of the same; beyond it a person has to resume the strategy |
+"""
 _PAIRS = """\
 ## `[pairs]`
 
@@ -131,6 +144,7 @@ def settings_page() -> str:
             markdown_table("## `[venue]`\n\nThe simulated venue of every run.", (*names[:3], "default"), venue),
             markdown_table("## `[exits]`\n\nWhere positions are left.", (*names[:3], "default"), exits),
             markdown_table(_COSTS, (*names[:3], "default"), costs),
+            _STRATEGIES,
             _PAIRS,
             _FEES,
             markdown_table("## Known names", ("key", "names"), known),

@@ -21,6 +21,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.row_rules import WEIGHTS
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
+from foresail.engine.strategy_choices import read_strategies
 from foresail.engine.trading_settings import VenueChoice
 from foresail.execution.dated_fees import parse_fees
 from foresail.forecasting.calibration import METHODS
@@ -93,7 +94,9 @@ VENUE_KEYS: dict[str, tuple[str, str]] = {
     "latency_bars": ("integer", "and lets so many bars pass besides"),
     "good_for_bars": ("integer", "bars that an order without an end of its own waits; 0 = no bound"),
 }
-_TABLES = ("version", "run", "walk_forward", "forecaster", "limits", "venue", "exits", "costs", "pairs", "fees")
+_TABLES = (
+    "version", "run", "walk_forward", "forecaster", "limits", "venue", "exits", "costs", "strategies", "pairs", "fees"
+)  # fmt: skip
 _TRADING_KEYS = ("stops", "sizing")  # of [run], kept together in the settings
 _INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
@@ -262,6 +265,7 @@ def _from_file(
         walk_forward=replace(base.walk_forward, **spans),
         limits=read_limits(document.get("limits", {})),
         fees=parse_fees(document.get("fees", [])),
+        strategies=read_strategies(document.get("strategies", {})),
         trading=replace(
             base.trading,
             **trading,
@@ -383,6 +387,8 @@ def template() -> str:
         "[pairs]",
         '# KO = "PEP"   # the second leg of an instrument, by ticker or id; spreads and their tests read it',
     ]
+    lines += ["", '# [strategies."mine/trend@1"]   # limits of one strategy of an account (RISK-09)']
+    lines += ["# max_position = 0.05   # or max_gross, daily_loss, drawdown; fractions"]
     lines += ["", "[venue]"]
     lines += [
         f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"

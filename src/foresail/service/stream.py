@@ -22,6 +22,7 @@ from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
 from foresail.engine.risk_facts import risk_facts
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.strategy_choices import StrategyChoices, choice_of
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.parts import TradingParts
@@ -57,6 +58,8 @@ class StreamRequest:
     sleeves : (file, share of equity) of every strategy, where there are several or one has a share
     slices : how large orders leave (``sleeves.parse_slices``), empty = at once
     facts : whether limits are told of the market; not so for accounts made before they were
+    may_wrap : whether one strategy for which the settings have limits gets a book of its own; an account that exists
+        was asked at its first start
     boundary : where a day begins unless the settings say so; None = as its class does. Accounts made before that have
         ``OLD_BOUNDARY``
     """
@@ -72,6 +75,7 @@ class StreamRequest:
     slices: str = ""
     facts: bool = True
     boundary: str | None = None
+    may_wrap: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +90,7 @@ class Stream:
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
     names_terms : whether the journal names stops, fees and the like with the limits (``service.terms``)
+    unmatched : warnings on limits of strategies that name another version of one of these
     source, workspace, timezone, names : what the bars are read again with
     """
 
@@ -97,6 +102,7 @@ class Stream:
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
     names_terms: bool = True
+    unmatched: tuple[str, ...] = ()
     source: str = ""
     workspace: Path = Path()
     timezone: str | None = None
@@ -121,7 +127,9 @@ class Stream:
         parts, link = history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
         if self.shares:
             pairs = zip(self.plugins, self.shares, strict=True)
-            parts = with_sleeves(parts, [Sleeve(self._fresh(plugin), share) for plugin, share in pairs])
+            own = self.settings.strategies
+            sleeves = [Sleeve(self._fresh(one), share, choice_of(own, one.id)) for one, share in pairs]
+            parts = with_sleeves(parts, sleeves)
         if self.slices:
             slicer = Slicer(parse_slices(self.slices), PanelVolumes(data.bars), parts.instruments)
             parts = replace(parts, slicer=slicer)
@@ -170,7 +178,7 @@ class Stream:
     def warnings(self) -> list[str]:
         """Return what whoever trades under these limits is told first."""
         warning = leverage_warning(self.limits().book.leverage, edited=dict(self.settings.limits))
-        return [warning] if warning else []
+        return [*([warning] if warning else []), *self.unmatched]
 
     def begin(self, core: TradingCore) -> None:
         """Pay the capital into a core that has booked nothing yet."""
@@ -246,8 +254,13 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         part = bars.select(list(bars.instruments[:_FUZZ_NAMES]))
         for plugin in plugins:
             fuzz(plugin, part.cut(max(0, part.shape[1] - _FUZZ_BARS), part.shape[1]), seed=settings.seed)
+    unmatched = _unmatched(settings.strategies, plugins)
+    own = {plugin.id for plugin in plugins}
+    settings = replace(settings, strategies=tuple(one for one in settings.strategies if one[0] in own))
     inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
     shares = tuple(Decimal(share) for _file, share in request.sleeves)
+    if not shares and settings.strategies and request.may_wrap:
+        shares = (Decimal(1),)  # limits of a strategy are of its own book
     return Stream(
         loaded,
         plugins,
@@ -256,10 +269,21 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         has_facts=request.facts,
         shares=shares,
         slices=request.slices,
+        unmatched=unmatched,
         source=request.bars,
         workspace=workspace,
         timezone=request.timezone,
         names=request.names,
+    )
+
+
+def _unmatched(choices: StrategyChoices, plugins: tuple[Plugin, ...]) -> tuple[str, ...]:
+    """Return a warning for all limits of a strategy that name another version of it."""
+    own = {plugin.id.partition("@")[0]: plugin.id for plugin in plugins}
+    return tuple(
+        f'[strategies."{name}"] does not hold: the strategy is {own[base]}'
+        for name, _limits in choices
+        if (base := name.partition("@")[0]) in own and name not in own.values()
     )
 
 

@@ -1,4 +1,4 @@
-"""What else an account trades under besides limits: stops, sizes, venue, fees, what a listing pays that ends (COMP-05).
+"""What else an account trades under besides limits: stops, sizes, venue, fees, caps of single strategies (COMP-05).
 
 A change of them changes what the account does and earns as much as a change of limits, so they are part of what its
 journal names: kept beside the limits, confirmed where they loosen, repeated by parity where they held. Only what
@@ -7,6 +7,7 @@ differs from the defaults is kept, so that a new key means nothing for an accoun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_type_hints
@@ -18,11 +19,12 @@ from foresail.engine.settings import PipelineSettings
 
 __all__ = ["TERMS", "change_text", "loosened_terms", "term_rows", "terms_digest", "terms_of", "with_terms"]
 
-TERMS = ("trading", "fees", "delisting_return")  # fields of PipelineSettings
+TERMS = ("trading", "fees", "delisting_return", "strategies")  # fields of PipelineSettings
 _PREFIX = "trading."  # of rows, left out of their names
+_STRATEGIES = "strategies"
 _STOPS = ("none", "class", "class_and_target")  # from loose to strict
 _STRICTER_UP = frozenset({"venue.latency_ms", "venue.latency_bars"})
-_STRICTER_DOWN = frozenset({"delisting_return", "venue.volume_share"})
+_STRICTER_DOWN = frozenset({"delisting_return"})
 
 
 def terms_of(settings: PipelineSettings) -> dict[str, Any]:
@@ -51,7 +53,8 @@ def term_rows(settings: PipelineSettings) -> dict[str, Any]:
     """Return every term by name."""
     rows: dict[str, Any] = {}
     for name in TERMS:
-        _flatten(name, _plain(getattr(settings, name)), rows)
+        value = _plain(getattr(settings, name))
+        _flatten(name, dict(value) if name == _STRATEGIES else value, rows)
     return {name.removeprefix(_PREFIX): value for name, value in rows.items()}
 
 
@@ -70,15 +73,23 @@ def change_text(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def _is_looser(name: str, old: Any, new: Any) -> bool:
     if old == new:
         return False
+    before, after = _strictness(name, old), _strictness(name, new)
+    return before is None or after is None or after <= before
+
+
+def _strictness(name: str, value: Any) -> float | None:
+    """Return how strict a value is, comparable with another of the same term; None where it cannot be compared."""
     if name == "stops":
-        return _STOPS.index(new) < _STOPS.index(old)
+        return _STOPS.index(value)
     if name == "venue.impact":
-        return bool(old != "none")
+        return float(value != "none")
     if name == "venue.volume_share":
-        return bool((new or 2.0) > (old or 2.0))  # 0 = no cap
+        return -(value or math.inf)  # 0 = no cap
     if name in _STRICTER_UP:
-        return bool(new < old)
-    return not (name in _STRICTER_DOWN and new < old)
+        return float(value)
+    if name.startswith(f"{_STRATEGIES}."):
+        return -math.inf if value is None else -value
+    return -value if name in _STRICTER_DOWN else None
 
 
 def _plain(value: Any) -> Any:

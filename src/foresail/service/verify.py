@@ -10,6 +10,7 @@ from typing import Any
 
 from foresail.core.errors import DataError, ForesailError
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
+from foresail.engine.strategy_choices import choices_of_plain
 from foresail.engine.trading_settings import trading_of_plain
 from foresail.evaluation.registry import TrialCount
 from foresail.protocols import Progress
@@ -37,6 +38,7 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
         values[name] = tuple(values[name])
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
     values["trading"] = trading_of_plain(values.get("trading", {}))
+    values["strategies"] = choices_of_plain(values.get("strategies", ()))
     values["fees"] = _tuples(values.get("fees", []))
     values["limits"] = tuple((key, _tuples(value)) for key, value in values.get("limits", ()))
     return PipelineSettings(**{**values, "capital": Decimal(values["capital"])}, walk_forward=walk)

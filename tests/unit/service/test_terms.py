@@ -12,6 +12,7 @@ import pytest
 import foresail
 from foresail.core.errors import ConfigError
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.account import AccountRun
 from foresail.engine.trading_settings import TradingSettings, VenueChoice
 from foresail.service.limit_versions import read_versions, write_versions
@@ -200,3 +201,14 @@ def test_what_loosens(before: dict[str, Any], after: dict[str, Any], is_looser: 
 
 def test_rows_have_the_names_of_the_settings_file() -> None:
     assert {"stops", "sizing", "venue.impact", "fees", "delisting_return"} <= set(term_rows(PipelineSettings()))
+
+
+def test_caps_of_a_strategy_have_rows_of_their_own() -> None:
+    own = (("test/turn@1", StrategyLimits(max_gross=0.5)),)
+    settings = replace(PipelineSettings(), strategies=own)
+    assert with_terms(PipelineSettings(), json.loads(json.dumps(terms_of(settings)))) == settings
+    row = "strategies.test/turn@1.max_gross"
+    assert term_rows(settings)[row] == 0.5
+    none, more = {}, {row: 0.6}
+    assert loosened_terms(none, {row: 0.5}) == loosened_terms(more, {row: 0.5}) == ()
+    assert loosened_terms({row: 0.5}, none) == loosened_terms({row: 0.5}, more) == (row,)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from foresail.core.numbers import MONEY_CONTEXT, round_quantity, round_tick
 from foresail.domain.accounts import Account
 from foresail.domain.orders import Order
 from foresail.domain.signals import Side
+from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.desk import Proposal, StrategyDesk
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall, NetShare, TradingParts
 from foresail.execution.netting import NetPlan, StrategyTarget, net_targets, share_fill
@@ -35,30 +36,6 @@ from foresail.protocols import Strategy
 __all__ = ["NettedDesk", "Sleeve", "StrategyLimits", "with_sleeves"]
 
 _ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class StrategyLimits:
-    """Caps of one strategy (RISK-09), fractions of the account's equity; None = no such cap.
-
-    Attributes
-    ----------
-    max_position : absolute value of one virtual position
-    max_gross : sum of the absolute values of all of them
-    daily_loss : of the strategy's share of the equity; beyond it the strategy is halted until the next UTC day
-    drawdown : below its best profit, of the same; beyond it the strategy is halted until a person resumes it
-    """
-
-    max_position: float | None = None
-    max_gross: float | None = None
-    daily_loss: float | None = None
-    drawdown: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_position", "max_gross", "daily_loss", "drawdown"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"expected {name} of a strategy to be at least 0, received {value}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +49,7 @@ class Sleeve:
 
     strategy: Strategy
     share: Decimal
-    limits: StrategyLimits = StrategyLimits()
+    limits: StrategyLimits = field(default_factory=StrategyLimits)
 
 
 @dataclass(frozen=True, slots=True)
