@@ -15,6 +15,7 @@ from foresail.reporting.blocks import Block, Chart, Notes, Table, Tiles
 from foresail.reporting.charts import both_widths
 from foresail.reporting.figures import bars, decimal, percent, scientific
 from foresail.reporting.html import page_environment, page_style
+from foresail.reporting.model_card_classes import class_tables
 from foresail.reporting.svg import BOTTOM, LEFT, RIGHT, TOP, WIDE, dot, drawing, label, line, padded, segment, y_axis
 
 __all__ = ["render_model_card"]
@@ -101,13 +102,38 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
     return (
         Tiles(tiles),
         Table("", columns, rows, names=2),
+        *_ranges(card),
         *_errors(card),
         *_paired(card),
         *_honesty(card),
-        *_confusions(record),
+        *class_tables(record),
         _balance(record),
         Notes(said),
     )
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"  # both are a dash where there is no interval
+
+
+def _ranges(card: Mapping[str, Any]) -> list[Block]:
+    """Return coverage and width of each target, and the rank correlation (EVAL-03)."""
+    rows = []
+    for one in card["metrics"]:
+        if "width" not in one:  # a card of an older version
+            continue
+        held, rank = one["coverage"], one["rank_ic"]
+        rows.append((
+            one["target"],
+            bars(one["horizon"]),
+            percent(_number(held["value"])),
+            _between(*(percent(_number(held[end])) for end in ("low", "high"))),
+            scientific(_number(one["width"])),
+            decimal(_number(rank["value"]), 3, signed=True),
+            _between(*(decimal(_number(rank[end]), 3, signed=True) for end in ("low", "high"))),
+        ))  # fmt: skip
+    columns = ("target", "ahead", "within P10 to P90", "95 %", "width (log return)", "rank correlation", "95 %")
+    return [Table("Ranges, 80 % promised, and order of the names", columns, tuple(rows), names=2)] if rows else []
 
 
 def _errors(card: Mapping[str, Any]) -> list[Block]:
@@ -179,24 +205,6 @@ def _honesty(card: Mapping[str, Any]) -> list[Block]:
             folded=True,
         ),
     ]
-
-
-_CURVE = ("ahead", "of", "said", "came", "95 %", "forecasts")
-
-
-def _confusions(record: Mapping[str, Any]) -> list[Block]:
-    found: list[Block] = []
-    for one in record["metrics"]["classes"]:
-        names = ("down", "neutral", "up")
-        rows = tuple(
-            (name, *(f"{count:,}" for count in row)) for name, row in zip(names, one["confusion"], strict=True)
-        )
-        title = (
-            f"Classes {bars(one['horizon'])} ahead: {percent(_number(one['accuracy']))} right, always neutral "
-            f"{percent(_number(one['always_neutral']))}"
-        )
-        found.append(Table(title, ("came", *(f"said {name}" for name in names)), rows, folded=True))
-    return found
 
 
 def _balance(record: Mapping[str, Any]) -> Block:

@@ -10,7 +10,7 @@ from foresail.service.models_folder import RECORD, read_document
 from foresail.service.models_loading import load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
-from foresail.service.training_record import beside_lines
+from foresail.service.training_lines import metric_lines
 from foresail.service.workspace import find_workspace
 
 __all__ = ["list_models", "promote_model", "remove_model", "retire_model", "show_model", "verify_models"]
@@ -75,7 +75,7 @@ def show_model(name: str) -> Outcome:
         f"{len(record['instruments'])} instruments, {data['frame']} bars, features {record['features']['hash'][:16]}",
         *(f"{one['part']}: {one['from'][:10]} to {one['to'][:10]}, {one['rows']:,} rows" for one in record["splits"]),
         f"seed {record['seed']}, {record['trials']} trials on these data",
-        *beside_lines(record),
+        *metric_lines(record),
         *(f"{one['at'][:19]} {one.get('stage', one['kind'])} {one.get('note', '')}".rstrip() for one in past),
         f"card: {entry.path / 'card.html'}",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -15,13 +14,13 @@ from foresail.core.ids import InstrumentId
 from foresail.service.models_folder import MODEL_FORMAT
 from foresail.service.models_registry import ModelEntry
 from foresail.service.outcome import Outcome
-from foresail.service.training_baselines import paired_lines
 from foresail.service.training_data import FeatureBinding, Ready
 from foresail.service.training_inputs import selection_lines, set_ids
 from foresail.service.training_job import FittedModel, TrainJob
+from foresail.service.training_lines import metric_lines
 from foresail.service.training_progress import history_lines
 
-__all__ = ["beside_lines", "training_outcome", "training_record"]
+__all__ = ["training_outcome", "training_record"]
 
 _PACKAGES = ("numpy", "scipy", "lightgbm", "torch")
 
@@ -139,8 +138,7 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         *(f"note: {one}" for one in (*record["notes"], *selection_lines(record.get("selection")))),
         f"test part {splits['test']['from'][:10]} to {splits['test']['to'][:10]}, {splits['test']['rows']:,} rows, "
         f"scored once; {record['trials']} trial{'s' if record['trials'] > 1 else ''} on these data",
-        *(_score_line(one) for one in record["metrics"]["scores"] if one["target"] == "close"),
-        *beside_lines(record),
+        *metric_lines(record),
         f"card: {entry.path / 'card.html'}",
         f"next: foresail predict --model {entry.name} --bars ...    foresail models promote {entry.name}",
     ]
@@ -153,36 +151,3 @@ def training_outcome(entry: ModelEntry, record: dict[str, Any], *, again: bool) 
         "record": record,
     }
     return Outcome(document, lines)
-
-
-def beside_lines(record: Mapping[str, Any]) -> list[str]:
-    """Return what a model is better than on its test part, and how honest its probabilities are; empty if unknown."""
-    paired = record["metrics"].get("paired", [])
-    lines = ["paired tests on the test part (loss below):", *paired_lines(paired)] if paired else []
-    told = [line for one in record["metrics"]["classes"] for line in _honest_line(one)]
-    return [*lines, *(["calibration error of probabilities on the test part:", *told] if told else [])]
-
-
-def _honest_line(one: Mapping[str, Any]) -> list[str]:
-    """Return the calibration error of classes and confidence at a horizon, before and after scaling (EVAL-06)."""
-    honest = one.get("calibration", {})
-    parts = [
-        f"{name} {100 * honest[key]['error']:.1f} points ({100 * honest[key]['error_before']:.1f} before, "
-        f"scaling: {honest[key]['method']})"
-        for key, name in (("classes", "classes"), ("confidence", "confidence"))
-        if honest.get(key, {}).get("error") is not None
-    ]
-    ahead = f"{one['horizon']} bar{'s' if one['horizon'] > 1 else ''} ahead"
-    return [f"  {ahead}: {', '.join(parts)}"] if parts else []
-
-
-def _score_line(one: dict[str, Any]) -> str:
-    held = one["coverage"]["value"]
-    covered = "" if held is None else f"P10-P90 held {held:.1%}, "
-    rank = one["rank_ic"]["value"]
-    ranked = "" if rank is None else f", rank correlation {rank:.3f}"
-    ahead = f"{one['horizon']} bar{'s' if one['horizon'] > 1 else ''} ahead"
-    return (
-        f"  {ahead}: pinball {one['pinball']:.6f} (no change {one['no_change_pinball']:.6f}), "
-        f"{covered}right sign {one['hit_rate']:.1%} (constant answer {one['base_rate']:.1%}){ranked}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -118,3 +119,32 @@ def test_a_model_without_epochs_has_no_curves():
     page = render_model_card(CARD, {**RECORD, "history": {}})
     assert "<svg" not in page
     assert "Loss by epoch" not in page
+
+
+def test_the_card_tells_ranges_of_each_target_and_the_classification_report():
+    none = {"value": None, "low": None, "high": None}
+    held = {"value": 0.823, "low": 0.8, "high": 0.84}
+    ranges = [
+        SCORE | {"width": 0.0472, "rank_ic": {"value": 0.021, "low": -0.004, "high": 0.046}},
+        SCORE | {"target": "high", "coverage": held, "width": 0.0611, "rank_ic": none},
+    ]
+    report = {
+        "down": {"precision": None, "recall": 0.0, "f1": 0.0, "rows": 6},
+        "neutral": {"precision": 0.523, "recall": 0.617, "f1": 0.566, "rows": 15},
+        "up": {"precision": 0.318, "recall": 0.222, "f1": 0.261, "rows": 24},
+    }
+    told = RECORD["metrics"]["classes"][0] | {
+        "rows": 45,
+        "balanced_accuracy": 0.347,
+        "log_loss": 1.0512,
+        "classes": report,
+    }
+    record = {**RECORD, "metrics": {**RECORD["metrics"], "classes": [told]}}
+    page = render_model_card({**CARD, "metrics": ranges}, record)
+    for text in ("0.0472", "0.0611", "82", "+0.021", "34", "1.0512", "52", "0.566", "0.261", "Classification report"):
+        assert text in page, text
+    shares = [6 / 45, 15 / 45, 24 / 45]
+    assert f"{-sum(p * math.log(p) for p in shares):.4f}" in page
+    old = render_model_card(CARD, RECORD)  # of an older version
+    assert "Classification report" not in old
+    assert "rank correlation" not in old
