@@ -26,6 +26,7 @@ from foresail.core.errors import ConfigError, UnknownNameError
 
 __all__ = [
     "ALWAYS_OPEN",
+    "ASIAN_FOREX_HOURS",
     "EXTENDED_FRAME",
     "FOREX_WEEK",
     "DayArray",
@@ -36,6 +37,7 @@ __all__ = [
     "check_calendar",
     "frame_ns",
     "inside_sessions",
+    "is_asian_forex",
     "is_daily",
     "next_open",
     "session_windows",
@@ -45,6 +47,7 @@ __all__ = [
 
 ALWAYS_OPEN = "24/7"
 FOREX_WEEK = "24/5"
+ASIAN_FOREX_HOURS = (22, 9)  # UTC, from and to (SESS-07, SESS-11); Tokyo has no daylight saving. Crypto's is SESS-04
 EXTENDED_FRAME = "6h"  # a regular session of an exchange has 6.5 hours: this frame needs extended ones (DATA-42)
 DayArray = NDArray[np.datetime64]  # datetime64[D] session labels
 Sessions = tuple[DayArray, TimeArray, TimeArray]
@@ -80,6 +83,13 @@ def frame_ns(frame: str) -> int:
             f"expected a frame such as 1m, 5m, 1h, 4h or 1d, received {frame!r}", hint='write frame = "1d"'
         )
     return int(match[1]) * _UNIT_S[match[2]] * NS_PER_S
+
+
+def is_asian_forex(at: int) -> bool:
+    """Return whether an instant (ns UTC) lies in the Asian session of forex, 22:00 to 09:00 UTC."""
+    first, last = ASIAN_FOREX_HOURS
+    hour = at // (3_600 * NS_PER_S) % 24
+    return hour >= first or hour < last
 
 
 def is_daily(frame: str) -> bool:

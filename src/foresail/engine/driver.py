@@ -24,7 +24,7 @@ from foresail.domain.orders import Fill
 from foresail.domain.panel import Panel
 from foresail.domain.signals import Signal
 from foresail.engine.history import bar_events
-from foresail.engine.parts import Parts, trading_gate
+from foresail.engine.parts import Parts, levered_parts, trading_gate
 from foresail.engine.rates import carried_costs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
@@ -84,6 +84,9 @@ def history_parts(
     settings, data = inputs.settings, inputs.data
     market = PanelMarket(data.bars, parts.by_id, settings.currency)
     run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
+    own = {data.bar_set.asset_class.value: parts.limits}  # as the profile has them: leverage is a limit of its own
+    if limits is not None:
+        parts = levered_parts(parts, limits, dict(settings.limits))
     issued = {int(p): i for i, p in enumerate(inputs.walk.block.position)}
     blocked = _Blocked(data.bars.instruments, data.blocked_from)
 
@@ -121,7 +124,7 @@ def history_parts(
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,
-        limits_digest="" if limits is None else limits_digest(limits, {data.bar_set.asset_class.value: parts.limits}),
+        limits_digest="" if limits is None else limits_digest(limits, own),
     )
     rules = VenueRules(
         data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -27,13 +27,14 @@ from foresail.protocols import Strategy
 from foresail.risk.catalogue import default_rules, trading_rules
 from foresail.risk.editing import edited_positions
 from foresail.risk.gate import RiskGate
+from foresail.risk.levered import levered_positions
 from foresail.risk.profiles import profile_named
 from foresail.signals.strategies.rank_expected_return import Explain, RankExpectedReturn, RankSettings
 
 _SMALL = "small-account"
 _GAP = Decimal("0.01")  # allowance of SIZE-12 for a price that jumps over the stop, fraction
 
-__all__ = ["Parts", "build_parts", "round_trip_costs", "trading_gate"]
+__all__ = ["Parts", "build_parts", "levered_parts", "round_trip_costs", "trading_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Parts:
     costs: CostModel
     planner: PlannerSettings
     limits: PositionLimits
+    sizing: AllocatorSettings
 
 
 def round_trip_costs(
@@ -103,6 +105,8 @@ def build_parts(
             bars_per_day=per_day,
             bars_per_year=per_year,
         )
+        if settings.trading.exits.trailing:
+            ranking = replace(ranking, exits=replace(ranking.exits, trailing=True))
         strategy = RankExpectedReturn(
             ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain
         )
@@ -124,6 +128,26 @@ def build_parts(
         costs=costs,
         planner=PlannerSettings(allow_short=limits.shorting, check_cash=bar_set.asset_class is not AssetClass.FOREX),
         limits=limits,
+        sizing=sizing,
+    )
+
+
+def levered_parts(parts: Parts, limits: TradingLimits, edited: Collection[str] = ()) -> Parts:
+    """Return the stages of an account that trades: sizes and caps of positions under the leverage of their class.
+
+    Parameters
+    ----------
+    edited : names of limits that the user set, which no leverage moves
+    """
+    own = parts.instruments[0].asset_class
+    levered = levered_positions(parts.limits, own, limits.book, edited)
+    if levered == parts.limits:
+        return parts
+    return replace(
+        parts,
+        limits=levered,
+        allocator=VolatilityScaledTopK(levered, parts.instruments, parts.sizing),
+        planner=replace(parts.planner, check_cash=parts.planner.check_cash and levered.cash_floor >= 0.0),
     )
 
 

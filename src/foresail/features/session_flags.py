@@ -18,7 +18,7 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray, IntArray, TimeArray
 from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import UnknownNameError
-from foresail.domain.calendars import ALWAYS_OPEN, FOREX_WEEK, sessions
+from foresail.domain.calendars import ALWAYS_OPEN, ASIAN_FOREX_HOURS, FOREX_WEEK, sessions
 
 __all__ = ["INTRADAY", "NUMBERS", "OF_A_DAY", "calendar_numbers", "future_numbers"]
 
@@ -313,7 +313,7 @@ NUMBERS: Mapping[str, _Number] = MappingProxyType(
         "is_newyork": _NEW_YORK_OPEN,
         "is_london_ny_overlap": lambda b: np.asarray(_LONDON_OPEN(b)) & np.asarray(_NEW_YORK_OPEN(b)),
         "is_asian_london_overlap": lambda b: np.asarray(_ASIA_OPEN(b)) & np.asarray(_LONDON_OPEN(b)),
-        "is_asian_utc": _fixed(22.0, 9.0),
+        "is_asian_utc": _fixed(*map(float, ASIAN_FOREX_HOURS)),
         "is_london_utc": _fixed(7.0, 16.0),
         "is_newyork_utc": _fixed(12.0, 21.0),
         "is_london_ny_overlap_utc": _fixed(12.0, 16.0),

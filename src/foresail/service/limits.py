@@ -86,13 +86,13 @@ def show_limits(request: LimitsRequest) -> Outcome:
     }
     head = f"profile {settings.profile}, class {asset_class.value}, digest {document['digest'][:16]}"
     shown = [f"  {one['name']:<34} {_told(one['value']):<26} {one['origin']}" for one in table]
+    if grown:
+        told = ", ".join(f"{name} {value:g}" for name, value in grown.items())
+        shown.append(f"where an account trades, under the leverage of {asset_class.value}: {told}")
     lines = [head, *shown, *([f"warning: {warning}"] if warning else [])]
     for name, one in settings.strategies:
         told = ", ".join(f"{key} {value:g}" for key, value in asdict(one).items() if value is not None)
         lines.append(f"strategy {name}: {told or 'no limit of its own'} (RISK-09)")
-    if grown:
-        told = ", ".join(f"{name} {value:g}" for name, value in grown.items())
-        lines.append(f"where an account trades, under the leverage of {asset_class.value}: {told}")
     return Outcome(
         document, [*lines, "edit them under [limits] in the settings file; fractions are fractions of equity"]
     )

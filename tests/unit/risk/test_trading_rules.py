@@ -120,6 +120,13 @@ def test_asian_session_halves_forex_and_weekends_unlever_crypto():
     assert review([order(BTC, "5000")], world(now=saturday + 2 * DAY), **limits)[0][0] == 3000
 
 
+@pytest.mark.parametrize(("hour", "units"), [(21, 10000), (22, 5000), (0, 5000), (8, 5000), (9, 10000)])
+def test_the_asian_session_of_forex_is_from_22_to_09(hour, units):
+    limits = {**NONE, "book__currency_risk": None, "book__max_margin_use": None, "book__leverage": (1.0, 3.0, 10.0)}
+    seen = world(now=NOON + (hour - 12) * 3_600 * 10**9)
+    assert review([order(EUR, "12000")], seen, **limits)[0][0] == units
+
+
 def test_margin_ratio_of_risk_21():
     assert margin_ratio(100.0, 0.0) == float("inf")
     assert [margin_state(r) for r in (0.49, 0.5, 1.99, 2.0, float("inf"), float("nan"))] == [

@@ -1,4 +1,7 @@
-"""Altcoins (RISK-05): what is neither Bitcoin nor Ether may be at most a share of the crypto cap."""
+"""Altcoins (RISK-05): what is neither Bitcoin nor Ether may be at most a share of the crypto cap.
+
+The cap grows with the leverage that the user allows crypto, as that of the class does (``risk.levered``).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.exposure import allow, asset_class_of, gross_value, shrink_to_value
 from foresail.risk.projected import Projected
+from foresail.risk.rules.leverage import class_leverage
 
 __all__ = ["Altcoins", "is_altcoin"]
 
@@ -36,5 +40,5 @@ class Altcoins:
         share = self.limits.altcoin_share
         if share is None or not is_altcoin(order.instrument):
             return allow(self.name, order)
-        limit = share * self.limits.crypto_exposure
+        limit = share * self.limits.crypto_exposure * max(1.0, class_leverage(self.limits, AssetClass.CRYPTO))
         return shrink_to_value(self.name, order, view, gross_value(view, is_altcoin), limit=limit, what="altcoins")

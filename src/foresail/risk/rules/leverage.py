@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foresail.domain.calendars import is_asian_forex
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.exposure import allow, asset_class_of, class_value, number, shrink_to_money
 from foresail.risk.projected import Projected
 
-__all__ = ["CLASS_MAXIMUM", "LeverageCap", "margin_ratio", "margin_state", "safe_leverage"]
+__all__ = ["CLASS_MAXIMUM", "LeverageCap", "class_leverage", "margin_ratio", "margin_state", "safe_leverage"]
 
 _CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 _BASE = {AssetClass.STOCK: 2.0, AssetClass.CRYPTO: 1.5, AssetClass.FOREX: 5.0}
@@ -22,8 +23,6 @@ _HIGH, _LOW = 0.30, 0.15  # annual portfolio volatility
 _WINDOW, _LEAST = 60, 20  # daily returns behind the volatility of what is held
 _YEAR, _CRYPTO_YEAR = 252.0, 365.0  # trading days
 _DAY_NS = 86_400 * 10**9
-_HOUR_NS = 3_600 * 10**9
-_ASIA = (0, 8)  # UTC hours of the Asian forex session
 _FIRST_SATURDAY = 2  # 1 January 1970 was a Thursday
 
 
@@ -44,6 +43,11 @@ def safe_leverage(asset_class: AssetClass, *, volatility: float) -> float:
 
 
 _LEAST_SAFE = {own: safe_leverage(own, volatility=math.nan) for own in _CLASSES}  # no volatility leaves less
+
+
+def class_leverage(limits: BookLimits, asset_class: AssetClass) -> float:
+    """Return the leverage that the user allows a class, at most the class maximum (RISK-05, RC-07)."""
+    return min(limits.leverage[_CLASSES.index(asset_class)], CLASS_MAXIMUM[asset_class])
 
 
 def margin_ratio(cash: float, margin_used: float) -> float:
@@ -88,14 +92,14 @@ class LeverageCap:
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return the units that the leverage of the class leaves."""
         own = asset_class_of(order.instrument)
-        most = min(self.limits.leverage[_CLASSES.index(own)], CLASS_MAXIMUM[own])
+        most = class_leverage(self.limits, own)
         if most > _LEAST_SAFE[own]:
             volatility = view.fact("portfolio_volatility")
             if math.isnan(volatility):
                 volatility = _volatility(view, own)
             if not math.isnan(volatility):
                 most = min(most, safe_leverage(own, volatility=volatility))
-        if own is AssetClass.FOREX and _ASIA[0] <= view.now // _HOUR_NS % 24 < _ASIA[1]:
+        if own is AssetClass.FOREX and is_asian_forex(view.now):
             most *= 0.5  # SIZE-10
         if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
             most = min(most, 1.0)  # EXIT-08

@@ -21,19 +21,23 @@ _CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, limits: BookLimits) -> float:
     """Return the initial margin of positions, account currency; NaN where a price is not known.
 
-    Long spot positions that cash has paid for use none: only what exceeds equity less margin classes does.
+    Forex and perpetuals stand on their margin, whatever the books paid for them; long spot positions that cash has paid
+    for use none, and what is bought on credit uses all of the credit.
 
     Parameters
     ----------
     held : (instrument, signed units, value of one unit in the account's currency)
     cash : of the account, account currency
     """
-    total = 0.0
+    total, free = 0.0, cash
     for name, units, price in held:
         own = asset_class_of(name)
-        if own is AssetClass.FOREX or units < 0.0 or name.endswith(".perp"):
+        on_margin = own is AssetClass.FOREX or name.endswith(".perp")
+        if on_margin:
+            free += units * price
+        if on_margin or units < 0.0:
             total += abs(units) * price * limits.margin_rate[_CLASSES.index(own)]
-    return total + max(0.0, -cash)
+    return total + max(0.0, -free)
 
 
 def margin_used(view: Projected, limits: BookLimits) -> float:
