@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foresail.forecasting.neural.fused import fused_gate, usable
+from foresail.forecasting.neural.kept import Kept
 
 __all__ = ["GatedResidual", "GatedSkip", "gate", "uniform_"]
 
@@ -76,9 +77,14 @@ class GatedResidual(nn.Module):
         self.skip = nn.Linear(inputs, outputs) if inputs != outputs else None
         self.norm = nn.LayerNorm(outputs)
         self.dropout = dropout
+        self._kept = Kept()
 
     def merged(self) -> tuple[Tensor, Tensor]:
         """Return the two adjacent linear layers behind the ELU as one: (2 outputs, width) and (2 outputs)."""
+        weight, bias = self._kept.of((*self.glu.parameters(), *self.second.parameters()), self._products)
+        return weight, bias
+
+    def _products(self) -> tuple[Tensor, Tensor]:
         return self.glu.weight @ self.second.weight, self.glu.weight @ self.second.bias + self.glu.bias
 
     def forward(self, a: Tensor, c: Tensor | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from foresail.forecasting.neural.blocks import gate, uniform_
 from foresail.forecasting.neural.fused import fused_mix, usable
+from foresail.forecasting.neural.kept import Kept
 
 __all__ = ["RealSelection"]
 
@@ -32,7 +33,7 @@ class RealSelection(nn.Module):
         super().__init__()
         v, d = variables, width
         self.dropout = dropout
-        self._kept: tuple[tuple[tuple[int, int], ...], tuple[Tensor, Tensor, Tensor, Tensor]] | None = None
+        self._kept, self._kept_joint = Kept(), Kept()
         self.embed_weight = nn.Parameter(uniform_(torch.empty(v, d), 1))
         self.embed_bias = nn.Parameter(uniform_(torch.empty(v, d), 1))
         # one gated residual network a variable
@@ -66,17 +67,24 @@ class RealSelection(nn.Module):
         return self._mix(x, weights), weights
 
     def _weights(self, x: Tensor, context: Tensor) -> Tensor:
-        inner = torch.einsum("vd,vde->ve", self.embed_weight, self.joint)
-        constant = torch.einsum("vd,vde->e", self.embed_bias, self.joint) + self.joint_bias
+        sources = [self.embed_weight, self.embed_bias, self.joint, self.joint_bias, self.joint_skip]
+        sources += [self.joint_skip_bias, *self.joint_second.parameters(), *self.joint_glu.parameters()]
+        inner, constant, weight, bias, across, level = self._kept_joint.of(sources, self._joint_products)
         hidden = functional.elu(torch.addmm(constant, x, inner) + self.joint_context(context))
         hidden = functional.dropout(hidden, self.dropout, self.training)
-        weight = self.joint_glu.weight @ self.joint_second.weight
-        bias = self.joint_glu.weight @ self.joint_second.bias + self.joint_glu.bias
         gated = gate(functional.linear(hidden, weight, bias))
-        across = torch.einsum("vd,vdu->vu", self.embed_weight, self.joint_skip)
-        level = torch.einsum("vd,vdu->u", self.embed_bias, self.joint_skip) + self.joint_skip_bias
         logits = self.joint_norm(torch.addmm(level, x, across) + gated)
         return torch.softmax(logits, dim=-1)
+
+    def _joint_products(self) -> tuple[Tensor, ...]:
+        """Return slope and start of the joint network's hidden values, merged layers, slope and start of its skip."""
+        inner = torch.einsum("vd,vde->ve", self.embed_weight, self.joint)
+        constant = torch.einsum("vd,vde->e", self.embed_bias, self.joint) + self.joint_bias
+        weight = self.joint_glu.weight @ self.joint_second.weight
+        bias = self.joint_glu.weight @ self.joint_second.bias + self.joint_glu.bias
+        across = torch.einsum("vd,vdu->vu", self.embed_weight, self.joint_skip)
+        level = torch.einsum("vd,vdu->u", self.embed_bias, self.joint_skip) + self.joint_skip_bias
+        return inner, constant, weight, bias, across, level
 
     def _mix(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of the variables' own networks, (R, d)."""
@@ -94,23 +102,16 @@ class RealSelection(nn.Module):
         scaled = weights.t().unsqueeze(-1) * own
         return torch.einsum("vrd,vd->rd", scaled, self.gain) + weights @ self.shift
 
-    def _merged(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return slope and start of hidden values and embeddings, (V, 2, d) each, and the merged layers.
-
-        Without gradients they are kept for as long as no parameter changes: serving one bar costs less than them.
-        """
+    def _merged(self) -> tuple[Tensor, ...]:
+        """Return slope and start of hidden values and embeddings, (V, 2, d) each, and the merged layers."""
         sources = [self.embed_weight, self.embed_bias, self.first, self.first_bias]
         sources += [self.second, self.second_bias, self.glu, self.glu_bias]
-        state = None
-        if not torch.is_grad_enabled() and not any(p.is_inference() for p in sources):
-            state = tuple((p.data_ptr(), p._version) for p in sources)  # noqa: SLF001 counts changes of a tensor
-            if self._kept is not None and self._kept[0] == state:
-                return self._kept[1]
+        return self._kept.of(sources, self._own_products)
+
+    def _own_products(self) -> tuple[Tensor, ...]:
         slope = torch.einsum("vd,vde->ve", self.embed_weight, self.first)
         start = torch.einsum("vd,vde->ve", self.embed_bias, self.first) + self.first_bias
         merged = self.second @ self.glu
         bias = torch.einsum("vd,vde->ve", self.second_bias, self.glu) + self.glu_bias
         embeds = torch.stack([self.embed_weight, self.embed_bias], dim=1)
-        found = torch.stack([slope, start], dim=1), embeds, merged, bias
-        self._kept = None if state is None else (state, found)
-        return found
+        return torch.stack([slope, start], dim=1), embeds, merged, bias
