@@ -7,8 +7,8 @@ such thing gives nothing, and the report has no such section.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +19,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.domain.training import Targets, TrainingSet
 from foresail.engine.explaining import Contribution
-from foresail.features.catalogue import CATALOGUE
+from foresail.features.catalogue import spec_of_column
 from foresail.forecasting.curve import mean_weights
 from foresail.forecasting.neural.similar import PastDays, SimilarDays, similar_days
 from foresail.forecasting.neural.tft.explanation import TftExplanation
@@ -57,6 +57,13 @@ class _Selecting(Protocol):
     """A forecaster that weighs its inputs and past bars."""
 
     def weights_of(self, features: Panel, rows: IntArray, groups: Mapping[str, str]) -> TftExplanation: ...
+
+
+@runtime_checkable
+class _Laned(Protocol):
+    """Forecasters that each serve some of the instruments, given by position."""
+
+    def lanes(self, instruments: Sequence[InstrumentId]) -> list[tuple[IntArray, Forecaster]]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,10 +215,14 @@ def selection_of(forecaster: Forecaster, features: Panel, rows: IntArray) -> Sel
     ----------
     rows : (R, 2) instrument and time, at least one
     """
-    if not isinstance(forecaster, _Selecting):
-        return None
-    groups = {name: CATALOGUE[name].group for name in features.fields if name in CATALOGUE}
-    return _selection(forecaster.weights_of(features, rows, groups))
+    specs = {name: spec_of_column(name) for name in features.fields}
+    groups = {name: spec.group for name, spec in specs.items() if spec is not None}
+    told = [
+        model.weights_of(features, rows[own], groups)
+        for own, model in _lanes_of(forecaster, features, rows)
+        if isinstance(model, _Selecting)
+    ]
+    return _selection(_joined(told)) if told else None
 
 
 def nearest_days(
@@ -224,13 +235,19 @@ def nearest_days(
     rows : (M, 2) instrument and time of the days that may be compared; those whose outcome was not known yet are left
     asked : (R, 2)
     """
-    if not isinstance(forecaster, _Encoding) or not len(rows) or not len(asked):
-        return {}
-    at, states = past_days(forecaster, features, targets, rows), forecaster.encode(features, asked)
-    found = {}
-    for step, horizon in enumerate(targets.horizons):
-        days = similar_days(asked, states, at(step), count=_DAYS, apart=horizon)
-        found[horizon] = [_days(features, days, place) for place in range(len(asked))]
+    found: dict[int, list[tuple[SimilarDay, ...]]] = {}
+    if not len(rows):
+        return found
+    for own, model in _lanes_of(forecaster, features, asked):
+        if not isinstance(model, _Encoding):
+            continue
+        # States of two networks are not comparable: those of the past are made by the one that serves the row.
+        at, states = past_days(model, features, targets, rows), model.encode(features, asked[own])
+        for step, horizon in enumerate(targets.horizons):
+            days = similar_days(asked[own], states, at(step), count=_DAYS, apart=horizon)
+            told = found.setdefault(horizon, [()] * len(asked))
+            for place, row in enumerate(own.tolist()):
+                told[row] = _days(features, days, place)
     return found
 
 
@@ -246,6 +263,33 @@ def past_days(forecaster: _Encoding, features: Panel, targets: Targets, rows: In
         return PastDays(rows, states, followed, targets.label_end[rows[:, 1], step])
 
     return at
+
+
+def _lanes_of(forecaster: Forecaster, features: Panel, rows: IntArray) -> list[tuple[IntArray, Forecaster]]:
+    """Return which rows, by position, are served by which forecaster: one for all, or one for each sector."""
+    if not isinstance(forecaster, _Laned):
+        return [(np.arange(len(rows)), forecaster)] if len(rows) else []
+    lanes = [(np.flatnonzero(np.isin(rows[:, 0], own)), model) for own, model in forecaster.lanes(features.instruments)]
+    return [(own, model) for own, model in lanes if len(own)]
+
+
+def _joined(told: Sequence[TftExplanation]) -> TftExplanation:
+    """Return the weights of several networks of the same inputs as one."""
+
+    def every(name: str) -> Any:
+        return np.concatenate([getattr(one, name) for one in told])
+
+    return replace(
+        told[0],
+        rows=every("rows"),
+        selection=every("selection"),
+        by_group=every("by_group"),
+        over_time=every("over_time"),
+        static=every("static"),
+        ahead=every("ahead"),
+        attention=every("attention"),
+        attention_ahead=every("attention_ahead"),
+    )
 
 
 def _reasons(features: Panel, shares: FloatArray, values: FloatArray) -> tuple[Contribution, ...]:

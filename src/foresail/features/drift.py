@@ -15,7 +15,7 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import DataError
 from foresail.domain.panel import Panel
-from foresail.features.catalogue import CATALOGUE
+from foresail.features.catalogue import spec_of_column
 from foresail.measures.drift import feature_drift, kolmogorov_smirnov
 
 __all__ = ["MOVED", "FeatureHealth", "GroupHealth", "feature_health"]
@@ -120,7 +120,7 @@ def feature_health(
         found.append(
             FeatureHealth(
                 name,
-                CATALOGUE[name].group if name in CATALOGUE else "other",
+                _group_of(name),
                 None if newest is None else at_ns - newest,
                 float(np.isnan(rows[:, j]).mean()) if len(rows) else 1.0,
                 drift.get(name, float("nan")),
@@ -128,6 +128,12 @@ def feature_health(
             )
         )
     return tuple(_group(name, [f for f in found if f.group == name]) for name in sorted({f.group for f in found}))
+
+
+def _group_of(name: str) -> str:
+    """Return the group of a feature, of its own frame or of another."""
+    spec = spec_of_column(name)
+    return "other" if spec is None else spec.group
 
 
 def _group(name: str, features: Sequence[FeatureHealth]) -> GroupHealth:

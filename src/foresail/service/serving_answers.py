@@ -1,7 +1,8 @@
 """What a model says of one new bar, without the history: the answers of its ``predict`` within rounding (SERVE-03).
 
 A transformer keeps what it made of past steps (``tft.live``); every other forecaster reads the newest bars that its
-forecasts see. Both are compared with ``predict`` on the whole history before they may answer.
+forecasts see. Normalised inputs are made of the one bar, where no transform needs earlier ones. All are compared with
+``predict`` on the whole history before they may answer.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ class _Network:
 
 
 class _Sectors:
-    """A transformer with last layers of its own for sectors: one live form for each, of its own instruments."""
+    """A forecaster with last layers of its own for sectors: one live form for each, of its own instruments."""
 
     def __init__(self, forecaster: SectorNetworks, history: Panel) -> None:
         self._spec, self._lanes = forecaster.spec, []
         for own, one in forecaster.lanes(history.instruments):
             names = [history.instruments[i] for i in own]
-            self._lanes.append((own, names, _Network(one, history.select(names))))
+            self._lanes.append((own, names, _live(one, history.select(names))))
 
     def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
         spec = self._spec
@@ -61,6 +62,17 @@ class _Sectors:
         for own, names, live in self._lanes:
             out[own] = live.tell(bar.select(names), scale[own])
         return out
+
+
+class _Behind:
+    """A forecaster behind normalised inputs: they are made of the one bar."""
+
+    def __init__(self, forecaster: Normalised, history: Panel) -> None:
+        self._seen = forecaster.seen
+        self._live = _live(forecaster.inner, self._seen(history))
+
+    def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
+        return self._live.tell(self._seen(bar), scale)
 
 
 class _Tail:
@@ -108,13 +120,10 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     if last < length:
         return f"fewer bars than the {length} that the model looks back on"
     before, bar = history.cut(0, last), history.cut(last, last + 1)
-    live: LiveAnswers
-    if forecaster.spec.name != _TRANSFORMER or isinstance(forecaster, Normalised):
-        live = _Tail(forecaster, before, length)
-    elif isinstance(forecaster, SectorNetworks):
-        live = _Sectors(forecaster, before)
-    else:
-        live = _Network(forecaster, before)
+    back = _looks_back(forecaster)
+    if back:
+        return f"{', '.join(back)} are told against the bars of the year before, which one new bar does not hold"
+    live = _live(forecaster, before)
     told, asked = live.tell(bar, scale), np.isfinite(raw)
     if not asked.any():
         return "nothing can be forecast at the last bar, so nothing shows that the live form answers alike"
@@ -122,3 +131,20 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     if not apart <= SAME:
         return f"the live form of {forecaster.spec.name} differs from its predict by {apart:.2g}"
     return live
+
+
+def _live(forecaster: Forecaster, history: Panel) -> LiveAnswers:
+    """Return the live form that fits a forecaster."""
+    if isinstance(forecaster, SectorNetworks):
+        return _Sectors(forecaster, history)
+    if isinstance(forecaster, Normalised):
+        return _Behind(forecaster, history)
+    if forecaster.spec.name == _TRANSFORMER:
+        return _Network(forecaster, history)
+    return _Tail(forecaster, history, context_of(forecaster))
+
+
+def _looks_back(forecaster: Forecaster) -> tuple[str, ...]:
+    """Return the features of which a normalised forecaster needs earlier bars than those that it sees."""
+    one = forecaster.base if isinstance(forecaster, SectorNetworks) else forecaster
+    return one.looks_back if isinstance(one, Normalised) else ()

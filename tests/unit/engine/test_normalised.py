@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import ConfigError, NotFittedError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.core.seeds import generator
 from foresail.domain.forecast import QUANTILE_LEVELS
+from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
 from foresail.engine.folds import Fold
+from foresail.engine.inspecting import nearest_days, selection_of
 from foresail.engine.normalised import NORMALISERS, Normalised, normalised, with_normaliser
 from foresail.engine.pipeline import Prepared, prepare
 from foresail.engine.settings import InputSettings, MarketData, PipelineSettings
 from foresail.engine.training_sets import ForecastInputs, training_set, usable_rows
-from foresail.engine.walkforward import walk_forward
+from foresail.engine.walkforward import RunOptions, walk_forward
 from foresail.forecasting.registry import forecaster_class
+from foresail.forecasting.sectors import SectorNetworks, load_with_sectors
 from foresail.protocols import ExplainingForecaster
-from foresail.service.serving_answers import live_answers
+from foresail.service.serving_answers import SAME, live_answers
 
 NAMES = ("log_return_1", "rsi_14", "sma_20", "volatility_20", "hour", "day_sin", "day_of_week", "momentum_12_1")
+SMALL = {"width": 8, "epochs": 1, "context_length": 12, "minimum_windows": 1, "stride": 5, "threads": 1}
 FOLD = Fold(0, 0, 260, 320, 380, 600)
 
 
@@ -144,8 +153,7 @@ def test_what_cannot_be_normalised_is_refused(ready: Prepared) -> None:
 
 def test_a_network_gets_medians_marks_and_codes_and_answers_bar_by_bar(tmp_path: Path, ready: Prepared) -> None:
     pytest.importorskip("torch")
-    small = {"width": 8, "epochs": 1, "context_length": 12, "minimum_windows": 1}
-    made = normalised(spec_of(ready, "tft"), "standard", small)
+    made = normalised(spec_of(ready, "tft"), "standard", SMALL)
     report = made.fit(training_set(inputs_of(ready), FOLD), seed=3)
     assert {name for name, _ in report.importance} <= set(ready.features.fields)
     made.save(tmp_path)
@@ -157,3 +165,103 @@ def test_a_network_gets_medians_marks_and_codes_and_answers_bar_by_bar(tmp_path:
     np.testing.assert_allclose(raw[rows[:, 0]], made.predict(history, rows, ready.scale[:, :500]), rtol=1e-6)
     live = live_answers(again, history, ready.scale[:, 499], raw)
     assert not isinstance(live, str), live
+    assert type(live._live).__name__ == "_Network"  # type: ignore[attr-defined]  # one step a bar, not whole windows
+    own = dict.fromkeys(ready.features.instruments[:5], "one")
+    both = live_answers(SectorNetworks(again, {"one": made}, own, {}), history, ready.scale[:, 499], raw)
+    assert not isinstance(both, str), both
+    for t in range(500, 504):
+        rows[:, 1] = t
+        told = again.predict(ready.features, rows, ready.scale)
+        for one in (live, both):
+            bar_by_bar = one.tell(ready.features.cut(t, t + 1), ready.scale[:, t])[rows[:, 0]]
+            np.testing.assert_allclose(bar_by_bar, told, atol=SAME)
+
+
+@pytest.fixture(scope="module")
+def network(ready: Prepared) -> Any:
+    pytest.importorskip("torch")
+    made = normalised(spec_of(ready, "tft"), "standard", SMALL)
+    made.fit(training_set(inputs_of(ready), FOLD), seed=3)
+    return made
+
+
+def test_a_network_shows_its_inside_by_feature(ready: Prepared, network: Any) -> None:
+    assert network.explained_names == network.inner.explained_names == 10
+    seen = network.seen(ready.features)
+    assert "missing:rsi_14" in seen.fields
+    np.testing.assert_array_equal(network.encode(ready.features, ROWS), network.inner.encode(seen, ROWS))
+    groups = {"rsi_14": "momentum", "volatility_20": "volatility"}
+    told = network.weights_of(ready.features, ROWS, groups)
+    assert {"rsi_14", "rsi_14 missing", "bar present"} <= set(told.variables)
+    assert not any(name.startswith("missing:") or "=" in name for name in told.variables)
+    np.testing.assert_allclose(told.selection.sum(axis=1), 1.0)
+    plain = network.inner.weights_of(seen, ROWS, {})
+    of = [name for name in plain.variables if name.removesuffix(" missing").removeprefix("missing:") == "rsi_14"]
+    mine = sum(plain.selection[:, plain.variables.index(name)] for name in of)
+    np.testing.assert_allclose(told.by_group[:, told.groups.index("momentum")], mine)
+    chosen = selection_of(network, ready.features, ROWS)
+    assert chosen is not None
+    assert {"momentum", "volatility"} <= {name for name, _ in chosen.groups}
+
+
+def test_a_run_with_normalised_inputs_looks_inside_the_network(ready: Prepared, settings: PipelineSettings) -> None:
+    pytest.importorskip("torch")
+    asked = replace(settings, forecaster="lstm", forecaster_options=tuple(SMALL.items()))
+    walk = walk_forward(ready.features, ready.targets, ready.scale, asked, RunOptions(explained=True))
+    assert walk.inside is not None
+    assert all(one.similar and one.reasons for one in walk.inside.forecasts)
+    every = Counter(now for now, _ in walk.contributions)
+    assert max(every.values()) == 10
+
+
+def test_a_network_is_fine_tuned_behind_its_inputs(tmp_path: Path, ready: Prepared, network: Any) -> None:
+    before = network.predict(ready.features, ROWS, ready.scale)
+    data = training_set(inputs_of(ready), FOLD)
+    other = copy.copy(network)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foresail.forecasting.neural.forecaster.beats", lambda *_: True)
+        report = other.fine_tune(data, seed=5)
+    assert {name for name, _ in report.importance} <= set(ready.features.fields)
+    np.testing.assert_array_equal(network.predict(ready.features, ROWS, ready.scale), before)
+    told = other.predict(ready.features, ROWS, ready.scale)
+    assert not np.array_equal(told, before)
+    own = frozenset(ready.features.instruments[:5])
+    both = SectorNetworks(network, {"one": other}, dict.fromkeys(own, "one"), {})
+    both.save(tmp_path)
+    again = with_normaliser(load_with_sectors(forecaster_class("tft"), tmp_path), tmp_path)
+    assert isinstance(again, SectorNetworks)
+    mixed = np.where((ROWS[:, 0] < 5)[:, None, None, None], told, before)
+    np.testing.assert_array_equal(again.predict(ready.features, ROWS, ready.scale), mixed)
+
+
+def test_similar_days_of_sectors_are_those_of_the_network_that_serves_the_name(ready: Prepared, network: Any) -> None:
+    class Turned:
+        """The same states, moved."""
+
+        spec = network.spec
+
+        def encode(self, features: Panel, rows: IntArray) -> FloatArray:
+            return network.encode(features, rows)[:, ::2] ** 3
+
+    names = ready.features.instruments
+    both = SectorNetworks(network, {"one": Turned()}, dict.fromkeys(names[:5], "one"), {})
+    rows, asked = training_set(inputs_of(ready), FOLD).train_rows[::5], ROWS[-12:]
+    told = nearest_days(both, ready.features, ready.targets, rows, asked)[5]
+    base = nearest_days(network, ready.features, ready.targets, rows, asked)[5]
+    own = nearest_days(Turned(), ready.features, ready.targets, rows, asked)[5]  # type: ignore[arg-type]
+    assert told == [*own[:5], *base[5:]]
+    assert own[:5] != base[:5]
+    chosen = selection_of(both, ready.features, asked)
+    assert chosen == selection_of(network, ready.features, asked[5:])  # the other weighs nothing
+
+
+def test_what_is_told_against_a_year_is_not_served_bar_by_bar(ready: Prepared, network: Any) -> None:
+    assert network.looks_back == ()
+    names = ("rsi_14", "active_addresses", "exchange_inflow")
+    own = SimpleNamespace(spec=replace(network.inner.spec, features=("rsi_14", "missing:active_addresses")))
+    made = Normalised(own, names, "standard", {})  # type: ignore[arg-type]
+    assert made.looks_back == ("active_addresses",)  # the other was too sparse to be seen
+    history = ready.features.cut(0, 300)
+    raw = np.full((12, 1, 1, len(QUANTILE_LEVELS)), np.nan)
+    told = live_answers(made, history, ready.scale[:, 299], raw)
+    assert told == "active_addresses are told against the bars of the year before, which one new bar does not hold"

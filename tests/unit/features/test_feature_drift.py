@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -83,3 +85,9 @@ def test_no_row_is_wholly_missing():
     health = feature_health(features(), at_ns=0)
     assert {g.missing for g in health} == {1.0}
     assert {g.age_ns for g in health} == {None}
+
+
+def test_features_of_other_frames_stand_in_their_group():
+    panel = replace(features(), fields=("rsi_14", "rsi_14@1w", "volatility_20@1h", "my_own"))
+    told = {one.group: [each.name for each in one.features] for one in feature_health(panel, at_ns=1_006)}
+    assert told == {"momentum": ["rsi_14", "rsi_14@1w"], "volatility": ["volatility_20@1h"], "other": ["my_own"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -132,6 +133,34 @@ def test_sectors_are_served_bar_by_bar_as_predict_says(tmp_path):
             assert row["features_hash"] == other["features_hash"]
             for level, value in row["quantiles"].items():
                 assert abs(value - other["quantiles"][level]) < 1e-5
+
+
+def test_a_normalised_transformer_is_tuned_for_a_sector_and_explained(workspace, tmp_path, monkeypatch):
+    shutil.copytree(workspace, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    at = clock()
+    monkeypatch.setattr("foresail.forecasting.neural.forecaster.beats", lambda *_: True)
+    until = clock().now().date().isoformat()
+    asked = TrainRequest("mine", "tft", "log_return_1,rsi_14,volatility_20,sma_20@1w", horizons="1,5", options=TINY)
+    train_model(replace(asked, normalise="standard", until=until), progress=quiet, clock=clock())
+    made = train(SECTORS[0], base="stock_1d_tft_v2")["model"]
+    model = model_of(made)
+    assert isinstance(model.forecaster, SectorNetworks)
+    assert {type(one).__name__ for one in (model.forecaster.base, *model.forecaster.sectors.values())} == {
+        "_Transformer"
+    }
+    loaded = load_bars("mine", workspace=Path(), until_ns=to_ns(at.now()), clock=at)
+    told = forecast_market(model, loaded, PredictRequest(explain=True), now=to_ns(at.now()))
+    for row in told:
+        assert len(row["similar"]) == 5
+        assert row["reasons"]
+        names = {one["name"] for one in row["inside"]["groups"]}
+        assert "other" not in names  # the feature of weeks has the group of that of days
+        assert sum(row["inside"]["attention"]) + row["inside"]["attention_ahead"] == pytest.approx(1.0)
+    by_id = {one.id: one.sector for one in SET.instruments}
+    alone = forecast_market(model_of("stock_1d_tft_v2"), loaded, PredictRequest(explain=True), now=to_ns(at.now()))
+    for row, base in zip(told, alone, strict=True):
+        assert (row["similar"] == base["similar"]) == (by_id[row["instrument"]] != SECTORS[0])
 
 
 def test_all_takes_every_sector(monkeypatch):

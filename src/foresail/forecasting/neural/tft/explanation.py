@@ -15,10 +15,10 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.canonical import plain
 
-__all__ = ["CALENDAR", "OTHER", "PRESENCE", "Seen", "TftExplanation", "explanation_of"]
+__all__ = ["CALENDAR", "MISSING", "OTHER", "PRESENCE", "Seen", "TftExplanation", "explanation_of"]
 
 CALENDAR, PRESENCE, OTHER = "calendar", "presence", "other"
-_MISSING = " missing"  # ends the name of a feature's mark
+MISSING = " missing"  # ends the name of a feature's mark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +112,7 @@ def explanation_of(
     """
     observed, known, statics = names
     variables = (*observed, *known, "bar present")
-    of = [groups.get(name.removesuffix(_MISSING), OTHER) for name in observed]
+    of = [groups.get(name.removesuffix(MISSING), OTHER) for name in observed]
     of += [CALENDAR] * len(known) + [PRESENCE]
     order = tuple(dict.fromkeys(of))
     member = np.array([[float(one == group) for group in order] for one in of])
