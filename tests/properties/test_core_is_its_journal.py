@@ -239,7 +239,7 @@ def test_the_levels_of_the_journal_are_those_that_hang_at_the_venue(seed: int) -
 
 
 def test_levels_that_leave_without_an_entry_break_the_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concluding, "_set_levels", lambda core, levels, at: None)
+    monkeypatch.setattr(concluding, "_set_levels", lambda core, levels, at, wide: None)
     broken = 0
     for seed in range(30):
         core = World(seed, 0).run()

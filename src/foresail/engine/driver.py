@@ -30,6 +30,7 @@ from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.desk import DeskStages, StrategyDesk
 from foresail.engine.trading.desk_exits import DeskExits
+from foresail.engine.trading.level_keeping import trail_source
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import Decision, Desk, ReviewedOrder, TradingParts
 from foresail.engine.trading.quiet import QuietBars, QuietCalls
@@ -38,6 +39,7 @@ from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
 from foresail.ledger.journal import Journal
+from foresail.protocols import Strategy
 from foresail.risk.versions import limits_digest
 from foresail.signals.strategies.rank_expected_return import RankExpectedReturn
 
@@ -82,11 +84,11 @@ def history_parts(
     limits : of breakers; None = none trips. Those of a profile put stops on what has none (EXIT-01)
     """
     settings, data = inputs.settings, inputs.data
-    market = PanelMarket(data.bars, parts.by_id, settings.currency)
-    run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
     own = {data.bar_set.asset_class.value: parts.limits}  # as the profile has them: leverage is a limit of its own
     if limits is not None:
         parts = levered_parts(parts, limits, dict(settings.limits))
+    market = PanelMarket(data.bars, parts.by_id, settings.currency)
+    run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
     issued = {int(p): i for i, p in enumerate(inputs.walk.block.position)}
     blocked = _Blocked(data.bars.instruments, data.blocked_from)
 
@@ -121,6 +123,8 @@ def history_parts(
         desks=(StrategyDesk(parts.strategy, stages),),
         gate=parts.gate if limits is None else trading_gate(parts, limits),
         allow_short=parts.limits.shorting,
+        keeps_stops=exits is not None,
+        trail=trail_source(market) if exits is not None and _trails(settings, parts.strategy) else None,
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,
@@ -130,6 +134,10 @@ def history_parts(
         data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)
     )
     return trading, SimulatedLink(parts.venue, market, rules)
+
+
+def _trails(settings: PipelineSettings, strategy: Strategy) -> bool:
+    return settings.trading.exits.trailing or bool(getattr(strategy.spec, "trailing", False))
 
 
 def _least_move(settings: PipelineSettings, parts: Parts) -> Callable[[InstrumentId, float, int], float] | None:

@@ -95,10 +95,13 @@ class ExitChoice:
         always; "none"; "" = "signal" for strategies of one's own, "ratio" for the built-in one
     may_exceed : whether a strategy's own stop may lie beyond the maximum of its tier or class (EXIT-02); a strategy
         says so for itself with ``stops_may_exceed`` in its spec
+    trailing : whether stops follow the best price at three average true ranges (EXIT-05); a strategy says so for
+        itself with ``trailing`` in its spec
     """
 
     target: str = ""
     may_exceed: bool = False
+    trailing: bool = False
 
     def __post_init__(self) -> None:
         if self.target and self.target not in EXIT_TARGETS:

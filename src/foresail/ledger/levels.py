@@ -23,13 +23,14 @@ from foresail.ledger.entries import (
     LevelsSet,
     ListingEnded,
     SplitApplied,
+    StopsNarrowed,
 )
 from foresail.ledger.orders import OrderBook
 
 __all__ = ["LEVEL_ENTRIES", "PositionLevels"]
 
 LEVEL_ENTRIES: frozenset[type[Any]] = frozenset(
-    {FillBooked, FillBusted, FillCorrected, LevelsSet, ListingEnded, SplitApplied}
+    {FillBooked, FillBusted, FillCorrected, LevelsSet, ListingEnded, SplitApplied, StopsNarrowed}
 )
 _NONE = (None, None)
 
@@ -40,11 +41,14 @@ class PositionLevels:
     Attributes
     ----------
     standing : instrument -> (stop, target), quote currency; None = none; names without either are absent
+    wide : of stops that a weekend has brought nearer, the full distance (EXIT-08)
     leaving : positions of which a stop or target has filled a part
     """
 
     def __init__(self) -> None:
         self.standing: dict[InstrumentId, tuple[float | None, float | None]] = {}
+        self.wide: dict[InstrumentId, float] = {}
+        self._narrowed: dict[OrderId, float] = {}  # full distance of stops that orders carry, until they end
         self.leaving: dict[InstrumentId, None] = {}
         self._split: dict[OrderId, float] = {}  # units after one unit before, of orders that waited through splits
 
@@ -54,10 +58,15 @@ class PositionLevels:
             self._filled(entry, books.quantity(entry.fill.instrument), orders)
         elif isinstance(entry, LevelsSet):
             if books.quantity(entry.instrument) != 0:
-                self._put(entry.instrument, entry.stop, entry.target)
+                self._put(entry.instrument, entry.stop, entry.target, entry.wide)
+        elif isinstance(entry, StopsNarrowed):
+            kept = {name: wide for name, wide in self._narrowed.items() if _is_open(orders, name)}
+            self._narrowed = {**kept, **dict(entry.stops)}
         elif isinstance(entry, SplitApplied):
             ratio = float(entry.ratio)
-            self._put(entry.instrument, *_restated(self.standing.get(entry.instrument, _NONE), ratio))
+            wide = self.wide.get(entry.instrument)
+            levels = _restated(self.standing.get(entry.instrument, _NONE), ratio)
+            self._put(entry.instrument, *levels, None if wide is None else wide / ratio)
             self._drop_closed(books)
             self._split = {name: by for name, by in self._split.items() if _is_open(orders, name)}
             for state in orders.open(entry.instrument):
@@ -70,6 +79,8 @@ class PositionLevels:
         return {
             "standing": {str(name): list(levels) for name, levels in self.standing.items()},
             "leaving": list(self.leaving),
+            "wide": {str(name): wide for name, wide in self.wide.items()},
+            "narrowed": {str(name): wide for name, wide in self._narrowed.items()},
             "split": {str(name): by for name, by in self._split.items()},
         }
 
@@ -79,6 +90,8 @@ class PositionLevels:
         levels = cls()
         levels.standing = {InstrumentId(name): (both[0], both[1]) for name, both in plain.get("standing", {}).items()}
         levels.leaving = {InstrumentId(name): None for name in plain.get("leaving", ())}
+        levels.wide = {InstrumentId(name): float(wide) for name, wide in plain.get("wide", {}).items()}
+        levels._narrowed = {OrderId(name): float(wide) for name, wide in plain.get("narrowed", {}).items()}
         levels._split = {OrderId(name): float(by) for name, by in plain.get("split", {}).items()}
         return levels
 
@@ -92,9 +105,13 @@ class PositionLevels:
         name = fill.instrument
         before = held - (fill.quantity if fill.side is Side.BUY else -fill.quantity)
         stop, target = _NONE if held == 0 or before * held < 0 else self.standing.get(name, _NONE)
+        wide = self.wide.get(name) if stop is not None else None
+        if held != 0 and own[0] is not None:
+            wide = self._narrowed.get(fill.order_id)
+            wide = wide if wide is None else wide / self._split.get(fill.order_id, 1.0)
         if held != 0:
             stop, target = (new if new is not None else old for new, old in zip(own, (stop, target), strict=True))
-        self._put(name, stop, target)
+        self._put(name, stop, target, wide)
         if name in self.standing and state is None and fill.reason in (FillReason.STOP, FillReason.TARGET):
             self.leaving[name] = None
 
@@ -102,8 +119,11 @@ class PositionLevels:
         for name in [name for name in self.standing if books.quantity(name) == 0]:
             self._put(name, None, None)
 
-    def _put(self, name: InstrumentId, stop: float | None, target: float | None) -> None:
+    def _put(self, name: InstrumentId, stop: float | None, target: float | None, wide: float | None = None) -> None:
         self.leaving.pop(name, None)
+        self.wide.pop(name, None)
+        if stop is not None and wide is not None:
+            self.wide[name] = wide
         if stop is None and target is None:
             self.standing.pop(name, None)
         else:

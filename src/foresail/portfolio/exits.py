@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 
-from foresail.core.clock import from_ns
+from foresail.core.clock import NS_PER_DAY
 from foresail.core.errors import ConfigError
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.signals import Side
@@ -29,8 +28,8 @@ __all__ = [
     "is_crypto_weekend",
     "is_near_stop",
     "must_leave_for_news",
+    "narrowed_stop",
     "trailing_stop",
-    "weekend_stop",
 ]
 
 _ATR_STOP = Decimal(2)
@@ -41,6 +40,7 @@ _WEEKEND = Decimal("0.7")
 _THIRD = Decimal(1) / Decimal(3)
 _CRYPTO_MAJORS = frozenset({"BTC", "XBT", "ETH", "WBTC"})
 _LARGE = frozenset({"USD", "EUR", "JPY", "GBP", "CHF", "AUD", "CAD", "NZD"})
+_THURSDAY = 3  # weekday of 1 January 1970, Monday = 0
 _NEWS_NS = 30 * 60 * 1_000_000_000
 
 
@@ -243,19 +243,12 @@ def trailing_stop(side: Side, best: Decimal, atr: Decimal, *, multiple: Decimal 
 
 def is_crypto_weekend(at: int) -> bool:
     """Return whether an instant (ns UTC) lies between Saturday 00:00 and Sunday 24:00 UTC (EXIT-08)."""
-    moment: datetime = from_ns(at)
-    return moment.weekday() >= 5
+    return (at // NS_PER_DAY + _THURSDAY) % 7 >= 5
 
 
-def weekend_stop(plan: ExitPlan, entry: Decimal, at: int, asset_class: AssetClass) -> ExitPlan:
-    """Return the plan with the stop 30 % nearer at a crypto weekend (EXIT-08); any other plan comes back as it is."""
-    if asset_class is not AssetClass.CRYPTO or not is_crypto_weekend(at):
-        return plan
-    return replace(
-        plan,
-        stop=entry + (plan.stop - entry) * _WEEKEND,
-        stop_from=f"{plan.stop_from}, 0.7 of its distance at the weekend",
-    )
+def narrowed_stop(stop: Decimal, entry: Decimal) -> Decimal:
+    """Return a stop at 0.7 of its distance from the entry (EXIT-08)."""
+    return entry + (stop - entry) * _WEEKEND
 
 
 def must_leave_for_news(at: int, news: Sequence[int]) -> bool:

@@ -25,6 +25,7 @@ EXIT_KEYS: dict[str, tuple[str, str]] = {
         "boolean",
         "whether a strategy's own stop may lie beyond the maximum of its tier or class (EXIT-02)",
     ),
+    "trailing": ("boolean", "whether stops follow the best price at 3 average true ranges (EXIT-05)"),
 }
 COST_KEYS: dict[str, tuple[str, str]] = {
     "model": ("name", "class, the table of the asset class; flat, one fraction of value a round trip (COST-04)"),

@@ -169,14 +169,10 @@ def test_every_class_has_its_distance() -> None:
     assert filled(A, 0.1, WEDNESDAY, stop=9.9) == 9.9
 
 
-def test_at_a_crypto_weekend_stops_stand_nearer() -> None:
+def test_what_is_held_counts_from_what_was_paid() -> None:
     paid = [Position(SOL, D(1), D(90), 0)]
-    assert filled(SOL, 0.1, SATURDAY) == pytest.approx(100 - 0.7 * 8)
-    assert filled(SOL, 0.1, SATURDAY, held=paid) == pytest.approx(90 - 0.7 * 7.2)
-    assert filled(SOL, 0.1, SATURDAY, stop=80.0) == pytest.approx(94.4)  # cut to 92 first (EXIT-02)
-    assert filled(SOL, 0.1, SATURDAY, stop=80.0, may_exceed=True) == pytest.approx(86)
+    assert filled(SOL, 0.1, SATURDAY, held=paid) == pytest.approx(82.8)  # full distance: ``level_keeping`` narrows it
     assert filled(SOL, 0.1, SATURDAY, stop=95.0, held=paid) == 95.0  # above the entry: it protects a gain
-    assert filled(EUR, 0.1, SATURDAY) == pytest.approx(1.0970)
 
 
 def test_a_stop_of_its_own_is_cut_to_the_widest_allowed() -> None:

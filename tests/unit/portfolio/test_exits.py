@@ -6,17 +6,17 @@ import pytest
 
 from foresail.core.clock import to_ns
 from foresail.core.errors import ConfigError
-from foresail.domain.instruments import AssetClass
 from foresail.domain.signals import Side
 from foresail.portfolio.exits import (
     CLASS_EXITS,
     ExitInputs,
     choose_exit,
     crypto_ladder,
+    is_crypto_weekend,
     is_near_stop,
     must_leave_for_news,
+    narrowed_stop,
     trailing_stop,
-    weekend_stop,
 )
 
 D = Decimal
@@ -119,9 +119,8 @@ def test_the_trail_follows_at_three_average_true_ranges():
     ],
 )
 def test_a_crypto_weekend_draws_the_stop_nearer(at, stop):
-    plan = choose_exit(ExitInputs(D(100), Side.BUY, "crypto_major"))
-    assert weekend_stop(plan, D(100), instant(at), AssetClass.CRYPTO).stop == D(stop)
-    assert weekend_stop(plan, D(100), instant(at), AssetClass.STOCK).stop == 95
+    wide = choose_exit(ExitInputs(D(100), Side.BUY, "crypto_major")).stop
+    assert (narrowed_stop(wide, D(100)) if is_crypto_weekend(instant(at)) else wide) == D(stop)
 
 
 def test_news_within_half_an_hour_closes():

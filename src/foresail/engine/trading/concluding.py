@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from foresail.core.canonical import hash_bytes
+from foresail.core.ids import OrderId
 from foresail.engine.trading.changes import review_changes, send_changes, take_back_orders
 from foresail.engine.trading.expiring import renew
+from foresail.engine.trading.level_keeping import with_kept_stops
 from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
 from foresail.engine.trading.reviewing import record, record_changes, review_or_halt
 from foresail.engine.trading.watching import tell_of_signals
-from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned
+from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned, StopsNarrowed
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
@@ -34,6 +36,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     is_nothing = decision == NO_DECISION
     if is_nothing and not core.parts.is_audited:
         return []
+    decision, wide = with_kept_stops(core, call, decision)
     changes = review_changes(core, decision.changes, call)
     reviewed, halting = review_or_halt(core, decision.orders, call)
     effects = [*changes.effects, *halting]
@@ -61,15 +64,20 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     effects += tell_of_signals(core, at, decision.signals)
     for share in decision.shares:
         core.write(SharesPlanned, at, **asdict(share))
-    _set_levels(core, decision.levels, at)
+    _set_levels(core, decision.levels, at, wide)
     return [*effects, *decision.levels, *core.intend(at, at_once(core, at, allowed))]
 
 
-def _set_levels(core: TradingCore, levels: Sequence[Attach], at: int) -> None:
-    """Journal the levels that change, before the venue hears of any (EXIT-10)."""
+def _set_levels(core: TradingCore, levels: Sequence[Attach], at: int, wide: Mapping[str, float]) -> None:
+    """Journal the levels that change, before the venue hears of any (EXIT-10), and what orders will hang narrowed."""
+    names = {one.instrument for one in levels}
     for one in levels:
-        if core.levels.standing.get(one.instrument, (None, None)) != (one.stop, one.target):
-            core.write(LevelsSet, at, instrument=one.instrument, stop=one.stop, target=one.target)
+        name, full = one.instrument, wide.get(one.instrument)
+        if core.levels.standing.get(name, (None, None)) != (one.stop, one.target) or core.levels.wide.get(name) != full:
+            core.write(LevelsSet, at, instrument=name, stop=one.stop, target=one.target, wide=full)
+    narrowed = tuple((OrderId(key), full) for key, full in sorted(wide.items()) if key not in names)
+    if narrowed:
+        core.write(StopsNarrowed, at, stops=narrowed)
 
 
 def _remember(core: TradingCore, desk: Desk, at: int) -> None:

@@ -29,6 +29,7 @@ from foresail.engine.trading.concluding import conclude
 from foresail.engine.trading.expiring import close_expired
 from foresail.engine.trading.holding import charge_to, take_fact
 from foresail.engine.trading.latches import Latches, reduces
+from foresail.engine.trading.level_keeping import keep_levels, unlever
 from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import Attach, Desk, DeskCall, TradingParts
@@ -280,7 +281,8 @@ class TradingCore:
         self.write(Marked, event.event_time, prices=tuple(prices))
         if self.notes.charged_until != event.event_time:  # a decision on an earlier bar came later than this one closed
             self.write(HoldingTimed, event.event_time, until=event.event_time)
-        return (*protect(self, event.event_time), *watch_prices(self, event.event_time))
+        at = event.event_time
+        return (*protect(self, at), *unlever(self, at), *keep_levels(self, at), *watch_prices(self, at))
 
     def quiet_until(self) -> int:
         """Return up to which instant (ns UTC) marks change nothing while nothing is held; -1 = they do now.
@@ -310,7 +312,7 @@ class TradingCore:
         """Take in a plain bar, of which only the prices of what is held matter; holding it costs nothing."""
         self.notes.streams[_BARS] = position
         self.write(Marked, at, prices=prices)
-        return tuple(protect(self, at))
+        return (*protect(self, at), *unlever(self, at))
 
     def take_quiet(self, first: int, ends: Sequence[int]) -> None:
         """Journal the marks of consecutive bars from a position on, all within ``quiet_until``: no money moves."""

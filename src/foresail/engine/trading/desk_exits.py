@@ -1,10 +1,10 @@
-"""Stops for what would be held without one (EXIT-01 to 04, 08): hung on targets and on orders before they leave.
+"""Stops for what would be held without one (EXIT-01 to 04): hung on targets and on orders before they leave.
 
 Weights and orders of a strategy need not name a stop. Where a profile's limits hold, the stop of the price tier, else
 of the class, is put in: measured from the average price of what is held, from the newest price of what is bought. A
 stop of the strategy's own is cut to the widest that tier or class allow (for stocks two average true ranges where those
-are wider), unless the strategy may exceed it. At a crypto weekend every stop of a decision stands at 0.7 of its
-distance.
+are wider), unless the strategy may exceed it. What moves them later is in
+``level_keeping``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from foresail.domain.orders import Order, OrderKind
 from foresail.domain.signals import Side, TargetWeights
 from foresail.domain.tiers import tier_of
 from foresail.engine.trading.parts import DeskCall
-from foresail.portfolio.exits import ExitInputs, ExitPlan, choose_exit, exit_group, weekend_stop
+from foresail.portfolio.exits import ExitInputs, ExitPlan, choose_exit, exit_group
 from foresail.portfolio.sizing import pip_size
 
-__all__ = ["DeskExits"]
+__all__ = ["DeskExits", "entry_price"]
 
 _FEW_PIPS = 600  # a price of fewer pips: the widest stop of 60 would be a tenth of it
 _STOPS = frozenset({OrderKind.STOP, OrderKind.STOP_LIMIT})
@@ -87,7 +87,7 @@ class DeskExits:
         own = math.nan if order.stop_price is None or is_stop else float(order.stop_price)
         if reduces or (order.id in guarded and math.isnan(own)):
             return order
-        entry = _entry(order, call)
+        entry = entry_price(order, call)
         plan = None if entry is None else self._plan(order.instrument, order.side, entry, call, own)
         if plan is None:
             return order
@@ -103,7 +103,7 @@ class DeskExits:
         level = child.trigger_price
         if level is None and child.kind is OrderKind.STOP:
             level = child.stop_price
-        entry = _entry(parent, call)
+        entry = entry_price(parent, call)
         if child.kind not in _STOPS or level is None or entry is None:
             return child
         plan = self._plan(child.instrument, parent.side, entry, call, float(level))
@@ -119,7 +119,7 @@ class DeskExits:
         stop = None if math.isnan(own) else _exact(own)
         if stop is not None and sign * (entry - stop) <= 0:
             return None  # a stop that protects a gain stays where it is
-        plan = weekend_stop(choose_exit(self._inputs(one, side, entry, call, stop)), entry, call.at, one.asset_class)
+        plan = choose_exit(self._inputs(one, side, entry, call, stop))
         return plan if sign * (entry - plan.stop) >= one.tick else None
 
     def _inputs(self, one: Instrument, side: Side, entry: Decimal, call: DeskCall, own: Decimal | None) -> ExitInputs:
@@ -139,7 +139,7 @@ class DeskExits:
         )
 
 
-def _entry(order: Order, call: DeskCall) -> Decimal | None:
+def entry_price(order: Order, call: DeskCall) -> Decimal | None:
     """Return the price at which an order is to open something, None where none is known."""
     is_stop = order.kind is OrderKind.STOP and order.trigger_price is None
     entry = order.stop_price if is_stop else order.limit_price

@@ -238,6 +238,8 @@ class TradingParts:
     poll_ns : all open orders are asked about so long after the last time, ns
     round_trip : (instrument, price, ns) -> expected cost of a round trip, fraction of value; None = not known
     strategies : ids of the strategies whose virtual books are kept; empty = one desk, no such books
+    keeps_stops : whether stops that hang on positions are moved by themselves (``level_keeping``)
+    trail : levels that they trail (EXIT-05); None = they do not
     slicer : plans the slices of large orders; None = every order leaves at once
     """
 
@@ -256,6 +258,8 @@ class TradingParts:
     round_trip: Callable[[InstrumentId, float, int], float] | None = None
     strategies: tuple[str, ...] = ()
     slicer: Slicer | None = None
+    keeps_stops: bool = False
+    trail: Callable[[InstrumentId, int, int, int], float] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
     limits: TradingLimits | None = None

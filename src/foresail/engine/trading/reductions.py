@@ -20,15 +20,17 @@ from foresail.domain.accounts import Position
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import TradingLimits
 from foresail.ledger.entries import Entry, ReductionBegun, ReductionEnded
+from foresail.portfolio.exits import is_crypto_weekend
 from foresail.risk.exposure import asset_class_of
 from foresail.risk.rules.correlation import correlations
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import TradingCore
 
-__all__ = ["PAIR", "Reductions", "conditions_now", "facts_act", "family", "is_calm", "position_values"]
+__all__ = ["PAIR", "WEEKEND", "Reductions", "conditions_now", "facts_act", "family", "is_calm", "position_values"]
 
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
+WEEKEND = "EXIT-08 weekend leverage"  # begun by ``level_keeping`` with a bar, not with a decision
 PAIR = f"{_PAIR} pair"  # how a rule of two names that move together begins
 _ALERTED = 0.15  # ALERT-02: share of equity
 _HALF = 0.5  # SIZE-10: crypto positions while Bitcoin is wild
@@ -123,6 +125,8 @@ def conditions_now(core: TradingCore, limits: TradingLimits) -> _Found:
         crypto = [p.instrument for p in positions if asset_class_of(p.instrument) is AssetClass.CRYPTO]
         text = f"Bitcoin's 30-day volatility is {wild:.0%}, above {most:.0%}: crypto positions halved"
         found[_BITCOIN] = (tuple((name, _HALF) for name in crypto), text)
+    if WEEKEND in active and is_crypto_weekend(core.books.at):
+        found[WEEKEND] = (tuple(active[WEEKEND].items()), "")
     found.update(_pairs(core, limits, positions))
     return found
 

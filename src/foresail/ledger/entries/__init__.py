@@ -27,6 +27,7 @@ from foresail.ledger.entries.decisions import (
     SessionStarted,
     SignalSeen,
     SignalsRenewed,
+    StopsNarrowed,
     StreamAdvanced,
     TradingHalted,
     TradingResumed,
@@ -104,6 +105,7 @@ __all__ = [
     "SliceStarted",
     "SliceStopped",
     "SplitApplied",
+    "StopsNarrowed",
     "StreamAdvanced",
     "TradingHalted",
     "TradingResumed",
@@ -140,6 +142,7 @@ Entry = (
     | Reviewed
     | LevelsSet
     | SignalsRenewed
+    | StopsNarrowed
     | Remembered
     | FactKnown
     | ReductionBegun

@@ -26,6 +26,7 @@ __all__ = [
     "SessionStarted",
     "SignalSeen",
     "SignalsRenewed",
+    "StopsNarrowed",
     "StreamAdvanced",
     "TradingHalted",
     "TradingResumed",
@@ -120,11 +121,24 @@ class Reviewed(BaseEntry):
 
 @dataclass(frozen=True, slots=True)
 class LevelsSet(BaseEntry):
-    """Stop and target of a position are to be these from here on (EXIT-10); None = none. Prices in quote currency."""
+    """Stop and target of a position are to be these from here on (EXIT-10); None = none. Prices in quote currency.
+
+    Attributes
+    ----------
+    wide : the stop at its full distance, where a weekend has brought it nearer (EXIT-08); None = it stands there
+    """
 
     instrument: InstrumentId
     stop: float | None
     target: float | None
+    wide: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopsNarrowed(BaseEntry):
+    """Orders that carry a stop nearer than its full distance because of a weekend (EXIT-08): (order, full distance)."""
+
+    stops: tuple[tuple[OrderId, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
