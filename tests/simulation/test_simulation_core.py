@@ -17,9 +17,10 @@ FAULTS = [
     "drop_request", "drop_response", "delay", "duplicate_request", "duplicate_report", "partial", "early_fill",
     "late_fill", "reject", "never_answer", "silent_fill", "bust", "correct", "overfill", "late_reject", "lie",
     "power_cut", "kill", "disk_error", "clock_back", "freeze", "operator_kill", "recovery", "resend", "replaced",
-    "expired", "fill", "order id repeated", "request too old",
+    "expired", "fill", "order id repeated", "request too old", "reset", "lost in a reset", "ban", "request while banned",
+    "kill_close",
 ]  # fmt: skip
-SEEDS = 400  # of each commit here; the continuous integration runs more (FORESAIL_SEEDS), `make soak` most
+SEEDS = 400  # here; test_simulation_many runs more, `make soak` most
 BUG_SEEDS = 150
 
 

@@ -37,6 +37,9 @@ class FaultMix:
     freeze : prices stop while heartbeats go on
     operator_kill : a person presses the kill switch
     rule_fault : a rule of the gate fails on an order; never drawn, only asked for
+    reset : the connection is reset: what is on the wire is lost both ways, and the link knows that it is
+    ban : the venue refuses every request for a while, and longer for each that comes meanwhile
+    kill_close : a person presses the kill switch and has all positions closed
     """
 
     drop_request: float = 0.0
@@ -61,6 +64,9 @@ class FaultMix:
     freeze: float = 0.0
     operator_kill: float = 0.0
     rule_fault: float = 0.0
+    reset: float = 0.0
+    ban: float = 0.0
+    kill_close: float = 0.0
 
 
 CALM = FaultMix()
@@ -76,6 +82,8 @@ _HIGHEST = {
     "kill": 0.25,
     "disk_error": 0.1,
     "operator_kill": 0.08,
+    "kill_close": 0.08,
+    "ban": 0.1,
 }
 _USUAL = 0.2  # highest rate of the others
 _SHARE = 0.35  # share of faults that are on in one seed

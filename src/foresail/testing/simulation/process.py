@@ -87,6 +87,7 @@ class Link:
         self._loop, self._wire, self._wake = loop, wire, wake
         self._inbox: list[VenueReport] = []
         self._waiting: dict[OrderId, int] = {}
+        self._names: dict[OrderId, InstrumentId] = {}
         self._fences: dict[OrderId, int] = {}
         self._first_fence = loop.now + _VALIDITY  # an earlier process may have sent just before it died
         self._requests = 0
@@ -146,6 +147,7 @@ class Link:
 
     def _await(self, order_id: OrderId, instrument: InstrumentId) -> None:
         self._requests += 1
+        self._names[order_id] = instrument
         if order_id not in self._waiting:
             self._waiting[order_id] = self._requests
             self._loop.plan(_PATIENCE, self.give_up, order_id, instrument, self._requests)
@@ -154,6 +156,16 @@ class Link:
         """Say that nobody knows, where no word came."""
         if self._waiting.get(order_id) == request:
             self.receive(self.report(order_id, instrument, VenueOutcome.NO_ANSWER, "no answer"))
+
+    def cut(self) -> None:
+        """Say of every request that waits that nobody knows: the connection is gone."""
+        for order_id, request in list(self._waiting.items()):
+            self.give_up(order_id, self._names[order_id], request)
+
+    def refused(self, order_id: OrderId) -> None:
+        """Say that nobody knows of a request that the venue turned away unread: an earlier one may still stand."""
+        if order_id in self._waiting:
+            self.give_up(order_id, self._names[order_id], self._waiting[order_id])
 
     def report(self, order_id: OrderId, instrument: InstrumentId, outcome: VenueOutcome, text: str) -> VenueReport:
         """Return the link's own word on an order."""

@@ -2,7 +2,8 @@
 
 It knows nothing of the code under test but orders and reports: prices are cents, quantities are units, and cash and
 positions are kept twice as simply as anywhere else, so that it can be the judge. It honours ids: an id that it has seen
-never makes a second order. It refuses requests that are older than their validity, so that "absent" can be proved.
+never makes a second order. It refuses requests that are older than their validity, so that "absent" can be proved. An
+order that only reduces is refused or taken off where nothing is left to reduce, and never turns a position.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class VenueOrder:
     quantity: int
     limit: int | None
     expires_at: int
+    reduce_only: bool = False
     ended: VenueOutcome | None = None
     is_replaced: bool = False
     changed_by: int = 0  # number of the newest change that was seen
@@ -119,7 +121,7 @@ class FakeVenue:
         one = self._made(order)
         self.orders[one.id] = one
         self.touched.append(one.id)
-        if self._chance.happens(self.mix.reject):
+        if self._chance.happens(self.mix.reject) or not self._may_trade(one, one.left):
             self._reject(one)
             return
         if self._chance.happens(self.mix.late_reject):
@@ -216,8 +218,11 @@ class FakeVenue:
             elif one.expires_at and self.now >= one.expires_at:
                 self._trace.count("expired")
                 self._end(one, VenueOutcome.EXPIRED)
+            elif not self._may_trade(one, one.left):
+                self._trace.count("nothing to reduce")
+                self._end(one, VenueOutcome.CANCELLED)
             elif self._is_marketable(one) and self._chance.happens(0.6):
-                if self._chance.happens(self.mix.overfill):
+                if self._chance.happens(self.mix.overfill) and not one.reduce_only:
                     self._trace.count("overfill")
                     one.is_odd = True
                     self._execute(one, one.left + 1)
@@ -250,19 +255,30 @@ class FakeVenue:
         limit = _cents(order.limit_price) if order.kind is OrderKind.LIMIT and order.limit_price is not None else None
         expires = order.expires_at if order.time_in_force is TimeInForce.GTD else 0
         sign = 1 if order.side is Side.BUY else -1
-        return VenueOrder(order.id, order.instrument, sign, int(order.quantity), limit, expires)
+        return VenueOrder(
+            order.id, order.instrument, sign, int(order.quantity), limit, expires, order.reduce_only
+        )  # fmt: skip
+
+    def _may_trade(self, one: VenueOrder, units: int) -> int:
+        """Return how many of some units an order may trade now: one that only reduces never opens anything."""
+        if not one.reduce_only:
+            return units
+        return max(0, min(units, -one.sign * self.positions.get(one.instrument, 0)))
 
     def _is_marketable(self, one: VenueOrder) -> bool:
         price = self.prices.get(one.instrument)
         return price is not None and (one.limit is None or one.sign * (one.limit - price) >= 0)
 
     def _part(self, one: VenueOrder) -> int:
-        if one.left > 1 and self._chance.happens(self.mix.partial):
+        units = self._may_trade(one, one.left)
+        if units > 1 and self._chance.happens(self.mix.partial):
             self._trace.count("partial")
-            return self._chance.between(1, one.left - 1)
-        return one.left
+            return self._chance.between(1, units - 1)
+        return units
 
     def _execute(self, one: VenueOrder, quantity: int, delay: int = 0) -> None:
+        if quantity == 0:
+            return  # nothing is left that it could reduce
         name = f"x{len(one.executions) + 1}"
         price = self.prices[one.instrument] if self._is_marketable(one) else one.limit or self.prices[one.instrument]
         execution = VenueExecution(name, quantity, price, quantity, self.now, name)

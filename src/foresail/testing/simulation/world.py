@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from foresail.core.errors import IntegrityError, JournalStoppedError
 from foresail.core.ids import OrderId
@@ -22,50 +21,17 @@ from foresail.testing.simulation import invariants
 from foresail.testing.simulation.faults import CALM, FaultMix, draw_mix
 from foresail.testing.simulation.loop import MS, SECOND, Chance, VirtualLoop
 from foresail.testing.simulation.process import Core, Link, Process
-from foresail.testing.simulation.reference import Board, CoreSettings, ReferenceCore
+from foresail.testing.simulation.reference import Board, CoreSettings
 from foresail.testing.simulation.script import INSTRUMENTS
+from foresail.testing.simulation.settings import MakeCore, Outcome, WorldSettings
 from foresail.testing.simulation.trace import Trace, ViolationError
 from foresail.testing.simulation.venue import FakeVenue, VenueExecution, VenueOrder
 
 __all__ = ["MakeCore", "Outcome", "World", "WorldSettings", "run_seed"]
 
 _START = 1_704_205_800 * SECOND  # Tuesday 2024-01-02, 14:30 UTC
+_LONGER = 100 * MS  # of a ban, for each request that comes meanwhile
 _MOST_EVENTS = 3_000  # a run has about 100; one that never comes to rest is cut short
-MakeCore = Callable[[CoreSettings, Board, EntryWriter], Core]
-
-
-@dataclass(frozen=True, slots=True)
-class WorldSettings:
-    """Lengths of a run, virtual ns, and what is under test.
-
-    Attributes
-    ----------
-    unsafe : how long faults are on
-    calm : how long the strategy goes on after the healing
-    patience : how long after that everything may take to settle
-    syncs : whether the disk's sync does anything; without it the run must fail
-    looks_at_disk : check before each send that the intent is durable; without it only what a crash loses is noticed
-    """
-
-    unsafe: int = 10 * SECOND
-    calm: int = 3 * SECOND
-    patience: int = 60 * SECOND
-    syncs: bool = True
-    looks_at_disk: bool = True
-    keeps_lines: bool = False
-    make_core: MakeCore = ReferenceCore
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run came to: ``violation`` is empty where every invariant held."""
-
-    seed: int
-    digest: str
-    events: int
-    counts: dict[str, int]
-    violation: str
-    lines: tuple[str, ...] = ()
 
 
 def run_seed(seed: int, settings: WorldSettings | None = None, mix: FaultMix | None = None) -> Outcome:
@@ -102,6 +68,8 @@ class World:
         self.sent: dict[OrderId, Order] = {}
         self.lives = 0
         self._requests = 0
+        self._connection = 0
+        self._banned_until = 0
         self._clock_back = 0
         self._frozen_until = 0
         self._priced_at = 0
@@ -130,10 +98,12 @@ class World:
         self.loop.run_until(self.loop.now + self.settings.calm)
         self._is_deciding = False
         self._settle()
+        if hasattr(self._alive().core, "latches"):
+            self._close_all()
 
     def _heal(self) -> None:
         self.mix = self.venue.mix = CALM
-        self._clock_back, self._frozen_until = 0, 0
+        self._clock_back, self._frozen_until, self._banned_until = 0, 0, 0
         self.disk.arm()
         for one in self.venue.orders.values():
             one.is_mute = False
@@ -158,6 +128,20 @@ class World:
                 raise ViolationError(f"liveness: not settled after healing: {found}")
         self._check_all()
         self.trace.add(self.loop.now, "world", f"settled {self.venue.statement()}")
+
+    def _close_all(self) -> None:
+        """Press the kill switch at the end of all: nothing is held or open afterwards, and nothing opens again."""
+        self._operator("kill close")
+        self._settle()
+        process = self._alive()
+        if process.core.books.positions() or self.venue.statement().positions:
+            raise ViolationError(f"7: a closing kill left {process.core.books.positions()} open")
+        self._is_deciding = True
+        self.loop.run_until(self.loop.now + 2 * SECOND)
+        self._is_deciding = False
+        self._check_all()
+        if self.venue.statement().positions:
+            raise ViolationError("7: something was opened behind a closing kill")
 
     # -- the machine -------------------------------------------------------------------------------------------------
 
@@ -222,6 +206,7 @@ class World:
             return
         self._break_machine()
         self._mislead()
+        self._break_connection()
         if self.loop.now % (4 * SECOND) < SECOND:
             self._guard(lambda process: process.snapshot())
 
@@ -236,6 +221,23 @@ class World:
         if chance.happens(mix.clock_back):
             self.trace.count("clock_back")
             self._clock_back += chance.between(1, 5000) * MS
+
+    def _break_connection(self) -> None:
+        mix, chance = self.mix, self.chance
+        if chance.happens(mix.reset):
+            self.trace.count("reset")
+            self._connection += 1
+            if self.process is not None:
+                self.process.link.cut()
+                self.loop.plan(chance.between(100, 900) * MS, self._reconnected, self.lives)
+        if chance.happens(mix.ban):
+            self.trace.count("ban")
+            self._banned_until = self.loop.now + chance.between(500, 3000) * MS
+
+    def _reconnected(self, life: int) -> None:
+        if self._is_same(life):
+            self._log_on()
+            self._give(Timer(self._clock(), self.loop.now, Rank.DECISION, name="reconcile"))
 
     def _mislead(self) -> None:
         mix, chance = self.mix, self.chance
@@ -252,6 +254,10 @@ class World:
             self._operator("kill")
             if chance.happens(0.5):
                 self.loop.plan(2 * SECOND, self._operator, "rearm")
+        if chance.happens(mix.kill_close):
+            self.trace.count("kill_close")
+            self._operator("kill close")
+            self.loop.plan(3 * SECOND, self._operator, "rearm")
 
     # -- events to the application -----------------------------------------------------------------------------------
 
@@ -286,7 +292,7 @@ class World:
         before = self.lives if self.process is not None else 0
         self._is_latched = self._is_latched and command != "rearm"
         self._give(Operator(now, now, Rank.DECISION, "operator", None, 0, command))
-        if command == "kill" and self.process is not None and before == self.lives:
+        if command.startswith("kill") and self.process is not None and before == self.lives:
             self._is_latched = True
 
     def _drain(self) -> None:
@@ -329,13 +335,13 @@ class World:
             invariants.check_opening(order, process.core, age=age, oldest=oldest, is_latched=self._is_latched)
         self.sent[order.id] = order
         self.trace.add(self.loop.now, "wire", f"send {order.id} {order.side} {order.quantity} {order.limit_price}")
-        self._carry(lambda: self.venue.receive(order, valid_until))
+        self._carry(order.id, lambda: self.venue.receive(order, valid_until))
 
     def cancel(self, order_id: OrderId) -> None:
         """Carry a cancel."""
         self._sender()
         self.trace.add(self.loop.now, "wire", f"cancel {order_id[:8]}")
-        self._carry(lambda: self.venue.cancel(order_id))
+        self._carry(order_id, lambda: self.venue.cancel(order_id))
 
     def replace(self, change: ReplaceSend) -> None:
         """Carry a change."""
@@ -343,7 +349,7 @@ class World:
         self._requests += 1
         number = self._requests
         self.trace.add(self.loop.now, "wire", f"replace {change.order_id[:8]} {change.quantity}")
-        self._carry(lambda: self.venue.replace(change, number))
+        self._carry(change.order_id, lambda: self.venue.replace(change, number))
 
     def ask(self, order_id: OrderId, answer: Callable[[], None]) -> None:
         """Carry a question."""
@@ -354,7 +360,7 @@ class World:
             if not self.venue.ask(order_id):
                 self._back(lambda: answer() if self._is_same(life) else None)
 
-        self._carry(arrive)
+        self._carry(order_id, arrive)
 
     def _sender(self) -> Process:
         process = self.process
@@ -362,16 +368,24 @@ class World:
             raise ViolationError("1: something left although the journal had stopped")
         return process
 
-    def _carry(self, arrive: Callable[[], None]) -> None:
+    def _carry(self, order_id: OrderId, arrive: Callable[[], None]) -> None:
         """Bring a request to the venue, or not, or twice."""
+        connection = self._connection
         if self.chance.happens(self.mix.drop_request):
             self.trace.count("drop_request")
             return
 
         def act() -> None:
-            self.venue.now = self.loop.now
-            arrive()
-            self._check_touched()
+            if connection != self._connection:
+                self.trace.count("lost in a reset")
+            elif self.loop.now < self._banned_until:
+                self.trace.count("request while banned")
+                self._banned_until += _LONGER
+                self._refuse(order_id, connection)
+            else:
+                self.venue.now = self.loop.now
+                arrive()
+                self._check_touched()
 
         self.loop.plan(self._latency(), act)
         if self.chance.happens(self.mix.duplicate):
@@ -387,10 +401,26 @@ class World:
         if self.chance.happens(self.mix.drop_response):
             self.trace.count("drop_response")
             return
-        self.loop.plan(delay + self._latency(), arrive)
+        connection = self._connection
+
+        def act() -> None:
+            if connection == self._connection:
+                arrive()
+
+        self.loop.plan(delay + self._latency(), act)
         if self.chance.happens(self.mix.duplicate):
             self.trace.count("duplicate_report")
-            self.loop.plan(delay + self._latency(), arrive)
+            self.loop.plan(delay + self._latency(), act)
+
+    def _refuse(self, order_id: OrderId, connection: int) -> None:
+        """Turn a request away without a look at it."""
+        life = self.lives
+
+        def arrive() -> None:
+            if self._is_same(life) and connection == self._connection and self.process is not None:
+                self.process.link.refused(order_id)
+
+        self.loop.plan(self._latency(), arrive)
 
     def _deliver(self, report: VenueReport, life: int) -> None:
         if self._is_same(life) and self.process is not None:
