@@ -30,16 +30,18 @@ class LimitVersion:
     values : (name, value) as in ``PipelineSettings.limits``
     operator : who let it hold
     terms : stops, sizes, venue, fees (``service.terms``); None for an account made before the journal named them
+    is_live : whether links, clock and the age of prices count (RISK-31): from the first start that follows on
     """
 
     digest: str
     values: tuple[tuple[str, Any], ...]
     operator: str
     terms: dict[str, Any] | None = None
+    is_live: bool = False
 
     def over(self, stream: Stream) -> Stream:
         """Return the stream under this version."""
-        return stream.under(self.values, self.terms)
+        return stream.under(self.values, self.terms, is_live=self.is_live)
 
 
 def read_versions(folder: Path) -> list[LimitVersion]:
@@ -56,7 +58,7 @@ def read_versions(folder: Path) -> list[LimitVersion]:
         return [LimitVersion("", (("breakers.boundary", OLD_BOUNDARY),), "")] if is_old else []
     try:
         kept = json.loads(path.read_bytes())["versions"]
-        return [LimitVersion(one["digest"], _pairs(one["values"]), one["operator"], one.get("terms")) for one in kept]
+        return [_read(one) for one in kept]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot be read: {error}", file=str(path), hint="restore it from a copy") from error
 
@@ -116,7 +118,13 @@ def version_of(versions: list[LimitVersion], digest: str) -> LimitVersion:
 
 def _plain(version: LimitVersion) -> dict[str, Any]:
     terms = {} if version.terms is None else {"terms": version.terms}
-    return {"digest": version.digest, "values": version.values, "operator": version.operator, **terms}
+    live = {"live": True} if version.is_live else {}
+    return {"digest": version.digest, "values": version.values, "operator": version.operator, **terms, **live}
+
+
+def _read(one: dict[str, Any]) -> LimitVersion:
+    values = _pairs(one["values"])
+    return LimitVersion(one["digest"], values, one["operator"], one.get("terms"), bool(one.get("live")))
 
 
 def _pairs(values: Any) -> tuple[tuple[str, Any], ...]:

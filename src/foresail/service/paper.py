@@ -38,6 +38,7 @@ from foresail.service.limit_versions import (
     version_of,
     write_versions,
 )
+from foresail.service.links import LINK_FACTS, link_commands, link_facts
 from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, StreamRequest, open_stream
@@ -50,6 +51,7 @@ _STATUS_EVERY_S = 1.0
 _LATENCIES = 10_000  # newest decisions whose latency is kept
 _BUDGET_MS = 50.0  # EXEC-05: signal to execution
 _NAP_S = 0.05
+_PROCESS = "process"  # who tells facts of links
 _GROUP = 64  # events in one commit at full speed, where nothing leaves
 
 
@@ -144,6 +146,7 @@ class _Daemon:
         try:
             while not self._is_stopping:
                 self._obey(run)
+                self._tell_links(run, stream.inputs.data.bars)
                 newer = follower.look(stream, run.applied)
                 if newer is not None:
                     return newer
@@ -159,10 +162,13 @@ class _Daemon:
         A change happens between two events, in an account that has come to the end of its journal: it is written down,
         journalled, and the account is opened anew, so that no event is ever run under other limits than the journal's.
         """
-        folder, wanted = self._folder.path, stream.limits_digest()
+        folder = self._folder.path
         versions = read_versions(folder)
+        is_live = self._request.follow_s is not None or any(one.is_live for one in versions)
+        stream = replace(stream, is_live=is_live)
+        wanted = stream.limits_digest()
         if not versions:
-            versions = [LimitVersion(wanted, stream.settings.limits, "", terms_of(stream.settings))]
+            versions = [LimitVersion(wanted, stream.settings.limits, "", terms_of(stream.settings), is_live)]
             write_versions(folder, versions)
         held = versions[-1]
         while True:
@@ -191,7 +197,8 @@ class _Daemon:
             run.apply(events[run.applied])
         run.snapshot()
         who = "settings" if by is None else by
-        version = LimitVersion(after.limits_digest(), after.settings.limits, who, terms_of(after.settings))
+        terms = terms_of(after.settings)
+        version = LimitVersion(after.limits_digest(), after.settings.limits, who, terms, after.is_live)
         versions.append(version)
         write_versions(self._folder.path, versions)
         run.command(f"limits {version.digest}: {changes}" if changes else f"limits {version.digest}", version.operator)
@@ -221,9 +228,11 @@ class _Daemon:
         if not events:
             return
         began, first = self._clock.monotonic_s(), events[min(run.applied, len(events) - 1)].available_at
+        is_told = False
         for number in range(run.applied, len(events)):
             event = events[number]
             if run.is_live:
+                is_told = is_told or self._tell_links(run, bars)
                 self._obey(run)
                 self._wait((event.available_at - first) / 1e9 / self._speed - (self._clock.monotonic_s() - began), run)
             if self._is_stopping:
@@ -234,6 +243,15 @@ class _Daemon:
             if self._clock.monotonic_s() - self._told_at >= _STATUS_EVERY_S:
                 self._tell(run, len(events), is_running=True)
         self._obey(run)
+
+    def _tell_links(self, run: AccountRun, bars: Panel) -> bool:
+        """Journal what this process knows of a followed account's links where it crosses a limit (RISK-31)."""
+        limits = run.core.parts.limits
+        if self._request.follow_s is not None and limits is not None:
+            found = link_facts(bars, to_ns(self._clock.now()))
+            for command in link_commands(run.core.notes.facts, found, limits.market):
+                run.command(command, _PROCESS)
+        return True
 
     def _apply(self, run: AccountRun, event: Event) -> None:
         """Apply an event; where orders came of it, note how long it took until they were durable and sent (EXEC-05)."""
@@ -290,6 +308,7 @@ def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any
         "blocked": dict(run.core.orders.blocked()),
         "halted": {scope or "account": list(why) for scope, why in run.core.latches.halted.items()},
         **_risk_of(run),
+        "links": {name: value for name, value in run.core.notes.facts.items() if name in LINK_FACTS},
         "entries": books.entries,
         "books": hash_value(asdict(books.state())),
     }
@@ -435,6 +454,11 @@ def _lines(document: dict[str, Any]) -> list[str]:
             "positions: " + (", ".join(f"{k} {v}" for k, v in document["positions"].items()) or "none"),
         ]
         lines += [f"HALTED {scope}: {why[1]} ({why[0]})" for scope, why in document["halted"].items()]
+    silent = document.get("links", {}).get("data_link_silence_s", 0.0)
+    if silent > 0:
+        lines.append(
+            f"NO NEW BARS: the next one was due {silent:.0f} s before this was told; nothing is opened (RISK-31)"
+        )
     if "drawdown" in document:
         lines.append(f"drawdown {document['drawdown']:.2%}, lost today {document['day_loss']:.2%}")
     lines += [

@@ -1,6 +1,6 @@
 """The parity report of an account: its period once more through history, and the cause of every difference.
 
-Money that came or went, and limits that changed, are repeated at their place, so that they hide nothing; what a person
+Money that came or went, limits that changed, and what the process knew of its links are repeated at their place, so that they hide nothing; what a person
 halted, killed or re-armed is a cause.
 """
 
@@ -36,7 +36,7 @@ from foresail.service.workspace import find_workspace
 __all__ = ["history_entries", "parity_report"]
 
 _SHOWN = 20
-_REPEATED = ("deposit", "withdraw", "limits")
+_REPEATED = ("deposit", "withdraw", "limits", "fact")
 _STORED = msgspec.json.Encoder(decimal_format="string")
 
 

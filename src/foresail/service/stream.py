@@ -87,6 +87,7 @@ class Stream:
     plugins : the strategies
     inputs : what a driver needs besides the strategies
     has_facts : whether limits are told of the market
+    is_live : whether bars come as they end, so that links, clock and the age of prices count (RISK-31)
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
     names_terms : whether the journal names stops, fees and the like with the limits (``service.terms``)
@@ -99,6 +100,7 @@ class Stream:
     settings: PipelineSettings
     inputs: BacktestInputs
     has_facts: bool = True
+    is_live: bool = False
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
     names_terms: bool = True
@@ -137,7 +139,8 @@ class Stream:
 
     def limits(self) -> TradingLimits:
         """Return the limits of breakers and caps: of the profile and the asset class, as the settings edit them."""
-        base = trading_limits(self.settings.profile, asset_class=self.inputs.data.bar_set.asset_class)
+        asset_class = self.inputs.data.bar_set.asset_class
+        base = trading_limits(self.settings.profile, asset_class=asset_class, live=self.is_live)
         return edited(base, trading_values(dict(self.settings.limits)))
 
     def position_limits(self) -> PositionLimits:
@@ -162,7 +165,9 @@ class Stream:
         inputs = replace(self.inputs, data=loaded.data, features=bars, walk=_no_forecasts(loaded))
         return replace(self, loaded=loaded, inputs=inputs)
 
-    def under(self, limits: tuple[tuple[str, Any], ...], terms: Mapping[str, Any] | None) -> Stream:
+    def under(
+        self, limits: tuple[tuple[str, Any], ...], terms: Mapping[str, Any] | None, *, is_live: bool = False
+    ) -> Stream:
         """Return the same stream under limits that are edited otherwise, and under other terms.
 
         Parameters
@@ -173,7 +178,7 @@ class Stream:
         settings = replace(self.settings, limits=limits)
         settings = settings if terms is None else with_terms(settings, terms)
         inputs = replace(self.inputs, settings=settings)
-        return replace(self, settings=settings, inputs=inputs, names_terms=terms is not None)
+        return replace(self, settings=settings, inputs=inputs, names_terms=terms is not None, is_live=is_live)
 
     def warnings(self) -> list[str]:
         """Return what whoever trades under these limits is told first."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ import pandas as pd
 import pytest
 
 import foresail
-from foresail.core.clock import SystemClock, from_ns
+from foresail.core.clock import SystemClock, from_ns, to_ns
 from foresail.core.errors import ConfigError, DataError
+from foresail.domain.limits import MarketLimits
 from foresail.service import paper
 from foresail.service.accounts import AccountFolder
 from foresail.service.bars_seen import BarsSeen, SeenBar
 from foresail.service.following import BarFollower, settled_events
+from foresail.service.links import expected_end, link_commands
 from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, StreamRequest, open_stream
 
@@ -44,6 +48,7 @@ class Strategy:
         names = sorted(view.instruments)
         return [Weights(((names[state["n"] // 3 % len(names)], 0.2),))]
 """
+NOW = {"at": datetime(2026, 1, 1, tzinfo=UTC)}
 MONEY = ("cash", "equity", "positions", "events", "bar", "open_orders")
 
 
@@ -63,6 +68,7 @@ def rows(count: int, *, off: float = 0.0) -> pd.DataFrame:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SystemClock, "now", lambda _self: NOW["at"])
     (tmp_path / "rotate.py").write_text(STRATEGY)
     folder = tmp_path / "set"
     folder.mkdir()
@@ -75,6 +81,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def store(place: Path, bars: pd.DataFrame) -> None:
+    """Store bars, an hour or two after the newest of them closed."""
+    NOW["at"] = datetime.combine(pd.Timestamp(bars["date"].max()), time(22), tzinfo=UTC)
     bars.to_csv(place / "set" / "bars.csv", index=False)
 
 
@@ -174,15 +182,10 @@ def test_a_decision_waits_for_a_bar_that_may_end_before_it(place: Path) -> None:
 def test_only_days_traded_as_their_bars_came_count_before_real_money(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    days, now = pd.bdate_range("2015-02-02", periods=90), {"at": datetime(2026, 1, 1, tzinfo=UTC)}
-    monkeypatch.setattr(SystemClock, "now", lambda _self: now["at"])
-
     def come(count: int) -> Callable[[], None]:
-        def deed() -> None:
-            store(place, rows(count))
-            now["at"] = datetime.combine(days[count - 1], time(23), tzinfo=UTC)
+        return lambda: store(place, rows(count))
 
-        return deed
+    NOW["at"] = datetime(2026, 1, 1, tzinfo=UTC)
 
     def told() -> dict[str, Any]:
         return {one["name"]: one for one in foresail.paper("gate", account="f").figures["conditions"]}
@@ -232,3 +235,84 @@ def test_a_torn_line_of_bars_seen_is_written_again(place: Path, monkeypatch: pyt
     path.write_bytes(b"0 1 ab cd\n" + whole)
     with pytest.raises(DataError, match="line 1"):
         BarsSeen(path).read()
+
+
+def test_a_feed_that_is_silent_blocks_entries_until_it_is_heard_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent() -> None:
+        NOW["at"] = datetime(2015, 4, 1, tzinfo=UTC)  # the bar of 30 March and that of 31 March did not come
+
+    def late() -> None:
+        store(place, rows(50))  # to 10 April, at the end of May
+        NOW["at"] = datetime(2015, 6, 1, tzinfo=UTC)
+
+    ended = follow("f", monkeypatch, [silent, late, end])
+    acted = [json.loads(one["content"]) for one in shown("OperatorActed")]
+    assert [one["command"] for one in acted] == [
+        "fact broker_link_silence_s 0",
+        "fact clock_offset_ms 0",
+        "fact data_link_silence_s 0",
+        "fact data_link_silence_s 100800",  # since 20:00 of the 30th
+    ]
+    assert {one["operator"] for one in acted} == {"process"}
+    rulings = foresail.read_ledger("f").table("rulings")
+    assert "RISK-31 links and clock" in set(rulings["rule"])
+    assert "NO NEW BARS" in str(ended)
+    assert foresail.parity("f").figures["differences"] == 0
+    heard = follow("f", monkeypatch, [lambda: store(place, rows(80)), end])
+    assert heard.figures["links"]["data_link_silence_s"] == 0.0
+    assert "NO NEW BARS" not in str(heard)
+    newer = foresail.read_ledger("f").table("rulings")
+    assert set(newer["rule"][len(rulings) :]) & {"", "RISK-27"}  # entries pass again
+    assert "RISK-31 links and clock" not in set(newer["rule"][len(rulings) :])
+    assert foresail.parity("f").figures["differences"] == 0
+
+
+def test_following_puts_the_limits_of_live_trading_in_force_for_good(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py", until="2015-03-01")
+    follow("f", monkeypatch, [end])
+    acted = [json.loads(one["content"]) for one in shown("OperatorActed")]
+    assert acted[0]["text"] == "market.max_price_age_ns off -> 60000000000; market.needs_links False -> True"
+    again = foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py")
+    assert len(shown("LimitsLoaded")) == 2
+    assert again.is_good
+    assert foresail.parity("f").figures["differences"] == 0
+
+
+def shown(kind: str) -> list[dict[str, Any]]:
+    return foresail.read_ledger("f", kind=kind, last=99).figures["shown"]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "frame", "end_at", "due"),
+    [
+        ("XNYS", "1d", "2015-03-27T20:00", "2015-03-30T20:00"),  # a weekend
+        ("XNYS", "1d", "2015-11-25T21:00", "2015-11-27T18:00"),  # Thanksgiving, then a half day
+        ("XNYS", "1h", "2015-03-27T19:30", "2015-03-27T20:00"),  # a short last bar
+        ("XNYS", "1h", "2015-03-27T20:00", "2015-03-30T14:30"),
+        ("24/7", "4h", "2015-03-27T20:00", "2015-03-28T00:00"),
+        ("24/5", "1h", "2015-03-27T21:00", "2015-03-29T22:00"),
+        ("24/7", "1w", "2015-03-23T00:00", "2015-03-30T00:00"),
+        ("XNYS", "1d", "2100-01-04T21:00", None),
+    ],
+)
+def test_when_the_next_bar_is_due(calendar: str, frame: str, end_at: str, due: str | None) -> None:
+    def at(text: str) -> int:
+        return to_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+    assert expected_end(calendar, frame, at(end_at)) == (None if due is None else at(due))
+
+
+def test_a_fact_is_told_where_it_crosses_its_limit() -> None:
+    limits = MarketLimits()
+    well = {"broker_link_silence_s": 0.0, "clock_offset_ms": 0.0, "data_link_silence_s": 0.0}
+    assert len(link_commands({}, {**well, "data_link_silence_s": 1e9}, limits)) == 3
+    assert link_commands(well, {**well, "data_link_silence_s": 60.0, "clock_offset_ms": 250.0}, limits) == []
+    assert link_commands(well, {**well, "clock_offset_ms": 251.0}, limits) == ["fact clock_offset_ms 251"]
+    silent = {**well, "data_link_silence_s": 61.0}
+    assert link_commands(silent, {**well, "data_link_silence_s": 99.0}, limits) == []
+    assert link_commands(silent, well, limits) == ["fact data_link_silence_s 0"]
+    assert link_commands(well, silent, replace(limits, max_link_silence_s=None)) == []

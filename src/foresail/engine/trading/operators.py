@@ -1,12 +1,13 @@
-"""A person's commands: kill, halt, resume, rearm, in one fixed grammar.
+"""Commands of persons, and of the process of an account: kill, halt, resume, rearm and others, in one fixed grammar.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``,
-``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY``; what follows a colon is a remark. Where several strategies
-share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may then only make its own positions
-smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill`` also cancels open
-orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on (COMP-05); whoever gives it
-builds the account's parts anew with them. Money that comes or goes moves every level that equity is compared with
-(RISK-19); more than is free does not go, and an alert says so.
+``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY``, ``fact NAME VALUE``; what follows a colon is a remark. Where
+several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may then only make
+its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill``
+also cancels open orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on (COMP-05);
+whoever gives it builds the account's parts anew with them. Money that comes or goes moves every level that equity is
+compared with (RISK-19); more than is free does not go, and an alert says so. ``fact`` is how a process tells what it
+knows of its links and its clock, which no event of the stream says (RISK-31).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
-from foresail.core.numbers import parse_money
+from foresail.core.numbers import parse_money, parse_number
 from foresail.domain.events import Operator
 from foresail.engine.trading.changes import take_back_orders
 from foresail.engine.trading.closing import close_orders, send_closing, take_back_waiting
@@ -25,6 +26,7 @@ from foresail.engine.trading.paying import pay
 from foresail.engine.trading.strategy_breakers import take_back_own
 from foresail.ledger.entries import (
     BreakerReset,
+    FactKnown,
     LimitsLoaded,
     OperatorActed,
     OrderReview,
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Command", "obey", "parse_command"]
 
 _PERSON = "operator"  # the strategy of orders by which a person closes
-_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits", "deposit", "withdraw")
+_VERBS = ("kill", "latch", "unlatch", "halt", "resume", "rearm", "limits", "deposit", "withdraw", "fact")
+_FACTS = ("broker_link_silence_s", "clock_offset_ms", "data_link_silence_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ class Command:
 
     Attributes
     ----------
-    scope : instrument or strategy, empty for the whole account; of ``limits`` their digest
+    scope : instrument or strategy, empty for the whole account; of ``limits`` their digest, of ``fact`` its name
     closes : whether positions are closed as well
-    amount : of money that comes or goes, positive; ``scope`` is its currency
+    amount : of money that comes or goes, positive; ``scope`` is its currency. Of a fact its value
     """
 
     verb: str
@@ -79,6 +82,8 @@ def parse_command(command: str) -> Command:
         money = parse_money(" ".join(rest))
         if money.amount > 0:
             return Command(verb, scope=money.currency, text=text.strip(), amount=money.amount)
+    if verb == "fact" and len(rest) == 2 and argument in _FACTS:
+        return Command(verb, scope=argument, text=text.strip(), amount=parse_number(rest[1]))
     if verb in ("latch", "unlatch", "rearm") and not rest:
         return Command(verb, text=text.strip())
     raise ConfigError(f"expected one of {', '.join(_VERBS)}, received {command!r}", hint="for example: kill close")
@@ -92,6 +97,9 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
     if command.verb == "limits":
         profile = "" if core.parts.limits is None else core.parts.limits.profile
         core.write(LimitsLoaded, at, profile=profile, digest=command.scope)
+        return []
+    if command.verb == "fact":
+        core.write(FactKnown, at, kind=command.scope, value=float(command.amount))
         return []
     if command.verb in ("deposit", "withdraw"):
         return pay(core, at, command.amount if command.verb == "deposit" else -command.amount, command.scope)
