@@ -79,6 +79,7 @@ def features_health(request: HealthRequest, *, progress: Progress, clock: Clock 
     found = ModelRegistry(workspace, clock=watch).find(request.model or f"{bar_set.asset_class.value}_{bar_set.frame}")
     model = load_model(found)
     model.check_market(bar_set)
+    model.check_legs(loaded.data)
     now = to_ns(watch.now()) if until is None else until
     document = {"model": found.name, "data": loaded.inputs, **health_document(model, loaded.data, now, request.last)}
     return Outcome(document, _lines(document), 0 if document["well"] else _EXIT)

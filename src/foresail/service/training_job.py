@@ -138,7 +138,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
         "classes": rule.content(),
         "selection": chosen,
         "row_weights": ready.row_weights,
-        "normalise": request.normalise or "none",
+        "normalise": (request.normalise if base is None else base.record.get("normalise")) or "none",
         "instruments": learned if len(learned) < len(loaded.data.bars.instruments) or request.per_ticker else (),
         "per_ticker": request.per_ticker,
         "beside": _beside(request),
@@ -155,6 +155,7 @@ def _inputs_of(
     data = loaded.data
     if base is not None:
         base.check_market(data.bar_set)
+        base.check_legs(data)
         names, absent = base.spec.features, dict[str, str]()
         horizons, wanted = base.spec.horizons, base.spec.targets
     else:

@@ -11,6 +11,8 @@ import pytest
 
 from foresail.core.clock import from_ns, to_ns
 from foresail.core.errors import ModelError
+from foresail.forecasting.linear import Ridge
+from foresail.service.feature_health import HealthRequest, features_health
 from foresail.service.loading import load_reading
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
@@ -93,6 +95,18 @@ def test_the_process_refuses_it_too(workspace: Path) -> None:
     (told,) = start_serving(asked, note=quiet, clock=clock).document["last"]["sets"]
     assert "refused" not in told
     assert told["notes"] == []
+
+
+def test_health_and_fine_tuning_refuse_it_too(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(workspace, (A, C), *LEGS[1:])
+    asked = HealthRequest(model=NAME, bars="mine", at=DAY)
+    with pytest.raises(ModelError, match=f"these bars have {C}"):
+        features_health(asked, progress=quiet, clock=fixed_clock())
+    monkeypatch.setattr(Ridge, "fine_tune", Ridge.fit, raising=False)
+    with pytest.raises(ModelError, match=f"these bars have {C}"):
+        train_model(TrainRequest(data="mine", sector="all", base=NAME), progress=quiet, clock=fixed_clock())
+    configure(workspace, *LEGS)
+    assert features_health(asked, progress=quiet, clock=fixed_clock()).document["model"] == NAME
 
 
 def test_a_model_that_reads_no_leg_takes_any(workspace: Path) -> None:

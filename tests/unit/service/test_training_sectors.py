@@ -145,6 +145,7 @@ def test_a_normalised_transformer_is_tuned_for_a_sector_and_explained(workspace,
     train_model(replace(asked, normalise="standard", until=until), progress=quiet, clock=clock())
     made = train(SECTORS[0], base="stock_1d_tft_v2")["model"]
     model = model_of(made)
+    assert model.record["normalise"] == "standard"
     assert isinstance(model.forecaster, SectorNetworks)
     assert {type(one).__name__ for one in (model.forecaster.base, *model.forecaster.sectors.values())} == {
         "_Transformer"

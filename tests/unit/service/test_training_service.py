@@ -243,10 +243,11 @@ def test_epochs_are_told_and_a_sector_is_fine_tuned(workspace, monkeypatch):
         )
 
 
-def test_an_lstm_has_permutation_importance_on_its_card(workspace):
+@pytest.mark.parametrize("way", [None, "standard"])
+def test_an_lstm_has_permutation_importance_on_its_card(workspace, way):
     pytest.importorskip("torch")
     small = {"width": "8", "epochs": "6", "context_length": "5", "threads": "1", "stride": "1", "rate": "0.02"}
-    record = train(forecaster="lstm", options=small, horizons="1", targets="close")["record"]
+    record = train(forecaster="lstm", options=small, horizons="1", targets="close", normalise=way)["record"]
     assert sum(share for _, share in record["importance"]) == pytest.approx(1.0, abs=1e-6)
     assert any("permuted" in note for note in record["notes"])
     card = json.loads((workspace / "models/stock_1d_lstm_v1/card.json").read_text())
