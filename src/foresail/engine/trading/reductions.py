@@ -95,8 +95,8 @@ def is_calm(core: TradingCore) -> bool:
     For accounts whose facts ask for nothing and whose positions are all marked; it may say no too often, never yes.
     """
     limits = core.parts.limits
-    if core.expiries.standing:
-        return False  # a decision may close what has expired
+    if core.expiries.standing or len(core.books.currencies) > 1:
+        return False  # a decision may close what has expired; values in several currencies are not added up here
     if limits is None or core.risk is None:
         return limits is None
     warning, marks = limits.breakers.drawdown_warning, core.books.marks
