@@ -2,7 +2,8 @@
 
 A signal speaks until ``expires_at``; each later one in the same name renews it, so that only what a strategy has fallen
 silent about is closed here. A signal that says that an input is missing speaks too: how long a position is kept without
-its inputs is the strategy's own to count. Whoever trades without signals is not asked.
+its inputs is the strategy's own to count. Whoever trades without signals is not asked. Where several strategies share
+an account their signals end one by one (``netted_expiry``), and nothing is done here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ __all__ = ["close_expired", "refuse_timers", "renew"]
 
 def renew(core: TradingCore, at: int, signals: Iterable[Signal], ordered: Collection[InstrumentId]) -> None:
     """Journal until when the signals in what is held or ordered speak, where that changes."""
+    if core.strategies is not None:
+        return
     expires: dict[InstrumentId, int] = {}
     for one in signals:
         name = one.instrument
@@ -45,6 +48,8 @@ def close_expired(core: TradingCore, at: int, end: int) -> list[CoreEffect]:
     end : of the newest bars that the decision may see, ns UTC
     """
     effects: list[CoreEffect] = []
+    if core.strategies is not None:
+        return effects
     for name in sorted(name for name, until in core.expiries.standing.items() if until <= at):
         effects += core.take_back(at, name, entries_only=True)
         if core.books.quantity(name) != 0:

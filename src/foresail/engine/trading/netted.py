@@ -5,6 +5,7 @@
 3. Wishes are netted by instrument (``execution.netting``). What strategies pass to each other changes hands at the last
    known price, free of cost, and is no trade of the account; the rest becomes orders of the account.
 4. Orders that a strategy asks for itself carry its id and stay its own.
+5. What a strategy holds on signals that nobody renewed leaves the net when they end (``netted_expiry``).
 
 A net order that is still on its way is taken back first, and its instrument is netted again at the next decision, so
 that nothing is wished for twice. Exits of the venue and of people close whoever holds on that side
@@ -27,6 +28,7 @@ from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.desk import Proposal, StrategyDesk
+from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall, NetShare, TradingParts
 from foresail.execution.netting import NetPlan, StrategyTarget, net_targets, share_fill
 from foresail.execution.planner import Plan, PlanRequest, plan_quantities, target_quantities
@@ -131,7 +133,11 @@ class NettedDesk:
                 found = desk.propose(memory[desk.id], own)
                 if found is not None:
                     wants.append(self._want(desk, sleeve, found, own, call))
-        return self._decision(wants, books, call) if wants else NO_DECISION
+        for want in wants:
+            note_words(memory, want.name, want.targets, last_words(want.found.signals))
+        named = [(want.name, name) for want in wants for name in want.targets]
+        ended = ended_wishes(memory, books, named, call.at)
+        return self._decision(wants, ended, books, call) if wants or ended else NO_DECISION
 
     # -- one strategy -------------------------------------------------------------------------------------------------
 
@@ -219,17 +225,23 @@ class NettedDesk:
 
     # -- all of them --------------------------------------------------------------------------------------------------
 
-    def _decision(self, wants: Sequence[_Want], books: StrategyBooks, call: DeskCall) -> Decision:
-        taken, busy = self._taken_back(wants, books, call)
-        wishes = [
-            StrategyTarget(want.name, name, units)
+    def _decision(
+        self, wants: Sequence[_Want], ended: Sequence[StrategyTarget], books: StrategyBooks, call: DeskCall
+    ) -> Decision:
+        taken, busy = self._taken_back(wants, ended, books, call)
+        words = {want.name: last_words(want.found.signals) for want in wants}
+        asked = [
+            StrategyTarget(want.name, name, units, words[want.name].get(name))
             for want in wants
             for name, units in sorted(want.targets.items())
-            if name not in busy and self._unit(name, call) > 0.0
+        ]
+        wishes = [
+            one for one in (*asked, *ended) if one.instrument not in busy and self._unit(one.instrument, call) > 0.0
         ]
         net = net_targets(wishes, books.holdings(), call.at)
         plan = self._plan(net, _levels(wants, net), call)
         notes = [note for want in wants for note in want.notes]
+        notes += [(one.instrument, f"{one.strategy}: its signal has ended (EXIT-07)") for one in ended]
         notes += [(name, "a net order is still on its way: it is taken back first") for name in sorted(busy)]
         return Decision(
             orders=(*plan.orders, *(order for want in wants for order in want.direct)),
@@ -243,20 +255,21 @@ class NettedDesk:
         )
 
     def _taken_back(
-        self, wants: Sequence[_Want], books: StrategyBooks, call: DeskCall
+        self, wants: Sequence[_Want], ended: Sequence[StrategyTarget], books: StrategyBooks, call: DeskCall
     ) -> tuple[tuple[OrderId, ...], frozenset[InstrumentId]]:
         """Return the orders to be taken back, and the instruments with a net order that is still on its way."""
+        only = None if wants else {one.instrument for one in ended}  # nobody speaks: other names are as they were
         cancels = {(want.name, name) for want in wants for name in want.found.cancels}
         taken, busy = [], set()
         for state in () if call.orders is None else call.orders.open():
             order = state.order
-            if books.is_net(order.id):
+            if books.is_net(order.id) and (only is None or order.instrument in only):
                 busy.add(order.instrument)
                 taken.append(order.id)
             elif (books.owner(order.id), order.instrument) in cancels:
                 taken.append(order.id)
         for parent in () if call.slices is None else call.slices.open():
-            if books.is_net(parent.parent.id):
+            if books.is_net(parent.parent.id) and (only is None or parent.parent.instrument in only):
                 busy.add(parent.parent.instrument)
                 taken.append(parent.parent.id)
         return tuple(taken), frozenset(busy)
