@@ -158,6 +158,8 @@ class BookLimits:
     value_at_risk_days : window, daily returns
     leverage : gross value over equity that the user allows, by class stock, crypto, forex (RISK-23)
     max_margin_use : of equity, for new positions (RC-08)
+    margin_alarm, leverage_alarm : margin in use, fraction of equity, and gross value over equity that raise an alarm
+        (RC-08, RISK-22)
     margin_rate : initial margin by class, fraction of value
     needs_history : whether too short a history of returns refuses instead of warning
     averaging_down : whether a losing position may be added to (SMALL-01)
@@ -175,6 +177,8 @@ class BookLimits:
     value_at_risk_days: int = 252
     leverage: tuple[float, float, float] = (1.0, 1.0, 2.0)
     max_margin_use: float | None = 0.50
+    margin_alarm: float | None = 0.80
+    leverage_alarm: float | None = 5.0
     margin_rate: tuple[float, float, float] = (0.50, 1.0, 0.02)
     needs_history: bool = False
     averaging_down: bool = True

@@ -55,6 +55,8 @@ _REQUIREMENTS = {
     "book.value_at_risk": "RISK-14",
     "book.leverage": "RISK-23",
     "book.max_margin_use": "RISK-21",
+    "book.margin_alarm": "RC-08",
+    "book.leverage_alarm": "RISK-22",
     "book.averaging_down": "SMALL-01",
     "account.day_trade_rules": "SMALL-04",
     "account.settlement_days": "SMALL-05",

@@ -38,7 +38,7 @@ class AlertInputs:
     prices, stops : last price and stop of every position that has one, quote currency
     equity : account equity
     value_at_risk : one day at 95 %, fraction; NaN = not computed
-    margin : cash over margin used (``rules.leverage.margin_ratio``); NaN = not computed
+    margin : equity over the margin in use (``rules.leverage.margin_ratio``); NaN = not computed
     pairs : (instrument, instrument, correlation) of pairs beyond the limits of RISK-11
     missing : critical inputs without a value
     news : (what, sentence) of ALERT-10: a confident signal, a whale print, an extreme, a regime shift
@@ -166,6 +166,14 @@ def _portfolio(limits: TradingLimits, inputs: AlertInputs) -> list[Alert]:
     if margin_state(inputs.margin) == "close":
         text = f"the margin ratio is {inputs.margin:.2f}, below 0.50: close the riskiest positions"
         found.append(Alert("ALERT-05 margin", Severity.WARNING, text))
+    elif book.margin_alarm is not None and inputs.margin * book.margin_alarm < 1.0:
+        used = math.inf if inputs.margin <= 0.0 else 1.0 / inputs.margin
+        text = f"{used:.0%} of equity stands as margin, above {book.margin_alarm:.0%} (RC-08)"
+        found.append(Alert("RISK-22 margin use", Severity.ALERT, text))
+    gross = math.fsum(abs(value) for value in inputs.values.values())
+    if book.leverage_alarm is not None and gross > book.leverage_alarm * inputs.equity > 0.0:
+        text = f"positions are {gross / inputs.equity:.1f} times equity, above {book.leverage_alarm:g}"
+        found.append(Alert("RISK-22 leverage", Severity.ALERT, text))
     for one, other, value in inputs.pairs:
         text = f"{one} and {other} move together ({value:.2f}): reduce each by {book.correlation_cut:.0%}"
         found.append(Alert(f"ALERT-05 {one} {other}", Severity.WARNING, text))

@@ -43,9 +43,9 @@ _FRACTIONS = frozenset(  # a value above 1 is a slip of the pen: percent instead
         "market.beta_factor", "market.max_spread", "market.volume_share", "market.collar", "book.currency_risk",
         "book.altcoin_share", "book.crypto_exposure", "book.correlation", "book.correlation_share",
         "book.correlation_cut", "book.value_at_risk", "book.value_at_risk_warning", "book.max_margin_use",
-        "account.pdt_share", "account.maintenance", "account.cost_share_warning", "position.risk_per_trade",
-        "position.max_position", "position.sector", "position.class_exposure", "position.cash_floor",
-        "position.stop_distance",
+        "book.margin_alarm", "account.pdt_share", "account.maintenance", "account.cost_share_warning",
+        "position.risk_per_trade", "position.max_position", "position.sector", "position.class_exposure",
+        "position.cash_floor", "position.stop_distance",
     }
 )  # fmt: skip
 

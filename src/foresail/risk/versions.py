@@ -35,13 +35,17 @@ _STRICTER_UP = frozenset(
         "position.stop_distance",
     }
 )
+# limits that came after accounts had been made: at their default they are no part of the digest, which stays theirs
+_LATER = frozenset({"book.margin_alarm", "book.leverage_alarm"})
 _WINDOWS = frozenset({"market.thin_hours"})  # [from, to) in which more is refused: a wider window is stricter
 _TRUE_IS_STRICT = frozenset({"breakers.closes_on_loss", "market.needs_links", "book.needs_history"})
 
 
 def limits_digest(limits: TradingLimits, positions: Mapping[str, PositionLimits]) -> str:
     """Return the hash of every limit; ``positions`` by name of the asset class."""
-    return hash_value({"trading": _plain(rows(limits)), "positions": {k: _position(v) for k, v in positions.items()}})
+    base = rows(TradingLimits())
+    values = {name: value for name, value in rows(limits).items() if name not in _LATER or value != base[name]}
+    return hash_value({"trading": _plain(values), "positions": {k: _position(v) for k, v in positions.items()}})
 
 
 def loosened(old: TradingLimits, new: TradingLimits) -> tuple[str, ...]:

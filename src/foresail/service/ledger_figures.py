@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -44,8 +44,10 @@ from foresail.portfolio.attribution import (
     group_figures,
     strategy_profits,
 )
+from foresail.service.account_risk import exception_lines, exceptions
 from foresail.service.accounts import AccountFolder
 from foresail.service.ledger import LedgerRequest, entries_of
+from foresail.service.monitor import account_record
 from foresail.service.outcome import Outcome
 from foresail.service.stream import Stream, open_stream
 from foresail.service.workspace import find_workspace
@@ -69,6 +71,7 @@ class _Journal:
     rates : account currency per unit of another, at the end
     instruments : empty without bars
     strategies : of a netted account
+    exceptions : days beyond the value at risk, by level (RISK-18); empty without bars
     """
 
     entries: list[Entry]
@@ -79,6 +82,7 @@ class _Journal:
     benchmark: FloatArray | None
     instruments: Mapping[InstrumentId, Instrument]
     strategies: tuple[str, ...]
+    exceptions: dict[str, Any] = field(default_factory=dict)
 
 
 def show_figures(request: LedgerRequest, *, by: str, zone: str = "UTC") -> Outcome:
@@ -119,6 +123,7 @@ def show_figures(request: LedgerRequest, *, by: str, zone: str = "UTC") -> Outco
         "marks": len(journal.equity),
         "groups": rows,
         "benchmark": "1/N of the names" if journal.benchmark is not None else "none: a journal without its bars",
+        "value_at_risk_exceptions": journal.exceptions,
     }
     return Outcome(document, _lines(document))
 
@@ -246,6 +251,7 @@ def _with_bars(request: LedgerRequest) -> _Journal:
         _one_over_n(stream.inputs.data.bars, places),
         parts.instruments,
         parts.strategies,
+        exceptions(stream, folder.name, entries, account_record(stream, folder.name, entries).returns),
     )
 
 
@@ -294,7 +300,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         )
         for one in document["groups"]
     ]
-    return lines
+    return [*lines, *exception_lines(document["value_at_risk_exceptions"])]
 
 
 def _told(value: float | None, form: str) -> str:

@@ -27,6 +27,7 @@ from foresail.engine.trading.paying import withdrawable
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
+from foresail.service.account_risk import exception_lines, exceptions, risk_lines, risk_status
 from foresail.service.accounts import AccountFolder, check_person, is_running, whole_account
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.commands import journalled_ids
@@ -328,6 +329,7 @@ def _risk_of(run: AccountRun) -> dict[str, Any]:
             for rule, one in sorted(state.breakers_in_force(now).items())
         },
         "limits": state.memory.limits_digest,
+        **risk_status(run.core),
     }
 
 
@@ -436,8 +438,10 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
         try:
             request = replace(folder.settle_request(None)[0], until=None)
             stream = open_stream(request, workspace, check_leaks=False)
-            document["slippage"] = slippage_figures(account_record(stream, account, entries))
-            lines.append(slippage_line(document["slippage"]))
+            record = account_record(stream, account, entries)
+            document["slippage"] = slippage_figures(record)
+            document["value_at_risk_exceptions"] = exceptions(stream, account, entries, record.returns)
+            lines += [slippage_line(document["slippage"]), *exception_lines(document["value_at_risk_exceptions"])]
         except ForesailError as error:  # a moved file of bars or strategy must not hide how the account stands
             document["slippage"] = None
             lines.append(f"slippage: not available: {error}")
@@ -461,6 +465,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         )
     if "drawdown" in document:
         lines.append(f"drawdown {document['drawdown']:.2%}, lost today {document['day_loss']:.2%}")
+    lines += risk_lines(document)
     lines += [
         f"BREAKER {rule} since {one['since']}, {'until ' + one['until'] if one['until'] else 'until a person re-arms'}"
         for rule, one in document.get("breakers", {}).items()

@@ -24,17 +24,16 @@ from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.engine.trading.closing import close_orders, leaving_units, send_closing
 from foresail.engine.trading.reductions import position_values
+from foresail.engine.trading.risk_figures import held_returns, margin_now
 from foresail.ledger.entries import OrderReview, Reviewed
 from foresail.measures.value_at_risk import value_at_risk
-from foresail.risk.rules.leverage import margin_ratio, margin_state
-from foresail.risk.rules.margin import margin_of
+from foresail.risk.rules.leverage import margin_state
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["margin_now", "reduce_risk", "value_at_risk_now"]
+__all__ = ["reduce_risk", "value_at_risk_now"]
 
-_LEAST_DAYS = 20  # of history behind a value at risk
 _RECENT = 20  # days behind the volatility that ranks positions
 _SLACK = 1e-9  # two correct roundings of one number
 _RISK, _MARGIN = "RISK-14 value at risk", "RISK-21 margin"
@@ -45,17 +44,12 @@ def value_at_risk_now(core: TradingCore, values: Mapping[InstrumentId, float], e
 
     A missing return counts as 0 on its day.
     """
-    names = sorted(values)
-    window = _returns(core, names)
-    if window is None or window.shape[1] < _LEAST_DAYS or not equity > 0.0:
+    limits = core.parts.limits
+    found = None if limits is None else held_returns(core.parts.market, values, limits.book.value_at_risk_days)
+    if found is None or not equity > 0.0:
         return math.nan
+    names, window = found
     return value_at_risk(np.array([values[name] for name in names]) / equity @ window)
-
-
-def margin_now(values: Mapping[InstrumentId, float], equity: float, cash: float, limits: TradingLimits) -> float:
-    """Return equity over the margin in use (RISK-21); infinite where none is used."""
-    held = ((name, math.copysign(1.0, value), abs(value)) for name, value in values.items())
-    return margin_ratio(equity, margin_of(held, cash, limits.book))
 
 
 def reduce_risk(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]:
@@ -131,12 +125,6 @@ def _riskiest(core: TradingCore, values: Mapping[InstrumentId, float]) -> list[I
         if np.isfinite(volatility).any():
             risk = risk * np.where(np.isfinite(volatility), volatility, np.nanmax(volatility))
     return [names[i] for i in np.argsort(-risk, kind="stable")]
-
-
-def _returns(core: TradingCore, names: list[InstrumentId]) -> FloatArray | None:
-    """Return (N, T) daily returns with 0 for the missing, as RISK-14 counts them; None where there are none."""
-    found = _history(core, names)
-    return None if found is None else np.where(np.isfinite(found), found, 0.0)
 
 
 def _history(core: TradingCore, names: list[InstrumentId]) -> FloatArray | None:

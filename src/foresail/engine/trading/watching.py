@@ -16,8 +16,9 @@ from foresail.domain.orders import FillReason
 from foresail.domain.signals import Signal, SignalKind
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.closing import close_orders, send_closing
-from foresail.engine.trading.deleveraging import margin_now, value_at_risk_now
+from foresail.engine.trading.deleveraging import value_at_risk_now
 from foresail.engine.trading.reductions import is_calm, position_values
+from foresail.engine.trading.risk_figures import margin_now
 from foresail.risk.alerts import AlertInputs, alerts_due, unsaid
 from foresail.risk.profiles import PROFILES
 
