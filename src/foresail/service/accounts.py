@@ -14,6 +14,7 @@ from typing import Any
 from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.service.commands import CommandQueue
+from foresail.service.durable import make_folder, write_durable
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
 __all__ = ["AccountFolder", "check_person", "is_running", "whole_account"]
@@ -93,9 +94,9 @@ class AccountFolder:
         """
         kept = self.path / "account.json"
         if not kept.is_file():
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             plain = {**asdict(request), "strategy": str(request.strategy)}
-            write_atomic(kept, canonical_bytes({"format": 1, "request": plain, "identity": identity}))
+            write_durable(kept, canonical_bytes({"format": 1, "request": plain, "identity": identity}))
             return
         before = _read(kept)["identity"]
         changed = [name for name in identity if before.get(name) != identity[name]]

@@ -2,7 +2,8 @@
 
 No command takes another's place: a file has a name that nothing else ever has, is obeyed in the order of names, and is
 removed under that name once the journal holds the command with its id as a remark. A process that dies between the two
-leaves the file, and the next one finds the id in the journal and drops it, so that no money is booked twice.
+leaves the file, and the next one finds the id in the journal and drops it, so that no money is booked twice. File and
+folder are synced before whoever gave the command has its id, so that a power cut takes none away.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from foresail.core.errors import DataError, UserError
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import Entry, OperatorActed
 from foresail.ledger.recovery import read_entries
+from foresail.service.durable import make_folder, sync_folder
 
 __all__ = ["CommandQueue", "WaitingCommand", "journalled_ids", "wait_until_journalled"]
 
@@ -62,7 +64,7 @@ class CommandQueue:
 
     def add(self, command: str, operator: str) -> str:
         """Leave a command behind all that wait; return its id."""
-        self._path.mkdir(exist_ok=True)
+        make_folder(self._path)
         written = self._path / f".{os.getpid()}-{get_ident()}.new"
         write_atomic(written, canonical_bytes({"command": command, "operator": operator}))
         try:
@@ -73,6 +75,7 @@ class CommandQueue:
                     os.link(written, self._file(identity))
                 except FileExistsError:
                     continue
+                sync_folder(self._path)
                 return identity
             raise AssertionError("unreachable")
         finally:
@@ -104,8 +107,9 @@ class CommandQueue:
         """Take in the one command that the first versions kept beside the journal, ahead of all that came later."""
         try:
             stamp = self._older.stat().st_mtime_ns
-            self._path.mkdir(exist_ok=True)
+            make_folder(self._path)
             self._older.rename(self._file(f"{stamp:020d}-0"))
+            sync_folder(self._path)
         except FileNotFoundError:
             return
 

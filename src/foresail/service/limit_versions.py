@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foresail.core.canonical import canonical_bytes, write_atomic
+from foresail.core.canonical import canonical_bytes
 from foresail.core.errors import ConfigError, DataError
 from foresail.risk.versions import loosened_rows
+from foresail.service.durable import write_durable
 from foresail.service.stream import OLD_BOUNDARY, Stream
 from foresail.service.terms import change_text, loosened_terms, term_rows
 
@@ -64,8 +65,8 @@ def read_versions(folder: Path) -> list[LimitVersion]:
 
 
 def write_versions(folder: Path, versions: list[LimitVersion]) -> None:
-    """Write the versions of an account."""
-    write_atomic(folder / "limits.json", canonical_bytes({"format": 1, "versions": [_plain(one) for one in versions]}))
+    """Write the versions of an account; they are on disk before its journal names one."""
+    write_durable(folder / "limits.json", canonical_bytes({"format": 1, "versions": [_plain(one) for one in versions]}))
 
 
 def confirm_versions(before: Stream, after: Stream, *, confirmed: bool) -> str:

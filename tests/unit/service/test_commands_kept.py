@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -18,6 +19,7 @@ from foresail.engine.trading.account import AccountRun
 from foresail.service import kill, money
 from foresail.service.accounts import AccountFolder
 from foresail.service.commands import CommandQueue
+from foresail.service.limit_versions import LimitVersion, write_versions
 
 STRATEGY = """
 from foresail.domain.signals import Weights
@@ -197,3 +199,37 @@ def test_a_file_that_is_no_command_is_refused_and_one_taken_away_is_not_missed(
     (tmp_path / "commands" / f"{kept}.json").write_text("{")
     with pytest.raises(DataError, match="is no command"):
         queue.read()
+
+
+def test_a_command_is_on_disk_before_its_id_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    sync, link, make = os.fsync, os.link, Path.mkdir
+
+    def synced(descriptor: int) -> None:
+        steps.append("sync " + Path(f"/proc/self/fd/{descriptor}").readlink().name.split("-")[0])
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", lambda old, new: (steps.append("name"), link(old, new)))
+    monkeypatch.setattr(Path, "mkdir", lambda self, **how: (steps.append(f"make {self.name}"), make(self, **how)))
+    account = tmp_path / "d"
+    account.mkdir()
+    steps.clear()
+    queue = CommandQueue(account)
+    queue.add("kill", "ada")
+    (first,) = [one for one in steps if one.startswith("sync .")]
+    assert steps == ["make commands", "sync d", first, "name", "sync commands"]
+    steps.clear()
+    queue.add("kill close", "ada")
+    assert [one.partition(" ")[0] for one in steps] == ["sync", "name", "sync"]
+    steps.clear()
+    (account / "control.json").write_text('{"command": "latch", "operator": "grace"}')
+    queue.adopt_older()
+    assert steps == ["sync commands"]
+
+
+def test_limits_are_on_disk_before_the_journal_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("foresail.service.durable.sync_folder", synced.append)
+    write_versions(tmp_path, [LimitVersion("a", (), "ada")])
+    assert synced == [tmp_path]
