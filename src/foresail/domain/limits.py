@@ -27,7 +27,7 @@ class PositionLimits:
     class_exposure : absolute value of all positions of the class
     cash_floor : cash that buying may not touch
     shorting : whether a sale may open a position
-    stop_distance : loss assumed at the stop of an order that names none, fraction of price (RISK-05)
+    stop_distance : loss assumed where no stop is known, fraction of price (RISK-05); it hangs no stop
     max_positions : names held at once; None = no such limit
     profile : name of the profile that the rows come from
     """

@@ -36,6 +36,7 @@ _REQUIREMENTS = {
     "breakers.trades_per_day": "RISK-27",
     "breakers.daily_loss_money": "RISK-28",
     "breakers.daily_loss_r": "RISK-29",
+    "breakers.risk_per_trade": "RISK-29",
     "breakers.drawdown_warning": "RISK-19",
     "breakers.drawdown_cut": "RISK-19",
     "breakers.drawdown_close": "RISK-19",

@@ -34,7 +34,12 @@ _GROUPS = {
     "position": PositionLimits,
 }
 _POSITION = "position."
+_RISK = "position.risk_per_trade"
 _OFF = "off"
+_NOTES = {  # what the name alone would let one expect otherwise
+    "position.stop_distance": "the loss assumed where no stop is known; the stop that is hung is that of tier or class",
+    "breakers.risk_per_trade": "one R; as position.risk_per_trade where that is set",
+}
 _LONG_AGO = "0001-01-01"
 _FRACTIONS = frozenset(  # a value above 1 is a slip of the pen: percent instead of a fraction
     {
@@ -79,8 +84,14 @@ def read_limits(table: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def trading_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that ``accounts.edited`` takes: all but those of single positions."""
-    return {name: value for name, value in values.items() if not name.startswith(_POSITION)}
+    """Return the values that ``accounts.edited`` takes: all but those of single positions.
+
+    One R of the loss of a day (RISK-29) is what one position may lose, unless it was set by itself.
+    """
+    found = {name: value for name, value in values.items() if not name.startswith(_POSITION)}
+    if _RISK in values:
+        found.setdefault("breakers.risk_per_trade", values[_RISK])
+    return found
 
 
 def edited_positions(limits: PositionLimits, values: Mapping[str, Any]) -> PositionLimits:
@@ -125,7 +136,8 @@ def _words(name: str, hint: Any) -> str:
         text = "a fraction from 0 to 1"
     else:
         text = "a whole number of at least 0" if plain is int else "a number of at least 0"
-    return f'{text}, or "off"' if type(None) in get_args(hint) else text
+    text = f'{text}, or "off"' if type(None) in get_args(hint) else text
+    return f"{text}: {_NOTES[name]}" if name in _NOTES else text
 
 
 def _plain_hint(hint: Any) -> Any:

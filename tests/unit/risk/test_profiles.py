@@ -6,6 +6,8 @@ import pytest
 
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
+from foresail.risk.accounts import edited, trading_limits
+from foresail.risk.editing import known_limits, read_limits, trading_values
 from foresail.risk.profiles import DEFAULT_PROFILE, PROFILES, comparison_exposure, profile_named
 
 TABLE = {  # profile: risk per trade, max position, sector, total exposure, daily loss, shorting
@@ -61,3 +63,15 @@ def test_comparison_exposure_is_what_the_strategy_can_reach():
     assert comparison_exposure(profile, AssetClass.STOCK, top_k=20) == 0.60
     assert comparison_exposure(profile, AssetClass.STOCK, top_k=3) == pytest.approx(0.45)
     assert comparison_exposure(profile, AssetClass.FOREX, top_k=6) == pytest.approx(0.45)
+
+
+def test_r_of_the_daily_loss_follows_the_risk_of_a_position_unless_it_is_set_itself():
+    def day_limit(table):
+        values = dict(read_limits(table))
+        limits = edited(trading_limits("small-account"), trading_values(values)).breakers
+        return limits.daily_loss_r * limits.risk_per_trade
+
+    assert day_limit({}) == pytest.approx(0.01)  # 2 R of 0.5 %
+    assert day_limit({"position.risk_per_trade": 0.0025}) == pytest.approx(0.005)
+    assert day_limit({"position.risk_per_trade": 0.0025, "breakers.risk_per_trade": 0.005}) == pytest.approx(0.01)
+    assert "where no stop is known" in known_limits()["position.stop_distance"]
