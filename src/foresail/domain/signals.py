@@ -111,6 +111,7 @@ class OrderIntent:
     parent : leg of this decision whose fill brings the order to life
     group : orders of one decision with the same word cancel one another; reducing ones shrink together
     joins : leg of an order of an earlier decision that is still open, whose group this one joins
+    ladder : whether a third of what it buys leaves at +10 %, a third at +20 %, and the rest trails (EXIT-06, crypto)
     """
 
     instrument: InstrumentId
@@ -129,6 +130,7 @@ class OrderIntent:
     parent: str = ""
     group: str = ""
     joins: str = ""
+    ladder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ def history_parts(
     if limits is not None and limits.profile and settings.trading.stops != "none":
         exits = DeskExits(
             parts.by_id, data.bar_set.price_basis, settings.trading.stops == "class_and_target",
-            may_exceed=settings.trading.exits.may_exceed, ranges=market.average_range,
+            may_exceed=settings.trading.exits.may_exceed, has_ladders=settings.trading.exits.ladder,
+            ranges=market.average_range,
         )  # fmt: skip
     stages = DeskStages(view, parts.by_id, parts.allocator, planner, exits, _least_move(settings, parts))
     trading = TradingParts(
@@ -124,6 +125,7 @@ def history_parts(
         gate=parts.gate if limits is None else trading_gate(parts, limits),
         allow_short=parts.limits.shorting,
         keeps_stops=exits is not None,
+        ranges=market.average_range,
         trail=trail_source(market) if exits is not None and _trails(settings, parts.strategy) else None,
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),

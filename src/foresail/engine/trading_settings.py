@@ -97,11 +97,13 @@ class ExitChoice:
         says so for itself with ``stops_may_exceed`` in its spec
     trailing : whether stops follow the best price at three average true ranges (EXIT-05); a strategy says so for
         itself with ``trailing`` in its spec
+    ladder : whether crypto is sold by thirds, at +10 %, +20 % and behind a trail (EXIT-06); an order may ask for itself
     """
 
     target: str = ""
     may_exceed: bool = False
     trailing: bool = False
+    ladder: bool = False
 
     def __post_init__(self) -> None:
         if self.target and self.target not in EXIT_TARGETS:

@@ -211,18 +211,22 @@ def _target(inputs: ExitInputs, distance: Decimal, sign: int) -> tuple[Decimal, 
     return price, "2:1 reward to risk"
 
 
-def crypto_ladder(plan: ExitPlan, entry: Decimal, atr: Decimal) -> ExitPlan:
+def crypto_ladder(plan: ExitPlan, entry: Decimal, atr: Decimal | None) -> ExitPlan:
     """Return the plan with a third left at +10 %, a third at +20 %, the rest trailing three ATR (EXIT-06).
+
+    Parameters
+    ----------
+    atr : average true range, price; None = not known: the rest keeps the stop
 
     Raises
     ------
     ConfigError
         If the average true range is not positive, or the plan is not of a purchase.
     """
-    if plan.side is not Side.BUY or not atr > 0:
+    if plan.side is not Side.BUY or (atr is not None and not atr > 0):
         raise ConfigError(f"the ladder is for purchases with a positive average true range, received {atr}")
     steps = (Target(entry * Decimal("1.10"), _THIRD), Target(entry * Decimal("1.20"), _THIRD))
-    return replace(plan, targets=steps, trail=_TRAIL_ATR * atr, target_from="EXIT-06 ladder")
+    return replace(plan, targets=steps, trail=None if atr is None else _TRAIL_ATR * atr, target_from="EXIT-06 ladder")
 
 
 def trailing_stop(side: Side, best: Decimal, atr: Decimal, *, multiple: Decimal = _TRAIL_ATR) -> Decimal:

@@ -26,6 +26,10 @@ EXIT_KEYS: dict[str, tuple[str, str]] = {
         "whether a strategy's own stop may lie beyond the maximum of its tier or class (EXIT-02)",
     ),
     "trailing": ("boolean", "whether stops follow the best price at 3 average true ranges (EXIT-05)"),
+    "ladder": (
+        "boolean",
+        "whether a third of crypto bought leaves at +10 %, a third at +20 %, and the rest trails (EXIT-06)",
+    ),
 }
 COST_KEYS: dict[str, tuple[str, str]] = {
     "model": ("name", "class, the table of the asset class; flat, one fraction of value a round trip (COST-04)"),

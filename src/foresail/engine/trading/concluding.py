@@ -12,6 +12,7 @@ from foresail.core.canonical import hash_bytes
 from foresail.core.ids import OrderId
 from foresail.engine.trading.changes import review_changes, send_changes, take_back_orders
 from foresail.engine.trading.expiring import renew
+from foresail.engine.trading.ladders import fitted, with_rungs
 from foresail.engine.trading.level_keeping import with_kept_stops
 from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
@@ -38,7 +39,8 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
         return []
     decision, wide = with_kept_stops(core, call, decision)
     changes = review_changes(core, decision.changes, call)
-    reviewed, halting = review_or_halt(core, decision.orders, call)
+    reviewed, halting = review_or_halt(core, with_rungs(core, call, decision), call)
+    reviewed = fitted(core, call, reviewed, decision.ladders)
     effects = [*changes.effects, *halting]
     allowed = [one.passed for one in reviewed if one.allowed > 0]
     seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}

@@ -12,10 +12,11 @@ from foresail.domain.accounts import Account
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.orders import Order
 from foresail.domain.signals import Cancel, Intent, Signal, SignalKind, TargetWeights
-from foresail.engine.trading.desk_exits import DeskExits
+from foresail.engine.trading.desk_exits import DeskExits, is_laddered
 from foresail.engine.trading.desk_orders import Author
 from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
 from foresail.engine.trading.expiring import refuse_timers
+from foresail.engine.trading.ladders import held_targets, pending_besides
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
@@ -56,6 +57,7 @@ class Proposal:
     direct : orders that it asked for itself
     notes : (instrument, sentence) on what conditions took off those
     changes, cancel_orders : of single open orders of its own
+    ladders : the orders among ``direct`` that get a ladder
     """
 
     targets: TargetWeights | None
@@ -64,6 +66,7 @@ class Proposal:
     intents: Sequence[Intent]
     changes: tuple[ReplaceSend, ...] = ()
     cancel_orders: tuple[OrderId, ...] = ()
+    ladders: tuple[OrderId, ...] = ()
 
     @property
     def cancels(self) -> tuple[InstrumentId, ...]:
@@ -123,11 +126,18 @@ class StrategyDesk:
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
             targets = targets if exits is None else exits.targets(targets, call)
+            targets = held_targets(targets, call, self._stages.instruments)
         author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
-        asked = author.orders(intents, call)
-        direct, notes = self._direct(asked if exits is None or not asked else exits.orders(asked, call), call)
+        asked, laddered = author.orders(intents, call), author.laddered(intents, call)
+        direct, notes = self._direct(asked if exits is None or not asked else exits.orders(asked, call, laddered), call)
         return Proposal(
-            targets, direct, (*doubts, *notes), intents, author.changes(intents, call), author.cancelled(intents, call)
+            targets,
+            direct,
+            (*doubts, *notes),
+            intents,
+            author.changes(intents, call),
+            author.cancelled(intents, call),
+            self._ladders(direct, laddered, call),
         )
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:
@@ -152,6 +162,7 @@ class StrategyDesk:
             notes=(*(() if targets is None else targets.notes), *plan.notes, *found.notes),
             changes=found.changes,
             cancel_orders=found.cancel_orders,
+            ladders=(*found.ladders, *self._ladders(plan.orders, (), call)),
         )
 
     def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[str]) -> Plan:
@@ -163,10 +174,20 @@ class StrategyDesk:
             decided_at=call.at,
             strategy=self._name,
             version=self._version,
-            pending={name: units for name, units in call.pending.items() if name not in cancelled},
+            pending={name: units for name, units in pending_besides(call).items() if name not in cancelled},
             rates=call.rates,
         )
         return plan_weights(targets, request, self._stages.planner)
+
+    def _ladders(self, orders: Sequence[Order], asked: Sequence[OrderId], call: DeskCall) -> tuple[OrderId, ...]:
+        """Return the orders that get a ladder: where the strategy asks for it, or the settings do for all."""
+        every = self._exits is not None and self._exits.has_ladders
+        if not (every or asked):
+            return ()
+        short = {one.instrument for one in call.account.positions if one.quantity < 0}
+        return tuple(
+            one.id for one in orders if (every or one.id in asked) and is_laddered(one) and one.instrument not in short
+        )
 
     def _worth(self, intents: Sequence[Intent], call: DeskCall) -> tuple[Sequence[Intent], _Notes]:
         """Turn signals to enter whose expected move does not pay for its cost into holds of nothing, and note each.

@@ -10,7 +10,7 @@ are wider), unless the strategy may exceed it. What moves them later is in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -23,8 +23,9 @@ from foresail.domain.tiers import tier_of
 from foresail.engine.trading.parts import DeskCall
 from foresail.portfolio.exits import ExitInputs, ExitPlan, choose_exit, exit_group
 from foresail.portfolio.sizing import pip_size
+from foresail.risk.exposure import asset_class_of
 
-__all__ = ["DeskExits", "entry_price"]
+__all__ = ["DeskExits", "entry_price", "is_laddered"]
 
 _FEW_PIPS = 600  # a price of fewer pips: the widest stop of 60 would be a tenth of it
 _STOPS = frozenset({OrderKind.STOP, OrderKind.STOP_LIMIT})
@@ -40,6 +41,7 @@ class DeskExits:
     basis : price tiers exist on raw prices only
     has_targets : whether a target of twice the distance is put in besides
     may_exceed : whether a stop of the strategy's own may lie beyond the maximum (EXIT-02)
+    has_ladders : whether every purchase of crypto without a target of its own gets a ladder (EXIT-06)
     ranges : (instrument, position) -> average true range up to there, price, NaN where it is not known; None = never
     """
 
@@ -47,6 +49,7 @@ class DeskExits:
     basis: PriceBasis
     has_targets: bool = False
     may_exceed: bool = False
+    has_ladders: bool = False
     ranges: Callable[[InstrumentId, int], float] | None = None
 
     def targets(self, wanted: TargetWeights, call: DeskCall) -> TargetWeights:
@@ -62,13 +65,20 @@ class DeskExits:
             plan = self._plan(name, Side.BUY if weight > 0.0 else Side.SELL, _exact(entry), call, stops[i])
             if plan is None:
                 continue
-            if self.has_targets and math.isnan(stops[i]) and math.isnan(targets[i]):
+            if self.has_ladders and weight > 0.0 and self.instruments[name].asset_class is AssetClass.CRYPTO:
+                targets[i] = math.nan  # the rungs are its targets
+            elif self.has_targets and math.isnan(stops[i]) and math.isnan(targets[i]):
                 targets[i] = float(plan.targets[0].price)
             stops[i] = float(plan.stop)
         return replace(wanted, stops=tuple(stops), targets=tuple(targets))
 
-    def orders(self, wanted: Iterable[Order], call: DeskCall) -> list[Order]:
-        """Return orders of which each that opens something has a stop."""
+    def orders(self, wanted: Iterable[Order], call: DeskCall, laddered: Collection[OrderId] = ()) -> list[Order]:
+        """Return orders of which each that opens something has a stop.
+
+        Parameters
+        ----------
+        laddered : those that get a ladder, and no target besides
+        """
         orders = list(wanted)
         held = {one.instrument: one.quantity for one in call.account.positions}
         guarded = {one.parent for one in orders if one.parent and one.reduce_only and one.kind in _PROTECTING}
@@ -76,12 +86,13 @@ class DeskExits:
         return [
             self._guard(one, entries[one.parent], call)
             if one.parent in entries and one.reduce_only
-            else self._order(one, held.get(one.instrument, Decimal(0)), call, guarded)
+            else self._order(one, held.get(one.instrument, Decimal(0)), call, (guarded, laddered))
             for one in orders
         ]
 
-    def _order(self, order: Order, held: Decimal, call: DeskCall, guarded: set[OrderId]) -> Order:
+    def _order(self, order: Order, held: Decimal, call: DeskCall, known: tuple[Collection[OrderId], ...]) -> Order:
         signed = order.quantity if order.side is Side.BUY else -order.quantity
+        guarded, laddered = known
         reduces = order.reduce_only or (held * signed < 0 and abs(signed) <= abs(held))
         is_stop = order.kind is OrderKind.STOP and order.trigger_price is None
         own = math.nan if order.stop_price is None or is_stop else float(order.stop_price)
@@ -94,7 +105,8 @@ class DeskExits:
         if is_stop:
             order = replace(order, trigger_price=order.stop_price)
         tick = self.instruments[order.instrument].tick
-        if self.has_targets and math.isnan(own) and order.target_price is None:
+        is_rung = order.id in laddered or (self.has_ladders and is_laddered(order))
+        if self.has_targets and math.isnan(own) and order.target_price is None and not is_rung:
             order = replace(order, target_price=max(tick, round_tick(plan.targets[0].price, tick)))
         return replace(order, stop_price=max(tick, round_tick(plan.stop, tick)))
 
@@ -137,6 +149,12 @@ class DeskExits:
         return ExitInputs(
             entry, side, group, pip=pip, signal_stop=own, tier_stop=tier_stop, atr=atr, may_exceed=self.may_exceed
         )
+
+
+def is_laddered(order: Order) -> bool:
+    """Return whether an order may have a ladder: a purchase of crypto that opens something and has no target."""
+    opens = order.side is Side.BUY and not order.reduce_only and order.parent is None
+    return opens and order.target_price is None and asset_class_of(order.instrument) is AssetClass.CRYPTO
 
 
 def entry_price(order: Order, call: DeskCall) -> Decimal | None:

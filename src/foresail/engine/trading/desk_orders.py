@@ -15,9 +15,11 @@ from typing import TypeVar
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.effects import ReplaceSend
+from foresail.domain.instruments import AssetClass
 from foresail.domain.orders import FillReason, Order, OrderKind, TimeInForce
-from foresail.domain.signals import Cancel, Intent, OrderIntent, Replace
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Replace, Side
 from foresail.engine.trading.parts import DeskCall
+from foresail.risk.exposure import asset_class_of
 
 __all__ = ["Author"]
 
@@ -77,6 +79,16 @@ class Author:
     def _check(self, one: OrderIntent, call: DeskCall, legs: set[tuple[InstrumentId, str]]) -> None:
         if one.instrument not in call.prices:
             raise ConfigError(f"strategy {self.strategy} asks for {one.instrument}, which is not in the set")
+        if one.ladder and not (
+            asset_class_of(one.instrument) is AssetClass.CRYPTO
+            and one.side is Side.BUY
+            and one.target_price is None
+            and not (one.reduce_only or one.parent)
+        ):
+            raise ConfigError(
+                f"strategy {self.strategy}: the order {one.leg!r} in {one.instrument} asks for a ladder, which only a "
+                "purchase of crypto without a target can have (EXIT-06)"
+            )
         if one.parent and ((one.instrument, one.parent) not in legs or one.parent == one.leg):
             raise ConfigError(
                 f"strategy {self.strategy}: the order {one.leg!r} in {one.instrument} names {one.parent!r} as its "
@@ -112,6 +124,11 @@ class Author:
             group=self._group(one, call),
             strategy=f"{self.strategy}@{self.version}",
         )
+
+    def laddered(self, intents: Sequence[Intent], call: DeskCall) -> tuple[OrderId, ...]:
+        """Return the orders for which a ladder was asked."""
+        asked = (one for one in intents if isinstance(one, OrderIntent) and one.ladder)
+        return tuple(self.identity(call.at, one.instrument, one.leg) for one in asked)
 
     def changes(self, intents: Sequence[Intent], call: DeskCall) -> tuple[ReplaceSend, ...]:
         """Return the changes of open orders asked for; what is not open any more is left as it ended."""

@@ -29,6 +29,7 @@ from foresail.domain.signals import Side
 from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.desk import Proposal, StrategyDesk
 from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
+from foresail.engine.trading.level_keeping import trail_source
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall, NetShare, TradingParts
 from foresail.execution.netting import NetPlan, StrategyTarget, net_targets, share_fill
 from foresail.execution.planner import Plan, PlanRequest, plan_quantities, target_quantities
@@ -252,6 +253,7 @@ class NettedDesk:
             cancel_orders=(*taken, *(one for want in wants for one in want.found.cancel_orders if one not in taken)),
             changes=tuple(change for want in wants for change in want.found.changes),
             shares=self._shares(net, plan, call),
+            ladders=tuple(one for want in wants for one in want.found.ladders),
         )
 
     def _taken_back(
@@ -339,7 +341,10 @@ def with_sleeves(parts: TradingParts, sleeves: Sequence[Sleeve]) -> TradingParts
     if not isinstance(desk, StrategyDesk):
         raise ConfigError("expected parts with one strategy desk, from which the others take allocator and planner")
     netted = NettedDesk([(StrategyDesk(one.strategy, desk.stages), one) for one in sleeves])
-    return replace(parts, desks=(netted,), strategies=netted.strategies)
+    trail = parts.trail
+    if trail is None and parts.keeps_stops and any(getattr(one.strategy.spec, "trailing", False) for one in sleeves):
+        trail = trail_source(parts.market)  # there is one position an instrument, whoever wants it
+    return replace(parts, desks=(netted,), strategies=netted.strategies, trail=trail)
 
 
 def _own_account(

@@ -126,6 +126,7 @@ class Decision:
     levels : to hang on positions that stay
     weights : target fractions of equity after caps, for the record
     notes : (instrument, sentence) on what was cut or left out
+    ladders : the orders of which each gets a ladder (EXIT-06)
     """
 
     orders: tuple[Order, ...] = ()
@@ -134,6 +135,7 @@ class Decision:
     signals: tuple[Signal, ...] = ()
     weights: tuple[tuple[InstrumentId, float], ...] = ()
     notes: tuple[tuple[InstrumentId, str], ...] = ()
+    ladders: tuple[OrderId, ...] = ()
     changes: tuple[ReplaceSend, ...] = ()
     cancel_orders: tuple[OrderId, ...] = ()
     shares: tuple[NetShare, ...] = ()
@@ -240,6 +242,7 @@ class TradingParts:
     strategies : ids of the strategies whose virtual books are kept; empty = one desk, no such books
     keeps_stops : whether stops that hang on positions are moved by themselves (``level_keeping``)
     trail : levels that they trail (EXIT-05); None = they do not
+    ranges : (instrument, position) -> average true range, price, for ladders (EXIT-06); None = not known
     slicer : plans the slices of large orders; None = every order leaves at once
     """
 
@@ -259,6 +262,7 @@ class TradingParts:
     strategies: tuple[str, ...] = ()
     slicer: Slicer | None = None
     keeps_stops: bool = False
+    ranges: Callable[[InstrumentId, int], float] | None = None
     trail: Callable[[InstrumentId, int, int, int], float] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     is_audited: bool = True
