@@ -18,7 +18,7 @@ from foresail.forecasting.registry import FORECASTERS, forecaster_class
 from foresail.testing.planted import PlantedSettings, planted_market
 
 NAMES = sorted(FORECASTERS)
-LEARNERS = ("quantile_trees", "ridge")
+LEARNERS = ("quantile_trees", "random_forest", "ridge")
 TARGETS = ("close", "high", "low")
 MARKET = planted_market(PlantedSettings(names=12, bars=330, noise=3, skill=0.3, targets=TARGETS), seed=3)
 END = 280
@@ -219,7 +219,7 @@ def skill(name, market, end, bars):
 def test_planted_signal_is_found(name):
     market = planted_market(PlantedSettings(names=30, bars=700, noise=6, skill=0.12), seed=8)
     found, _ = skill(name, market, 480, 200)
-    assert found > 0.09
+    assert found > (0.05 if name == "random_forest" else 0.09)  # the plain comparison is not expected to do as well
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -41,6 +41,7 @@ _AUDIENCES: Mapping[str, str] = {
     "gru": "network",
     "lstm": "network",
     "quantile_trees": "trees",
+    "random_forest": "trees",
     "ridge": "trees",
     "tft": "network",
 }

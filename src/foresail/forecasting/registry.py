@@ -37,6 +37,7 @@ FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lstm": ("neural.recurrent_forecaster", "LstmForecaster"),
         "no_change": ("baselines", "NoChange"),
         "quantile_trees": ("trees.quantile_trees", "QuantileTrees"),
+        "random_forest": ("trees.random_forest", "RandomForest"),
         "random_half": ("baselines", "RandomHalf"),
         "ridge": ("linear", "Ridge"),
         "tft": ("neural.tft.forecaster", "TftForecaster"),

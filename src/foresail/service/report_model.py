@@ -21,6 +21,10 @@ _SETTINGS = {
         ("Quantiles fitted", "P10, P50, P90; the others by conformal scaling"),
         ("Trees", "at most 200, stopped early on the newest part of the training window"),
     ),
+    "random_forest": (
+        ("Quantiles fitted", "P10, P50, P90; the others by conformal scaling"),
+        ("Trees", "200, averaged; none of them is weighed by the validation part"),
+    ),
     "ridge": (("Fit", "ridge regression of the centre, strength by blocked cross-validation; residual quantiles"),),
 }
 

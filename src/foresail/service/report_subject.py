@@ -22,6 +22,7 @@ __all__ = ["cost_basis", "cost_notes", "decision_count", "subject_of"]
 
 _FORECASTERS = {
     "quantile_trees": "Forecasts come from boosted trees for P10, P50 and P90 on scale-free features",
+    "random_forest": "Forecasts come from a random forest for P10, P50 and P90 on scale-free features",
     "ridge": "Forecasts come from a ridge regression on scale-free features, with residual quantiles",
 }
 _MANY = 12  # names that a sentence lists before it counts

@@ -1,4 +1,4 @@
-"""One gradient-boosted quantile by LightGBM, the same for any number of threads.
+"""One quantile by trees of LightGBM, boosted or averaged, the same for any number of threads.
 
 Only the quantile objective is used. Its gradients are two numbers (times a weight on a grid of 1/64), whose sums
 LightGBM keeps in float64: they are exact in any order, so histograms, splits and leaf values do not depend on how rows
@@ -72,6 +72,8 @@ class BoostedQuantile:
 
         self.text = text
         self._booster = lgb.Booster(model_str=text)
+        is_mean = "\naverage_output\n" in text.partition("\nTree=0\n")[0]
+        self._divisor = max(1, self.trees) if is_mean else 1  # LightGBM adds contributions up where values are a mean
 
     @property
     def trees(self) -> int:
@@ -85,7 +87,7 @@ class BoostedQuantile:
     def contributions(self, x: FloatArray) -> FloatArray:
         """Return (R, F) Shapley contributions to the value, without the constant."""
         shares = self._booster.predict(x, pred_contrib=True, num_threads=_threads(len(x)))
-        return np.asarray(shares, dtype=np.float64)[:, :-1]
+        return np.asarray(shares, dtype=np.float64)[:, :-1] / self._divisor
 
     def gain(self) -> FloatArray:
         """Return (F,) gain of each feature's splits."""
@@ -108,14 +110,22 @@ class Forest:
         self._x, self._validation_x, self._bins = x, validation_x, bins
         self._growers: dict[int, _Grower] = {}
 
-    def fit(self, tasks: Sequence[BoostingTask], settings: BoostingSettings) -> list[BoostedQuantile]:
-        """Return one booster per task, in the order of the tasks."""
+    def fit(
+        self, tasks: Sequence[BoostingTask], settings: BoostingSettings, *, averaged: bool = False
+    ) -> list[BoostedQuantile]:
+        """Return one booster per task, in the order of the tasks.
+
+        Parameters
+        ----------
+        averaged : each tree is grown on the labels themselves, and the value is their mean (a random forest); rate and
+            patience count for nothing then
+        """
 
         def work(worker: int) -> list[tuple[int, BoostedQuantile]]:
             mine = range(worker, len(tasks), _WORKERS)
             if mine and worker not in self._growers:
                 self._growers[worker] = _Grower(self._x, self._validation_x, self._weights, self._bins)
-            return [(i, self._growers[worker].fit(tasks[i], settings)) for i in mine]
+            return [(i, self._growers[worker].fit(tasks[i], settings, averaged=averaged)) for i in mine]
 
         with ThreadPoolExecutor(_WORKERS) as pool:
             done = [pair for part in pool.map(work, range(_WORKERS)) for pair in part]
@@ -146,7 +156,7 @@ class _Grower:
             self._valid = lgb.Dataset(validation_x, label=zero, reference=self._train, params=fixed)
             self._valid.construct()
 
-    def fit(self, task: BoostingTask, s: BoostingSettings) -> BoostedQuantile:
+    def fit(self, task: BoostingTask, s: BoostingSettings, *, averaged: bool) -> BoostedQuantile:
         """Fit one quantile."""
         import lightgbm as lgb
 
@@ -164,9 +174,11 @@ class _Grower:
             "feature_fraction": s.feature_share,
             "seed": task.seed,
         }
+        if averaged:
+            params |= {"boosting": "rf"}
         self._train.set_label(task.labels)
         calls, sets = [], []
-        if self._valid is not None:
+        if self._valid is not None and not averaged:
             self._valid.set_label(task.validation)
             sets = [self._valid]
             calls = [lgb.early_stopping(s.patience, verbose=False)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -76,7 +76,9 @@ class _Fitted:
 class QuantileTrees:
     """Boosted quantiles of standardised log returns; see the module."""
 
-    _KIND = "quantile_trees"
+    _KIND: ClassVar[str] = "quantile_trees"
+    _LINEAR: ClassVar[str] = "mixture"  # how the linear part of the centre is shrunk; "none" = there is none
+    _AVERAGED: ClassVar[bool] = False  # whether trees are averaged and count whole, instead of boosted
 
     def __init__(self, spec: ForecasterSpec, settings: TreeSettings | None = None) -> None:
         check_levels(spec.levels)
@@ -101,7 +103,7 @@ class QuantileTrees:
         train = sample(data, self._spec, data.train_rows, data.weights)
         valid = sample(data, self._spec, data.validation_rows)
         held = sample(data, self._spec, data.calibration_rows)
-        location, notes = Location.fit(train, self._spec, method="mixture")
+        location, notes = Location.fit(train, self._spec, method=self._LINEAR)
         thinned = thin(train, self._settings.max_rows)
         if len(thinned) < len(train):
             notes = (*notes, f"trees saw {len(thinned)} of {len(train)} rows, every n-th bar")
@@ -221,10 +223,12 @@ class QuantileTrees:
         tasks = [
             BoostingTask(_LEVELS[1], left[:, k, h], check[:, k, h], derive_seed(seed, "P50", k, h)) for k, h in slots
         ]
-        found = forest.fit(tasks, self._settings.centre)
+        found = forest.fit(tasks, self._settings.centre, averaged=self._AVERAGED)
         share = np.zeros(location.level.shape)
         for (k, h), booster in zip(slots, found, strict=True):
-            if len(valid):
+            if self._AVERAGED:
+                share[k, h] = 1.0
+            elif len(valid):
                 share[k, h] = earned_share(
                     booster.predict(valid.x), check[:, k, h], valid.times, self._spec.horizons[h]
                 )
@@ -242,7 +246,7 @@ class QuantileTrees:
             BoostingTask(_LEVELS[q], left[:, k, h], check[:, k, h], derive_seed(seed, "spread", q, k, h))
             for k, h, q in where
         ]
-        found = forest.fit(tasks, self._settings.spread)
+        found = forest.fit(tasks, self._settings.spread, averaged=self._AVERAGED)
         return {_key(*place): booster for place, booster in zip(where, found, strict=True)}
 
     def _centre(self, fitted: _Fitted, x: FloatArray, unit: FloatArray) -> FloatArray:
