@@ -28,8 +28,8 @@ from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.desk import Proposal, StrategyDesk
-from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
 from foresail.engine.trading.level_keeping import trail_source
+from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall, NetShare, TradingParts
 from foresail.execution.netting import NetPlan, StrategyTarget, net_targets, share_fill
 from foresail.execution.planner import Plan, PlanRequest, plan_quantities, target_quantities
