@@ -1,13 +1,13 @@
 """Changes of open orders, as a decision asks for them: reviewed, journalled, then sent under a revision of their own.
 
-A change that makes an order larger is reviewed by the gate for the units that it adds, one that only moves a price for
-one lot at the new price; one that makes it smaller always passes. The larger of old and new stays reserved until the
-venue has spoken.
+A change that makes an order larger is reviewed by the gate for the units that it adds, in one batch with the new orders
+of the decision; one that only moves a price for one lot at the new price; one that makes it smaller always passes. The
+larger of old and new stays reserved until the venue has spoken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -21,12 +21,10 @@ from foresail.engine.trading.reviewing import review_or_halt
 from foresail.ledger.entries import CancelIntended, ReplaceIntended, SliceStopped
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 
-__all__ = ["ReviewedChanges", "next_changes", "review_changes", "send_changes", "take_back_orders"]
+__all__ = ["ReviewedChanges", "review_together", "send_changes", "take_back_orders"]
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
-
-_Review = Callable[[Sequence[Order]], Sequence[ReviewedOrder]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class ReviewedChanges:
     ----------
     passed : the changes that may leave, each with its revision
     reviewed : what each of those asked adds, as an order, and what the gate let pass of it
-    effects : what a rule that failed brought about
+    effects : what a rule that failed brought about, on a change or on an order of the same batch
     """
 
     passed: tuple[ReplaceSend, ...] = ()
@@ -45,21 +43,44 @@ class ReviewedChanges:
     effects: tuple[CoreEffect, ...] = ()
 
 
-def review_changes(core: TradingCore, wanted: Sequence[ReplaceSend], call: DeskCall) -> ReviewedChanges:
-    """Review changes, before the orders of the same decision: what a failed rule halts, opens nothing after it."""
-    if not wanted:
-        return ReviewedChanges()
+def review_together(
+    core: TradingCore, wanted: Sequence[ReplaceSend], orders: Sequence[Order], call: DeskCall
+) -> tuple[ReviewedChanges, tuple[ReviewedOrder, ...]]:
+    """Review the changes and the new orders of one decision.
+
+    What changes add and what the orders are make one batch, changes first: a raised order and a new one never pass a
+    cap together that neither may pass. A change that moves prices alone opens nothing more than is reserved already; it
+    is reviewed by itself, before them: what a rule that fails halts, opens nothing after it.
+    """
     effects: list[CoreEffect] = []
+    passed: list[ReplaceSend] = []
     seen: list[ReviewedOrder] = []
-
-    def asked(orders: Sequence[Order]) -> Sequence[ReviewedOrder]:
-        reviewed, halting = review_or_halt(core, orders, call)
-        effects.extend(halting)
-        seen.extend(reviewed)
-        return reviewed
-
-    passed = next_changes(wanted, core.orders, core.parts.instruments, asked)
-    return ReviewedChanges(passed, tuple(seen), tuple(effects))
+    raised: list[tuple[ReplaceSend, Order]] = []
+    for change, asked in _asked_changes(wanted, core.orders, core.parts.instruments):
+        state = core.orders.get(change.order_id)
+        if asked is None:
+            passed.append(change)
+        elif state is not None and change.quantity > state.order.quantity:
+            raised.append((change, asked))
+        else:
+            reviewed, halting = review_or_halt(core, [asked], call)
+            effects += halting
+            seen += reviewed
+            passed += [change] if reviewed[0].allowed >= asked.quantity else []
+    while True:
+        together, halting = review_or_halt(core, [*(asked for _change, asked in raised), *orders], call)
+        effects += halting
+        cut = next((i for i, (_one, asked) in enumerate(raised) if together[i].allowed < asked.quantity), None)
+        if cut is None:
+            break
+        seen.append(together[cut])
+        del raised[cut]  # a change is made whole or not at all, and what is left out takes no room
+    seen += together[: len(raised)]
+    passed += [change for change, _asked in raised]
+    place = {change.order_id: i for i, change in enumerate(wanted)}
+    seen.sort(key=lambda one: place[one.order.id])
+    passed.sort(key=lambda change: place[change.order_id])
+    return ReviewedChanges(tuple(passed), tuple(seen), tuple(effects)), together[len(raised) :]
 
 
 def send_changes(core: TradingCore, at: int, passed: Sequence[ReplaceSend]) -> list[CoreEffect]:
@@ -93,25 +114,18 @@ def take_back_orders(core: TradingCore, at: int, names: Sequence[OrderId]) -> li
     return effects
 
 
-def next_changes(
-    wanted: Sequence[ReplaceSend], orders: OrderBook, instruments: Mapping[InstrumentId, Instrument], review: _Review
-) -> tuple[ReplaceSend, ...]:
-    """Return the changes that may leave, each with its revision; what the gate does not let pass in full is left out.
+def _asked_changes(
+    wanted: Sequence[ReplaceSend], orders: OrderBook, instruments: Mapping[InstrumentId, Instrument]
+) -> Iterator[tuple[ReplaceSend, Order | None]]:
+    """Yield each change that may be asked for, with its revision, and what it adds as an order (None = nothing).
 
     Only working orders are changed, and only when no other change or cancel of theirs is on its way.
     """
-    out = []
     for change in wanted:
         state = orders.get(change.order_id)
-        if state is None or not _is_free(state) or change.instrument != state.order.instrument:
-            continue
-        asked = _added(state, change, instruments[change.instrument].lot)
-        if asked is not None:
-            (reviewed,) = review([asked])
-            if reviewed.allowed < asked.quantity:
-                continue
-        out.append(replace(change, revision=state.asked + 1))
-    return tuple(out)
+        if state is not None and _is_free(state) and change.instrument == state.order.instrument:
+            added = _added(state, change, instruments[change.instrument].lot)
+            yield replace(change, revision=state.asked + 1), added
 
 
 def _is_free(state: OrderState) -> bool:

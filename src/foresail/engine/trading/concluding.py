@@ -10,7 +10,7 @@ import msgspec
 
 from foresail.core.canonical import hash_bytes
 from foresail.core.ids import OrderId
-from foresail.engine.trading.changes import review_changes, send_changes, take_back_orders
+from foresail.engine.trading.changes import review_together, send_changes, take_back_orders
 from foresail.engine.trading.expiring import renew
 from foresail.engine.trading.ladders import fitted, with_rungs
 from foresail.engine.trading.level_keeping import with_kept_stops
@@ -18,7 +18,7 @@ from foresail.engine.trading.notes import memory_text
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, Desk, DeskCall
 from foresail.engine.trading.protection import warn_of_cost
 from foresail.engine.trading.release import at_once
-from foresail.engine.trading.reviewing import record, record_changes, review_or_halt
+from foresail.engine.trading.reviewing import record, record_changes
 from foresail.engine.trading.watching import tell_of_signals
 from foresail.ledger.entries import Decided, LevelsSet, Remembered, SharesPlanned, StopsNarrowed
 
@@ -38,10 +38,9 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     if is_nothing and not core.parts.is_audited:
         return []
     decision, wide = with_kept_stops(core, call, decision)
-    changes = review_changes(core, decision.changes, call)
-    reviewed, halting = review_or_halt(core, with_rungs(core, call, decision), call)
+    changes, reviewed = review_together(core, decision.changes, with_rungs(core, call, decision), call)
     reviewed = fitted(core, call, reviewed, decision.ladders)
-    effects = [*changes.effects, *halting]
+    effects = list(changes.effects)
     allowed = [one.passed for one in reviewed if one.allowed > 0]
     seen = {"account": call.account, "wanted": [one.order for one in reviewed], "allowed": allowed}
     core.write(
