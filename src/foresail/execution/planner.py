@@ -152,7 +152,12 @@ def plan_weights(targets: TargetWeights, request: PlanRequest, settings: Planner
         for name, stop, target in zip(targets.instruments, targets.stops, targets.targets, strict=True)
     }
     plan = plan_quantities(quantities, request, settings, levels)
-    return replace(plan, notes=left_out.notes + plan.notes)
+    small = tuple(
+        (name, f"SIZE-13: {weight:.2%} of equity is less than one lot of {_record(name, request).lot}: nothing is held")
+        for name, weight in zip(targets.instruments, targets.weights, strict=True)
+        if weight != 0 and name not in skipped and quantities[name] == 0
+    )
+    return replace(plan, notes=left_out.notes + small + plan.notes)
 
 
 def plan_quantities(

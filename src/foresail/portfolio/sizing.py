@@ -1,4 +1,8 @@
-"""Position sizing rules (SIZE-01 to 10, 12 to 14): how many units a loss at the stop allows.
+"""Position sizing rules (SIZE-01 to 07, 09, 12, 14): how many units a loss at the stop allows.
+
+The lots of currency pairs (SIZE-08) are the planner's: weights that lose a hundredth at the stop, rounded down to the
+pair's lot. The smallest of all limits and the share of the daily volume (SIZE-13) are the allocator's ceilings,
+``risk.rules.liquidity`` and the planner's whole lots.
 
 Quantities are exact decimals and are rounded down, never up. A stop on the wrong side of the entry is an error of the
 caller, not a size of zero.
@@ -18,16 +22,11 @@ from foresail.domain.tiers import tier_of, tier_unavailable
 
 __all__ = [
     "SIZING_METHODS",
-    "FinalSize",
     "WorstCase",
     "atr_units",
-    "average_volume_cap",
-    "final_quantity",
     "fixed_percentage",
-    "forex_lots",
     "kelly_fraction",
     "pip_size",
-    "pip_value",
     "small_account_units",
     "stop_based_shares",
     "tier_cap",
@@ -45,8 +44,6 @@ SIZING_METHODS: Mapping[AssetClass, str] = {
 
 _CONTEXT = decimal.Context(prec=28, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow])
 _ONE = Decimal(1)
-_LOT_STEP = Decimal("0.01")  # standard lots
-_UNITS_PER_LOT = Decimal(100_000)
 
 
 def _loss_per_unit(entry: Decimal, stop: Decimal, *, is_short: bool = False) -> Decimal:
@@ -232,19 +229,6 @@ def worst_case_units(
     return _CONTEXT.divide(money, costs.loss(entry, stop, is_short=is_short))
 
 
-def average_volume_cap(average_volume: Decimal, *, share: Decimal = Decimal("0.01")) -> Decimal:
-    """Return the liquidity cap of an order in units: a share of average daily volume (SIZE-13).
-
-    Raises
-    ------
-    ConfigError
-        If a number is negative or not finite.
-    """
-    if not (average_volume.is_finite() and average_volume >= 0 and share > 0):
-        raise ConfigError(f"expected a volume >= 0 and a positive share, received {average_volume} and {share}")
-    return average_volume * share
-
-
 def volatility_adjusted(
     base: Decimal, volatility: Decimal, *, target: Decimal = Decimal("0.15"), may_lever: bool = False
 ) -> Decimal:
@@ -271,37 +255,6 @@ def pip_size(quote_currency: str) -> Decimal:
     return Decimal("0.01") if quote_currency == "JPY" else Decimal("0.0001")
 
 
-def pip_value(quote_currency: str, account_per_quote: Decimal) -> Decimal:
-    """Return what one pip of one standard lot is worth in account currency (SIZE-08).
-
-    Parameters
-    ----------
-    account_per_quote : account currency for one unit of quote currency, 1 where they are the same
-    """
-    return _CONTEXT.multiply(pip_size(quote_currency) * _UNITS_PER_LOT, account_per_quote)
-
-
-def forex_lots(
-    capital: Decimal, stop_pips: Decimal, value_of_pip: Decimal, *, risk: Decimal = Decimal("0.01")
-) -> tuple[Decimal, Decimal]:
-    """Return (standard lots floored to 0.01, units): capital x risk / (pips x pip value) (SIZE-08).
-
-    Raises
-    ------
-    ConfigError
-        If pips or pip value is not positive.
-
-    Examples
-    --------
-    >>> forex_lots(Decimal(10_000), Decimal(30), Decimal(10))
-    (Decimal('0.33'), Decimal('33000.00'))
-    """
-    if not (stop_pips > 0 and value_of_pip > 0):
-        raise ConfigError(f"stop pips and pip value must be positive, received {stop_pips} and {value_of_pip}")
-    lots = round_quantity(_CONTEXT.divide(capital * risk, stop_pips * value_of_pip), _LOT_STEP)
-    return lots, lots * _UNITS_PER_LOT
-
-
 def tier_cap(price: float, basis: PriceBasis) -> tuple[float | None, str]:
     """Return (largest fraction of portfolio for a stock at this price, sentence) (SIZE-09).
 
@@ -314,39 +267,3 @@ def tier_cap(price: float, basis: PriceBasis) -> tuple[float | None, str]:
     if tier is None:
         return 0.0, f"SIZE-09: {price:g} lies below the lowest price tier: untradable"
     return tier.maximum_size, f"SIZE-09: tier {tier.name} allows {tier.maximum_size:.0%} of the portfolio"
-
-
-@dataclass(frozen=True, slots=True)
-class FinalSize:
-    """A size after all limits: units on the lot grid, the limit that bound, and why nothing is traded (or empty)."""
-
-    quantity: Decimal
-    bound_by: str
-    reason: str = ""
-
-
-def final_quantity(limits: Mapping[str, Decimal], *, lot: Decimal, minimum: Decimal = Decimal(0)) -> FinalSize:
-    """Return the smallest of all limits on the lot grid, or zero with the reason (SIZE-13).
-
-    Parameters
-    ----------
-    limits : name -> largest quantity, units: risk, notional caps, liquidity, buying power
-    lot, minimum : quantity step and smallest order of the broker, units
-
-    Raises
-    ------
-    ConfigError
-        If there is no limit or one is not finite or is negative.
-    """
-    if not limits:
-        raise ConfigError("a final size needs at least one limit")
-    for name, value in limits.items():
-        if not (value.is_finite() and value >= 0):
-            raise ConfigError(f"limit {name!r} must be finite and not negative, received {value}")
-    bound_by = min(sorted(limits), key=lambda name: limits[name])
-    quantity = round_quantity(limits[bound_by], lot)
-    if quantity == 0:
-        return FinalSize(Decimal(0), bound_by, f"{bound_by} leaves {limits[bound_by]}, less than one lot of {lot}")
-    if quantity < minimum:
-        return FinalSize(Decimal(0), bound_by, f"{bound_by} leaves {quantity}, the broker's minimum is {minimum}")
-    return FinalSize(quantity, bound_by)

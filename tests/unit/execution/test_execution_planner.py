@@ -43,6 +43,12 @@ def test_weights_become_whole_lots_towards_zero():
     assert short(plan) == [(A, "buy", 25, "entry"), (B, "buy", 20, "entry")]
 
 
+def test_less_than_a_lot_is_noted():
+    plan = plan_weights(weights({A: 0.1, B: 0.004, C: 0.0}), request(), FREE)
+    assert short(plan) == [(A, "buy", 10, "entry")]
+    assert plan.notes == ((B, "SIZE-13: 0.40% of equity is less than one lot of 1: nothing is held"),)
+
+
 def test_names_not_named_are_closed_and_sales_come_first():
     plan = plan_weights(weights({A: 0.1}), request(held={C: 100}), FREE)
     assert short(plan) == [(C, "sell", 100, "exit"), (A, "buy", 11, "entry")]

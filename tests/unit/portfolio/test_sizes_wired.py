@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from foresail.domain.signals import Horizon, Signal, SignalKind, TargetWeights
 from foresail.execution.planner import PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.portfolio.multipliers import Conditions, condition_factor, under_conditions
-from foresail.portfolio.sizing import WorstCase, forex_lots, pip_value, worst_case_units
+from foresail.portfolio.sizing import WorstCase, pip_size, worst_case_units
 from foresail.testing.builders import FakeView, bar_panel
 
 BARS = 61
@@ -55,10 +55,11 @@ def test_forex_weights_and_lots_are_those_of_the_pip_rule(name, entry, stop, pip
     targets, account, record = _weights(name, entry, stop, rates)
     request = PlanRequest(account, {name: entry}, {name: record}, 7, "s", "1", rates=rates)
     (order,) = plan_weights(targets, request, PlannerSettings(check_cash=False)).orders
-    _lots, units = forex_lots(Decimal(10_000), Decimal(pips), pip_value(record.currency, rate))
-    assert order.quantity == units
+    pip_of_a_lot = pip_size(record.currency) * 100_000 * rate  # SIZE-08: 10 dollars of EUR/USD
+    lots = (Decimal(10_000) * Decimal("0.01") / (pips * pip_of_a_lot)).quantize(Decimal("0.01"), ROUND_DOWN)
+    assert order.quantity == lots * 100_000
     if rate == 1:
-        assert units == 33_000
+        assert (pip_of_a_lot, lots, order.quantity) == (10, Decimal("0.33"), 33_000)
 
 
 def test_worst_case_counts_costs_and_gap_at_the_stop() -> None:

@@ -10,11 +10,8 @@ from foresail.core.errors import ConfigError
 from foresail.domain.instruments import AssetClass, PriceBasis
 from foresail.portfolio.sizing import (
     SIZING_METHODS,
-    final_quantity,
     fixed_percentage,
-    forex_lots,
     pip_size,
-    pip_value,
     small_account_units,
     stop_based_shares,
     tier_cap,
@@ -49,12 +46,9 @@ def test_size_07_example_and_never_above_base():
     assert volatility_adjusted(D(1_000), D("0.10"), may_lever=True) == 1_500
 
 
-def test_size_08_example():
-    assert forex_lots(D(10_000), D(30), D(10)) == (D("0.33"), D(33_000))
+def test_size_08_pips():
     assert pip_size("JPY") == D("0.01")
     assert pip_size("USD") == D("0.0001")
-    assert pip_value("USD", D(1)) == 10
-    assert pip_value("JPY", D(1) / D(100)) == 10
 
 
 @pytest.mark.parametrize(
@@ -71,16 +65,6 @@ def test_size_09_elsewhere_says_why_there_is_none():
     assert tier_cap(0.30, PriceBasis.RAW)[0] == 0.0
 
 
-def test_size_13_minimum_of_all_limits_on_the_lot_grid():
-    limits = {"risk": D("50.7"), "position": D("40.9"), "liquidity": D(60)}
-    assert final_quantity(limits, lot=D(1)).quantity == 40
-    assert final_quantity(limits, lot=D(1)).bound_by == "position"
-    small = final_quantity({"risk": D("0.4")}, lot=D(1))
-    assert (small.quantity, small.reason) == (0, "risk leaves 0.4, less than one lot of 1")
-    below = final_quantity({"risk": D(5)}, lot=D(1), minimum=D(10))
-    assert (below.quantity, below.reason) == (0, "risk leaves 5, the broker's minimum is 10")
-
-
 @pytest.mark.parametrize("stop", [D(100), D(101)])
 def test_size_13_stop_at_or_beyond_the_entry_is_an_error(stop):
     for size in (stop_based_shares, fixed_percentage):
@@ -92,15 +76,11 @@ def test_size_13_stop_at_or_beyond_the_entry_is_an_error(stop):
 def test_nan_never_becomes_a_size(bad):
     with pytest.raises(ConfigError):
         fixed_percentage(D(1_000), bad, D(90))
-    with pytest.raises(ConfigError):
-        final_quantity({"risk": bad}, lot=D(1))
 
 
 def test_arguments_out_of_range_are_refused():
     for call in (
-        lambda: final_quantity({}, lot=D(1)),
         lambda: volatility_adjusted(D(1), D(0)),
-        lambda: forex_lots(D(1), D(0), D(10)),
         lambda: small_account_units(D(1), D(1), D(0)),
     ):
         with pytest.raises(ConfigError):

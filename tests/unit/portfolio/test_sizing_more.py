@@ -10,7 +10,6 @@ from foresail.portfolio.multipliers import Conditions, condition_factor
 from foresail.portfolio.sizing import (
     WorstCase,
     atr_units,
-    average_volume_cap,
     kelly_fraction,
     small_account_units,
     volatility_distance,
@@ -55,12 +54,6 @@ def test_worst_case_counts_both_sides_and_the_gap():
         worst_case_units(D(100), D(100), D(105), costs)
     with pytest.raises(ConfigError, match="finite"):
         WorstCase(gap=D("NaN"))
-
-
-def test_a_hundredth_of_daily_volume():
-    assert average_volume_cap(D(1_000_000)) == 10_000
-    with pytest.raises(ConfigError, match="volume"):
-        average_volume_cap(D("Infinity"))
 
 
 def test_conditions_multiply_in_order_and_name_themselves():
