@@ -8,6 +8,7 @@ Bars, each with one decision of a strategy in plain Python that reads the last c
 - ``held``: it buys once and holds to the end, so that every bar is marked.
 - ``rare with limits``: ``rare``, with the risk state and the breakers of an account that trades.
 - ``paper``: ``rare with limits`` as an account on disk: audited, every decision journalled with what it saw.
+- ``paper_hourly``: the same, deciding once an hour of minute bars; ``by_events`` without the short path of quiet bars.
 
 Orders: a batch of market orders a bar through the whole gate, the intents of a bar durable in one commit before they
 are sent, accepted and filled by the simulated venue, folded into books, order book and risk state. ``orders``: bought,
@@ -57,6 +58,7 @@ from foresail.risk.accounts import edited
 BARS_TARGET = 100_000
 ORDERS_TARGET = 5_000
 _CYCLE = 1_000  # bars from one entry to the next
+_HOUR = 60  # bars
 _HELD = 100  # bars until the exit
 _FIRST, _MINUTE_NS = 1_577_836_800 * 10**9, 60 * 10**9
 _SESSION = Session("paper", "bench", "bench", "bench")
@@ -67,11 +69,12 @@ class Rare:
     """Buys at the first bar of every thousand whose close has not fallen for three bars, sells a hundred bars later."""
 
     held: int = _HELD
+    every: int = 1
 
     @property
     def spec(self) -> Any:
         """Return what it declares."""
-        return SimpleNamespace(id="bench/rare@1", every=1, critical_inputs=())
+        return SimpleNamespace(id="bench/rare@1", every=self.every, critical_inputs=())
 
     def start(self) -> dict[str, Any]:
         """Return nothing seen."""
@@ -175,14 +178,17 @@ def account_on(inputs: BacktestInputs, strategy: Strategy, limits: TradingLimits
 
 
 def feed(run: AccountRun, events: Sequence[Event]) -> None:
-    """Apply events to an account."""
-    for event in events:
-        run.apply(event)
+    """Apply events to an account as its process does."""
+    while run.applied < len(events):
+        if not run.pass_quiet(events):
+            run.apply(events[run.applied])
 
 
-def on_disk(inputs: BacktestInputs, strategy: Strategy, limits: TradingLimits) -> tuple[float, float, AccountRun]:
+def on_disk(
+    inputs: BacktestInputs, strategy: Strategy, limits: TradingLimits, *, every: int = 1
+) -> tuple[float, float, AccountRun]:
     """Return seconds of all events of an account on disk, and the account, closed."""
-    events = history_events(inputs.data.bars, 0, 1)
+    events = history_events(inputs.data.bars, 0, every)
     with tempfile.TemporaryDirectory() as folder:
         run = account_on(inputs, strategy, limits, Path(folder) / "journal")
         worked, taken = timed(lambda: feed(run, events))
@@ -217,7 +223,26 @@ def measure_bars(bars: int, repeats: int) -> dict[str, Any]:
     worked, taken, _run = on_disk(part, Rare(), free_limits())
     events = len(history_events(part.data.bars, 0, 1))
     out["paper_events_per_s"], out["paper_events_per_s_wall"] = round(events / worked), round(events / taken)
+    out.update(measure_hourly(min(bars, 100_000)))
     return out
+
+
+def measure_hourly(bars: int) -> dict[str, Any]:
+    """Return events a second of an account that decides once an hour of minute bars, quiet bars as events and not."""
+    inputs, out = inputs_of(minute_bars(1, bars)), {}
+    events, plain = len(history_events(inputs.data.bars, 0, _HOUR)), AccountRun.pass_quiet
+    for name in ("paper_hourly_by_events", "paper_hourly"):
+        AccountRun.pass_quiet = plain if name == "paper_hourly" else _pass_nothing  # type: ignore[method-assign]
+        try:
+            worked, _taken, _run = on_disk(inputs, Rare(held=3, every=_HOUR), free_limits(), every=_HOUR)
+        finally:
+            AccountRun.pass_quiet = plain  # type: ignore[method-assign]
+        out[f"{name}_events_per_s"] = round(events / worked)
+    return out
+
+
+def _pass_nothing(_run: AccountRun, _events: Sequence[Event]) -> int:
+    return 0
 
 
 def measure_orders(orders: int, batch: int, repeats: int = 1) -> dict[str, Any]:

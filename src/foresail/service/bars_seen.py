@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -78,16 +79,18 @@ class BarsSeen:
                 )
         return out
 
-    def note(self, bars: Panel, position: int, at: int) -> None:
-        """Write down a bar once, and when it was seen, ns UTC."""
-        if position in self._seen:
-            return
-        here = SeenBar(int(bars.end[position]), *_hashes(bars, position), at)
-        self._seen[position] = here
-        if self._stream is None:
+    def note(self, bars: Panel, positions: Iterable[int], at: int) -> None:
+        """Write down bars once, and when they were seen, ns UTC."""
+        lines = []
+        for position in positions:
+            if position not in self._seen:
+                here = self._seen[position] = SeenBar(int(bars.end[position]), *_hashes(bars, position), at)
+                lines.append(f"{position} {here.end} {here.present} {here.values} {at}\n")
+        if lines and self._stream is None:
             self._drop_torn()
             self._stream = self._path.open("ab", buffering=0)
-        self._stream.write(f"{position} {here.end} {here.present} {here.values} {at}\n".encode("ascii"))
+        if lines and self._stream is not None:
+            self._stream.write("".join(lines).encode("ascii"))
 
     def _drop_torn(self) -> None:
         """Cut off a last line without an end, so that what is appended begins a line of its own."""

@@ -229,7 +229,7 @@ def test_a_torn_line_of_bars_seen_is_written_again(place: Path, monkeypatch: pyt
     assert BarsSeen(path).read()[0].seen_at is None
     assert len(BarsSeen(path).read()) == len(lines) - 1
     seen, bars = BarsSeen(path), open_stream(StreamRequest(place_of(), Path("rotate.py")), place, check_leaks=False)
-    seen.note(bars.inputs.data.bars, len(lines) - 1, 77)
+    seen.note(bars.inputs.data.bars, [len(lines) - 1], 77)
     seen.close()
     assert BarsSeen(path).read()[len(lines) - 1].seen_at == 77
     path.write_bytes(b"0 1 ab cd\n" + whole)

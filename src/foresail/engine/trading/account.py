@@ -11,16 +11,19 @@ What no event of the stream leads to is taken from the journal at its place: sta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import takewhile
+from typing import Any, Protocol, cast
 
 from foresail.core.errors import IntegrityError
 from foresail.domain.effects import Notify
-from foresail.domain.events import Event, Operator, Rank
+from foresail.domain.events import BarsClosed, Event, Operator, Rank
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import TradingParts
+from foresail.engine.trading.quiet_account import QuietAccount
 from foresail.engine.trading.shell import MarketLink, Shell
+from foresail.engine.trading.simulated import SimulatedLink
 from foresail.ledger.disk import Disk
 from foresail.ledger.entries import Entry, OperatorActed, SessionStarted, TradingHalted, TradingResumed
 from foresail.ledger.log import EntryLog
@@ -140,6 +143,7 @@ class AccountRun:
         self.core = TradingCore(parts, self._writer)
         self._writer.absorb = self.core.absorb
         self.notices: list[Notify] = []
+        self._quiet = QuietAccount(self.core, link) if isinstance(link, SimulatedLink) else None
         self._shell = Shell(self.core, link, commit=log.commit, is_lazy=True, notify=self.notices.append)
         self.applied = 0
         self._since_snapshot = 0
@@ -185,6 +189,35 @@ class AccountRun:
         self.applied += 1
         self._since_snapshot += 1
         self._catch_up()
+        self._settle()
+
+    def pass_quiet(self, events: Sequence[Event]) -> int:
+        """Apply the next events as far as they are bars on which nothing is open, held or decided; return how many.
+
+        Journal, groups of a commit and snapshots are those of ``apply`` event by event.
+
+        Parameters
+        ----------
+        events : of the whole stream
+        """
+        first, rules = self.applied, self._rules
+        if self._quiet is None or self.core.books.is_invested or not self.is_live:
+            return 0
+        last = first + rules.commit_every - first % rules.commit_every
+        last = min(last, first + max(1, rules.snapshot_every - self._since_snapshot), len(events))
+        bars = list(takewhile(lambda event: isinstance(event, BarsClosed), events[first:last]))
+        if not bars:
+            return 0
+        start = cast("BarsClosed", bars[0]).position
+        done = self._quiet.pass_through(start, start + len(bars))
+        if done:
+            self.applied += done
+            self._since_snapshot += done
+            self._settle()
+        return done
+
+    def _settle(self) -> None:
+        """Store a snapshot or commit, where one is due after an event."""
         if self._since_snapshot >= self._rules.snapshot_every and self.is_live:
             self.snapshot()
         elif self.applied % self._rules.commit_every == 0:

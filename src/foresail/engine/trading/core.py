@@ -298,7 +298,11 @@ class TradingCore:
 
     def is_plain(self, position: int, at: int) -> bool:
         """Return whether the bar of a position is a mark and no more: nothing on order, one currency, no audit."""
-        if self.parts.is_audited or self.orders.is_waiting or len(self.books.currencies) > 1:
+        return not self.parts.is_audited and self.is_still(position, at)
+
+    def is_still(self, position: int, at: int) -> bool:
+        """Return whether the bar of a position only marks what is held, and is journalled besides where audited."""
+        if self.orders.is_waiting or len(self.books.currencies) > 1:
             return False
         if self.strategies is not None or self.slices.is_busy or self.reductions.active:
             return False
@@ -319,9 +323,13 @@ class TradingCore:
         if not ends:
             return
         sequence, last = self._writer.next_sequence, ends[-1]
-        for entry in map(Marked, ends, range(sequence, sequence + len(ends)), repeat(())):
-            self._writer.append(entry)
-        self.books.pass_over(len(ends), last)
+        each, append = 2 if self.parts.is_audited else 1, self._writer.append  # entries a bar
+        marks = map(Marked, ends, range(sequence + each - 1, sequence + each * len(ends), each), repeat(()))
+        for position, mark in enumerate(marks, first):
+            if each > 1:
+                append(StreamAdvanced(mark.at, mark.sequence - 1, _BARS, position))
+            append(mark)
+        self.books.pass_over(each * len(ends), last)
         if self.risk is not None:
             self.risk.pass_over(last, self.books.equity())
         self.notes.streams[_BARS] = first + len(ends) - 1
