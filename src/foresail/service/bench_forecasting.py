@@ -225,6 +225,7 @@ def _training(request: BenchForecastingRequest, width: int, watch: Watch) -> lis
 
 
 def _loading(request: BenchForecastingRequest) -> list[dict[str, Any]]:
+    """Windows a second beside two limits: copying one block of their bytes, and gathering them from where they lie."""
     from foresail.forecasting.neural.windows import WindowInputs, WindowSettings, WindowSource
 
     shape, rng, n, bars = Shape(), generator(request.seed, "bench loading"), request.instruments, 2520
@@ -235,7 +236,8 @@ def _loading(request: BenchForecastingRequest) -> list[dict[str, Any]]:
         np.stack([np.arange(n) % size for size in shape.categories], axis=1),
     )
     labels = rng.standard_normal((n, bars, shape.horizon, 1))
-    watch, batches, actions = Watch(), 40, {}  # the processor loads, whatever trains
+    watch, batches = Watch(), 40  # the processor loads, whatever trains
+    actions: dict[str, Callable[[], object]] = {}
     for windows in (1, _WINDOWS):
         settings = WindowSettings(shape.context_length, shape.horizon, windows)
         source, size = WindowSource(settings, inputs, labels), _BATCH // windows
@@ -247,6 +249,7 @@ def _loading(request: BenchForecastingRequest) -> list[dict[str, Any]]:
     matrix = rng.standard_normal(max(4 * volume, n * bars * (shape.observed + shape.known)), dtype=np.float32)
     places = [int(p) for p in rng.integers(matrix.size - volume, size=batches)]
     actions["memory copy"] = partial(_all, lambda p: matrix[p : p + volume].copy(), places)
+    actions["bare gather"] = _gather(matrix, rng, (batches, steps, shape.observed + shape.known))
     times = watch.rounds(actions, request.repetitions)
     rows = [
         row(f"loading, {name}", batches * _BATCH / median([t.worked for t in taken]), "windows/cpu s")
@@ -255,9 +258,24 @@ def _loading(request: BenchForecastingRequest) -> list[dict[str, Any]]:
     shared = f"{_WINDOWS} a segment"
     value = ratio(times["memory copy"], times[shared])
     rows.append(row("loading, ours / copying the windows' bytes", value, "x", ">= 0.8", met=value >= 0.8))
+    value = ratio(times["bare gather"], times["1 a segment"])
+    rows.append(row("loading, ours, one window a segment / bare gather", value, "x", ">= 0.8", met=value >= 0.8))
     value = ratio(times["memory copy"], times["1 a segment"])
-    rows.append(row("loading, ours, one window a segment / copying", value, "x"))
+    rows.append(row("loading, ours, one window a segment / copying one block", value, "x"))
+    rows.append(row("loading, bare gather / copying one block", ratio(times["memory copy"], times["bare gather"]), "x"))
     return rows + _peer_loading(request, shape, batches * _BATCH / median([t.worked for t in times["1 a segment"]]))
+
+
+def _gather(matrix: Any, rng: np.random.Generator, shape: tuple[int, int, int]) -> Callable[[], None]:
+    """Return what copies windows from random rows of a matrix into a kept buffer, and nothing else."""
+    import torch
+
+    batches, steps, values = shape
+    flat = torch.from_numpy(matrix)
+    view = torch.as_strided(flat, (flat.numel() // values - steps + 1, steps * values), (values, 1))
+    kept = torch.empty(_BATCH, steps * values)
+    places = torch.from_numpy(rng.integers(len(view), size=(batches, _BATCH)))
+    return partial(_all, lambda at: torch.index_select(view, 0, at, out=kept), list(places))
 
 
 def _all(action: Callable[[Any], object], parts: list[Any]) -> None:

@@ -124,3 +124,13 @@ def test_inputs_in_a_file_give_the_same_batches(tmp_path):
     assert (tmp_path / "inputs" / "observed.f32").stat().st_size == 3 * (5 + 40 + 2) * 2 * 4
     for a, b in zip(held.batches(rows, 4, None), mapped.batches(rows, 4, None), strict=True):
         assert torch.equal(a.segments.observed, b.segments.observed)
+
+
+def test_a_first_origin_beyond_the_panel_is_refused_and_not_the_next_instruments():
+    made = source(3, 1)[0]
+    last = made.times - 1
+    made.batch(np.array([[0, 0], [0, last]]))
+    assert len(made.batch(np.empty((0, 2), dtype=np.int64)).instruments) == 0
+    for first in (-1, last + 1):
+        with pytest.raises(DataError, match="first origins from 0"):
+            made.batch(np.array([[0, first]]))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -117,11 +117,10 @@ class WindowSource:
         self._static = torch.as_tensor(static, dtype=torch.int64)
         self._labels = None if labels is None else _padded(labels.reshape(n, t, -1), 0, back, missing=np.nan)
         self._label_shape = () if labels is None else labels.shape[2:]
-        length = settings.past
-        # whole steps last, as they lie in memory: a batch is one copy of slices
-        self._past = sliding_window_view(self._observed, length, axis=1).swapaxes(2, 3)  # (N, starts, P, V)
-        self._seen = sliding_window_view(self._present, length, axis=1)
-        self._ahead = sliding_window_view(self._known, length + settings.horizon, axis=0).swapaxes(1, 2)
+        # one row a start, as it lies in memory: a batch is one gather of unbroken slices
+        self._past = _slices(self._observed, settings.past)
+        self._seen = _slices(self._present[..., None], settings.past)
+        self._ahead = _slices(self._known[None], settings.past + settings.horizon)
 
     def starts(self, rows: IntArray, offset: int = 0) -> IntArray:
         """Return (S, 2) instrument and first origin of the segments that hold rows of a fold.
@@ -161,14 +160,24 @@ class WindowSource:
             yield self.batch(starts[begin : begin + size], allowed)
 
     def batch(self, starts: IntArray, allowed: _Float32 | None = None) -> Batch:
-        """Return the segments that begin at instruments and first origins, (S, 2)."""
+        """Return the segments that begin at instruments and first origins, (S, 2).
+
+        Raises
+        ------
+        DataError
+            If a first origin is none of the panel's times.
+        """
         rows, first = starts[:, 0], starts[:, 1]
-        settings = self.settings
+        settings, count = self.settings, len(starts)
+        _, bars, values = self._observed.shape
+        if count and not 0 <= first.min() <= first.max() <= bars - settings.past:
+            raise DataError(f"expected first origins from 0 to {bars - settings.past}, received {first.max()}")
         origins = first[:, None] + np.arange(settings.windows) * settings.stride
+        place = rows * bars + first
         segments = Segments(
-            torch.from_numpy(np.ascontiguousarray(self._past[rows, first])),
-            torch.from_numpy(np.ascontiguousarray(self._ahead[first])),
-            torch.from_numpy(np.ascontiguousarray(self._seen[rows, first])),
+            torch.from_numpy(self._past[place].reshape(count, settings.past, values)),
+            torch.from_numpy(self._ahead[first].reshape(count, settings.past + settings.horizon, self._known.shape[1])),
+            torch.from_numpy(self._seen[place]),
             self._static[torch.from_numpy(np.ascontiguousarray(rows))],
             settings.stride,
         )
@@ -178,13 +187,23 @@ class WindowSource:
     def _wanted(self, rows: IntArray, origins: IntArray, allowed: _Float32 | None) -> tuple[Tensor, Tensor]:
         if self._labels is None:
             return torch.empty(0), torch.empty(0)
-        labels = self._labels[rows[:, None], origins].reshape(*origins.shape, *self._label_shape)
+        place = (rows[:, None] * self._labels.shape[1] + origins).reshape(-1)
+        labels: _Float32 = self._labels.reshape(-1, self._labels.shape[2]).take(place, axis=0)
         known = np.isfinite(labels)
-        inside = np.ones(origins.shape, dtype=np.float32) if allowed is None else allowed[rows[:, None], origins]
-        weights = known * inside.reshape(*origins.shape, *(1 for _ in self._label_shape))
-        return torch.from_numpy(np.where(known, labels, 0.0).astype(np.float32)), torch.from_numpy(
-            weights.astype(np.float32)
-        )
+        labels[~known] = 0.0
+        weights = known.astype(np.float32)
+        if allowed is not None:
+            weights *= allowed[rows[:, None], origins].reshape(-1, 1)
+        shape = (*origins.shape, *self._label_shape)
+        return torch.from_numpy(labels.reshape(shape)), torch.from_numpy(weights.reshape(shape))
+
+
+def _slices(values: _Float32, length: int) -> _Float32:
+    """Return (N T - length + 1, length V): the values of ``length`` steps from each on, a view of (N, T, V)."""
+    n, t, v = values.shape
+    shape, step = (max(0, n * t - length + 1), length * v), values.itemsize
+    found: _Float32 = as_strided(values.reshape(-1), shape, (v * step, step), writeable=False)
+    return found
 
 
 def _padded_inputs(observed: FloatArray, front: int, back: int, folder: Path | None) -> _Float32:
