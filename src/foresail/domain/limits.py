@@ -102,6 +102,7 @@ class MarketLimits:
     collar : largest distance of a limit price from the last price, fraction
     needs_links : whether links and clock that say nothing block entries: on where trading is live
     thin_hours : UTC hours [from, to) in which crypto is opened by limit orders only (EXEC-04)
+    minimum_confidence : signals below it open nothing (RISK-01 row "signal gate"); off unless asked for
     """
 
     vix_cut_above: float | None = 25.0
@@ -120,6 +121,7 @@ class MarketLimits:
     collar: float | None = 0.10
     needs_links: bool = False
     thin_hours: tuple[int, int] | None = (2, 6)
+    minimum_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class BookLimits:
     value_at_risk_days : window, daily returns
     leverage : gross value over equity that the user allows, by class stock, crypto, forex (RISK-23)
     max_margin_use : of equity, for new positions (RC-08)
+    position_alert : value of one position, fraction of equity, that raises an alert (ALERT-02, RISK-02)
     margin_alarm, leverage_alarm : margin in use, fraction of equity, and gross value over equity that raise an alarm
         (RC-08, RISK-22)
     margin_rate : initial margin by class, fraction of value
@@ -177,6 +180,7 @@ class BookLimits:
     value_at_risk_days: int = 252
     leverage: tuple[float, float, float] = (1.0, 1.0, 2.0)
     max_margin_use: float | None = 0.50
+    position_alert: float | None = 0.15
     margin_alarm: float | None = 0.80
     leverage_alarm: float | None = 5.0
     margin_rate: tuple[float, float, float] = (0.50, 1.0, 0.02)

@@ -49,6 +49,7 @@ _REQUIREMENTS = {
     "market.volume_share": "SIZE-13",
     "market.max_link_silence_s": "RISK-31",
     "market.thin_hours": "EXEC-04",
+    "market.minimum_confidence": "RISK-01",
     "flow.cancels_per_fill": "COMP-06",
     "book.currency_risk": "RISK-06",
     "book.altcoin_share": "RISK-05",
@@ -56,6 +57,7 @@ _REQUIREMENTS = {
     "book.value_at_risk": "RISK-14",
     "book.leverage": "RISK-23",
     "book.max_margin_use": "RISK-21",
+    "book.position_alert": "RISK-02",
     "book.margin_alarm": "RC-08",
     "book.leverage_alarm": "RISK-22",
     "book.averaging_down": "SMALL-01",
@@ -108,6 +110,7 @@ def trading_limits(profile: str, *, asset_class: AssetClass | None = None, live:
         book=BookLimits(
             crypto_exposure=1.0 if crypto is None else crypto,
             value_at_risk=0.15 if named.value_at_risk.value is None else named.value_at_risk.value,
+            position_alert=0.15 if named.position_alert.value is None else named.position_alert.value,
             averaging_down=not small,
         ),
         account=AccountLimits(),

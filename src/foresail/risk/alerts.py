@@ -22,7 +22,6 @@ from foresail.risk.state import RiskState
 __all__ = ["AlertInputs", "alerts_due", "as_effects", "cost_share_alert", "profile_alert", "unsaid"]
 
 _QUIET_NS = 15 * 60 * 10**9
-_POSITION_SHARE = 0.15  # ALERT-02, RISK-02
 _NEAR_STOP = 0.01  # EXIT-10
 _CRITICAL_INPUTS = ("close", "volume", "sentiment_score", "RSI")  # ALERT-08
 _LADDER = (Severity.WARNING, Severity.ALERT, Severity.CRITICAL)
@@ -60,7 +59,7 @@ class AlertInputs:
 def alerts_due(state: RiskState, limits: TradingLimits, inputs: AlertInputs) -> tuple[Alert, ...]:
     """Return every alert whose condition holds, whether it was said before or not; ALERT-01 and 06 come of breakers."""
     found = [
-        *_positions(inputs),
+        *_positions(limits, inputs),
         *_stops(inputs),
         *_drawdown(state, limits),
         *_portfolio(limits, inputs),
@@ -116,12 +115,15 @@ def profile_alert(limits: TradingLimits, capital: Decimal) -> tuple[Alert, ...]:
     return (Alert("RISK-01 profile", Severity.INFO, text),)
 
 
-def _positions(inputs: AlertInputs) -> list[Alert]:
+def _positions(limits: TradingLimits, inputs: AlertInputs) -> list[Alert]:
     """ALERT-02: a position beyond 15 % of the portfolio, by drift or not."""
-    found = []
+    found: list[Alert] = []
+    most = limits.book.position_alert
+    if most is None:
+        return found
     for name, value in sorted(inputs.values.items()):
         share = abs(value) / inputs.equity if inputs.equity > 0.0 else math.inf
-        if value != 0.0 and not share <= _POSITION_SHARE:
+        if value != 0.0 and not share <= most:
             found.append(Alert(f"ALERT-02 {name}", Severity.WARNING, f"{name} is {share:.1%} of the portfolio"))
     return found
 

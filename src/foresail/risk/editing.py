@@ -38,6 +38,7 @@ _RISK = "position.risk_per_trade"
 _OFF = "off"
 _NOTES = {  # what the name alone would let one expect otherwise
     "position.stop_distance": "the loss assumed where no stop is known; the stop that is hung is that of tier or class",
+    "market.minimum_confidence": "signals below it open nothing; foresail limits tells what the profile names",
     "breakers.risk_per_trade": "one R; as position.risk_per_trade where that is set",
 }
 _LONG_AGO = "0001-01-01"
@@ -48,9 +49,9 @@ _FRACTIONS = frozenset(  # a value above 1 is a slip of the pen: percent instead
         "market.beta_factor", "market.max_spread", "market.volume_share", "market.collar", "book.currency_risk",
         "book.altcoin_share", "book.crypto_exposure", "book.correlation", "book.correlation_share",
         "book.correlation_cut", "book.value_at_risk", "book.value_at_risk_warning", "book.max_margin_use",
-        "book.margin_alarm", "account.pdt_share", "account.maintenance", "account.cost_share_warning",
-        "position.risk_per_trade", "position.max_position", "position.sector", "position.class_exposure",
-        "position.cash_floor", "position.stop_distance",
+        "market.minimum_confidence", "book.position_alert", "book.margin_alarm", "account.pdt_share",
+        "account.maintenance", "account.cost_share_warning", "position.risk_per_trade", "position.max_position",
+        "position.sector", "position.class_exposure", "position.cash_floor", "position.stop_distance",
     }
 )  # fmt: skip
 

@@ -1,11 +1,13 @@
 """Named risk profiles: the table RISK-01 as data, every value with its origin. A value that is not given is None.
 
+``conservative`` and ``aggressive`` are ``multi-asset`` with the class shares of RISK-07.
+
 ``RiskProfile.limits`` turns the rows of one asset class into the limits that sizing and the gate share.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from foresail.core.errors import UnknownNameError
 from foresail.domain.instruments import AssetClass
@@ -14,10 +16,12 @@ from foresail.domain.limits import PositionLimits
 __all__ = ["DEFAULT_PROFILE", "PROFILES", "Limit", "RiskProfile", "comparison_exposure", "profile_named"]
 
 DEFAULT_PROFILE = "multi-asset"
+_BY_CLASS = frozenset({DEFAULT_PROFILE, "conservative", "aggressive"})  # RC-01: their risk has a ceiling by class
 _RISK_WHERE_OPEN = 0.01  # RC-01: 1 % everywhere, where a profile names no fraction
 _POSITION_WHERE_OPEN = 0.10  # RISK-02, WARN-06
 # RISK-05: the narrowest class stop a caller can rely on; forex as 60 pips of a price near 1
 _CLASS_STOP = {AssetClass.STOCK: 0.02, AssetClass.CRYPTO: 0.08, AssetClass.FOREX: 0.006}
+_TOLD = ("beta_low", "max_drawdown", "target_distance", "signal_confidence", "signal_risk_score")
 _CLASS_RISK_CEILING = {AssetClass.STOCK: 0.02, AssetClass.CRYPTO: 0.01, AssetClass.FOREX: 0.01}
 
 
@@ -46,9 +50,14 @@ class RiskProfile:
     Attributes
     ----------
     position_alert : value of one position that raises an alert
+    max_drawdown : what is aimed at; the ladder acts (RC-16)
+    target_distance : what is aimed at; ``stops = "class_and_target"`` hangs twice the stop (RC-13)
+    beta_low : shown, since an empty portfolio has none
     daily_loss_money : account currency on an account of 100,000
     daily_loss_r : multiples of the risk of one trade
-    signal_confidence, signal_vix, signal_risk_score : gates on signals: odds, index points, 0 to 10
+    signal_confidence : asked for by ``market.minimum_confidence`` only; ALERT-10 tells what is above it
+    signal_vix : index points
+    signal_risk_score : 0 to 10, of the scanner's record; no signal carries one, so nothing can be asked for
     shorting : 1 on, 0 off
     """
 
@@ -60,6 +69,7 @@ class RiskProfile:
     total_exposure: Limit
     stock_exposure: Limit
     crypto_exposure: Limit
+    forex_exposure: Limit
     forex_positions: Limit
     cash_floor: Limit
     beta_low: Limit
@@ -81,15 +91,23 @@ class RiskProfile:
         """Return (row, cell) for every limit, in the order of the table."""
         return tuple((f.name, getattr(self, f.name)) for f in fields(self) if f.name != "name")
 
+    def told(self) -> tuple[tuple[str, Limit], ...]:
+        """Return (row, cell) of what the profile names and nothing enforces: targets, and gates that are off."""
+        return tuple((row, getattr(self, row)) for row in _TOLD if getattr(self, row).value is not None)
+
     def limits(self, asset_class: AssetClass) -> PositionLimits:
         """Return the limits that hold for one asset class; where the profile is silent RC-01 and RISK-02 speak."""
         risk = self.risk_per_trade.value
         if risk is None:
             risk = _RISK_WHERE_OPEN
-        if self.name == DEFAULT_PROFILE:
+        if self.name in _BY_CLASS:
             risk = min(risk, _CLASS_RISK_CEILING[asset_class])
         position, total, cash = self.max_position.value, self.total_exposure.value, self.cash_floor.value
-        by_class = {AssetClass.STOCK: self.stock_exposure.value, AssetClass.CRYPTO: self.crypto_exposure.value}
+        by_class = {
+            AssetClass.STOCK: self.stock_exposure.value,
+            AssetClass.CRYPTO: self.crypto_exposure.value,
+            AssetClass.FOREX: self.forex_exposure.value,
+        }
         total = 1.0 if total is None else total
         exposure = by_class.get(asset_class)
         forex = self.forex_positions.value if asset_class is AssetClass.FOREX else None
@@ -219,7 +237,7 @@ PROFILES: dict[str, RiskProfile] = {
             value_at_risk=_given(0.15, "S4", "of portfolio, 95 %"),
             daily_loss=_given(0.02, "S4"),
             weekly_loss=_given(0.05, "S4"),
-            max_drawdown=_given(0.20, "S4", "ladder at 10, 15 and 20 %"),
+            max_drawdown=_open("S4", "no target: the ladder at 10, 15 and 20 % acts (RISK-19)"),
             stop_distance=_open("S4", "class table (RISK-05)"),
             target_distance=_open("S4", "class table (RISK-05)"),
             signal_confidence=_filled(0.70, "S4", "filter of the top list; off for trading unless asked for"),
@@ -227,6 +245,31 @@ PROFILES: dict[str, RiskProfile] = {
         ),
     )
 }
+
+
+_ALLOCATED = "share of an allocation (RISK-07)"
+
+
+def _allocation(name: str, shares: tuple[float, float, float, float], crypto_note: str = _ALLOCATED) -> RiskProfile:
+    """Return ``multi-asset`` with the class shares of an allocation, stocks, crypto, forex and cash (RISK-07)."""
+    stock, crypto, forex, cash = (Limit(share, "RISK-07 [S4]", note=_ALLOCATED) for share in shares)
+    cap = PROFILES[DEFAULT_PROFILE].crypto_exposure.value
+    if cap is not None and crypto.value is not None and crypto.value > cap:
+        crypto = Limit(cap, "RISK-05 [S4]", note=crypto_note)
+    return replace(
+        PROFILES[DEFAULT_PROFILE],
+        name=name,
+        stock_exposure=stock,
+        crypto_exposure=crypto,
+        forex_exposure=forex,
+        cash_floor=cash,
+    )
+
+
+PROFILES["conservative"] = _allocation("conservative", (0.60, 0.10, 0.10, 0.20))
+PROFILES["aggressive"] = _allocation(
+    "aggressive", (0.40, 0.35, 0.20, 0.05), "35 % by RISK-07: the cap of the class wins (RC-04); set it to override"
+)
 
 
 def profile_named(name: str) -> RiskProfile:

@@ -24,6 +24,7 @@ _STRICTER_UP = frozenset(
         "breakers.money_base",
         "market.vix_cut",
         "market.min_volume",
+        "market.minimum_confidence",
         "book.correlation_cut",
         "book.correlation_days",
         "book.value_at_risk_days",
@@ -36,7 +37,7 @@ _STRICTER_UP = frozenset(
     }
 )
 # limits that came after accounts had been made: at their default they are no part of the digest, which stays theirs
-_LATER = frozenset({"book.margin_alarm", "book.leverage_alarm"})
+_LATER = frozenset({"market.minimum_confidence", "book.position_alert", "book.margin_alarm", "book.leverage_alarm"})
 _WINDOWS = frozenset({"market.thin_hours"})  # [from, to) in which more is refused: a wider window is stricter
 _TRUE_IS_STRICT = frozenset({"breakers.closes_on_loss", "market.needs_links", "book.needs_history"})
 

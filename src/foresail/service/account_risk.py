@@ -18,6 +18,7 @@ from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.risk_figures import LEVELS, account_risk, values_at_risk
 from foresail.ledger.books import Books
 from foresail.ledger.entries import Entry, SplitApplied, StreamAdvanced
+from foresail.risk.profiles import PROFILES
 from foresail.service.stream import Stream
 
 __all__ = ["exception_lines", "exceptions", "risk_lines", "risk_status"]
@@ -32,6 +33,7 @@ def risk_status(core: TradingCore) -> dict[str, Any]:
         return {}
     book = limits.book
     return {
+        "drawdown_target": _drawdown_target(limits.profile),
         "leverage": _plain(found.leverage),
         "margin_used": _plain(found.margin_used),
         "value_at_risk": {
@@ -53,7 +55,9 @@ def risk_lines(status: Mapping[str, Any]) -> list[str]:
     """Return what ``risk_status`` told, as lines; none for a status of before it was told."""
     if "leverage" not in status:
         return []
-    lines = [f"leverage {status['leverage']:.2f}, margin in use {status['margin_used']:.0%} of equity"]
+    aim = status.get("drawdown_target")
+    lines = [] if aim is None else [f"drawdown aimed at by the profile: at most {aim:.0%}"]
+    lines += [f"leverage {status['leverage']:.2f}, margin in use {status['margin_used']:.0%} of equity"]
     risk = status["value_at_risk"]
     if not risk["one_day"]:
         return [*lines, "value at risk: not known: nothing is held, or fewer than 20 daily returns are"]
@@ -138,6 +142,11 @@ def _at_risk(books: Books, parts: TradingParts, days: int) -> dict[float, float]
             rates.get(one.currency, 1)
         )
     return values_at_risk(parts.market, values, float(books.equity(rates=rates)), days) if values else {}
+
+
+def _drawdown_target(profile: str) -> float | None:
+    """Return the drawdown that the profile aims at (RISK-01); the ladder of RISK-19 acts whatever it is."""
+    return PROFILES[profile].max_drawdown.value if profile in PROFILES else None
 
 
 def _levels(values: Mapping[float, float]) -> dict[str, float]:

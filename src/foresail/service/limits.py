@@ -81,6 +81,10 @@ def show_limits(request: LimitsRequest) -> Outcome:
         "digest": limits_digest(limits, {asset_class.value: positions}),
         "limits": table,
         "under_leverage": grown,
+        "told_only": {
+            row: {"value": cell.value, "origin": cell.origin, "note": cell.note}
+            for row, cell in profile_named(settings.profile).told()
+        },
         "strategies": {name: asdict(one) for name, one in settings.strategies},
         "warnings": [warning] if warning else [],
     }
@@ -89,6 +93,9 @@ def show_limits(request: LimitsRequest) -> Outcome:
     if grown:
         told = ", ".join(f"{name} {value:g}" for name, value in grown.items())
         shown.append(f"where an account trades, under the leverage of {asset_class.value}: {told}")
+    if document["told_only"]:
+        told = ", ".join(f"{row} {one['value']:g}" for row, one in document["told_only"].items())
+        shown.append(f"named by the profile and enforced by nothing: {told}")
     lines = [head, *shown, *([f"warning: {warning}"] if warning else [])]
     for name, one in settings.strategies:
         told = ", ".join(f"{key} {value:g}" for key, value in asdict(one).items() if value is not None)
@@ -110,7 +117,7 @@ def limits_table(profile: str, asset_class: AssetClass, values: dict[str, Any]) 
     base = found.limits(asset_class)
     positions, told = position_rows(edited_positions(base, values)), origins(limits, asset_class=asset_class)
     for name, before in position_rows(base).items():
-        told[name] = "set by the user" if positions[name] != before else _origin(found, name.partition(".")[2])
+        told[name] = "set by the user" if positions[name] != before else _origin(found, name, asset_class)
     kinds = known_limits()
     return [
         {"name": name, "value": value, "origin": told[name], "kind": kinds[name]}
@@ -124,13 +131,17 @@ def leverage_warning(leverage: tuple[float, float, float], *, edited: dict[str, 
     return LIQUIDATION_WARNING.format(names=", ".join(names)) if names and "book.leverage" in edited else ""
 
 
-def _origin(profile: RiskProfile, limit: str) -> str:
+def _origin(profile: RiskProfile, name: str, asset_class: AssetClass) -> str:
     """Return where a limit of one position comes from: its cell of RISK-01, or the house where that is open."""
-    for row, name in _ORIGIN.items():
-        if name == limit:
+    limit = name.partition(".")[2]
+    if limit == "class_exposure":
+        cell = getattr(profile, f"{asset_class.value}_exposure")
+        return "RISK-01" if cell.value is None else " ".join((cell.origin, *([f"({cell.note})"] if cell.note else [])))
+    for row, own in _ORIGIN.items():
+        if own == limit:
             cell = getattr(profile, row)
             return str(cell.origin) if cell.value is not None else f"house default ({cell.note})"
-    return "RISK-01" if limit == "class_exposure" else "house default"
+    return "house default"
 
 
 def _told(value: Any) -> str:

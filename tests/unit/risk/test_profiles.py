@@ -17,6 +17,8 @@ TABLE = {  # profile: risk per trade, max position, sector, total exposure, dail
     "low-latency": (None, 0.05, None, 0.50, 0.02, 1.0),
     "funnel": (0.01, 0.10, None, 1.0, 0.02, 0.0),
     "multi-asset": (0.01, 0.15, 0.20, None, 0.02, 1.0),
+    "conservative": (0.01, 0.15, 0.20, None, 0.02, 1.0),
+    "aggressive": (0.01, 0.15, 0.20, None, 0.02, 1.0),
 }
 
 
@@ -30,7 +32,7 @@ def test_rows_of_the_table(name):
 def test_every_cell_names_its_origin_and_an_empty_one_says_why():
     assert sorted(PROFILES) == sorted(TABLE)
     for profile in PROFILES.values():
-        assert len(profile.rows()) == 23
+        assert len(profile.rows()) == 24
         for _, cell in profile.rows():
             assert cell.origin.startswith(("RISK-01 [S", "RISK-05 [S", "RISK-07 [S"))
             assert cell.value is not None or cell.note
@@ -75,3 +77,19 @@ def test_r_of_the_daily_loss_follows_the_risk_of_a_position_unless_it_is_set_its
     assert day_limit({"position.risk_per_trade": 0.0025}) == pytest.approx(0.005)
     assert day_limit({"position.risk_per_trade": 0.0025, "breakers.risk_per_trade": 0.005}) == pytest.approx(0.01)
     assert "where no stop is known" in known_limits()["position.stop_distance"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shares"), [("conservative", (0.60, 0.10, 0.10, 0.20)), ("aggressive", (0.40, 0.30, 0.20, 0.05))]
+)
+def test_allocations_of_risk_07_are_profiles_and_the_crypto_cap_wins(name, shares):
+    classes = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
+    limits = [profile_named(name).limits(one) for one in classes]
+    assert (*(one.class_exposure for one in limits), limits[0].cash_floor) == shares
+    assert [one.max_positions for one in limits] == [None, None, 3]
+    assert trading_limits(name).book.crypto_exposure == shares[1]
+    crypto = profile_named(name).crypto_exposure
+    assert ("RC-04" in crypto.note, crypto.origin) == (
+        (True, "RISK-05 [S4]") if name == "aggressive" else (False, "RISK-07 [S4]")
+    )
+    assert profile_named(name).limits(AssetClass.STOCK).profile == name

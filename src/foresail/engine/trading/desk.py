@@ -18,6 +18,7 @@ from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
 from foresail.engine.trading.expiring import refuse_timers
 from foresail.engine.trading.ladders import held_targets, pending_besides
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
+from foresail.engine.trading.signal_gate import confident_signals
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
 from foresail.protocols import MarketView, Strategy
@@ -122,6 +123,7 @@ class StrategyDesk:
             return None
         refuse_timers(intents, self._name)
         intents, doubts = self._worth(intents, call)
+        intents, unsure = confident_signals(intents, call)
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
@@ -133,7 +135,7 @@ class StrategyDesk:
         return Proposal(
             targets,
             direct,
-            (*doubts, *notes),
+            (*doubts, *unsure, *notes),
             intents,
             author.changes(intents, call),
             author.cancelled(intents, call),

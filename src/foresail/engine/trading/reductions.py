@@ -32,7 +32,6 @@ __all__ = ["PAIR", "WEEKEND", "Reductions", "conditions_now", "facts_act", "fami
 _VIX, _BITCOIN, _PAIR = "SIZE-10 VIX", "SIZE-10 Bitcoin", "RISK-11"
 WEEKEND = "EXIT-08 weekend leverage"  # begun by ``level_keeping`` with a bar, not with a decision
 PAIR = f"{_PAIR} pair"  # how a rule of two names that move together begins
-_ALERTED = 0.15  # ALERT-02: share of equity
 _HALF = 0.5  # SIZE-10: crypto positions while Bitcoin is wild
 
 _Found = dict[str, tuple[tuple[tuple[InstrumentId, float], ...], str]]
@@ -107,7 +106,8 @@ def is_calm(core: TradingCore) -> bool:
         for p in core.books.positions()
     )
     book = limits.book
-    most = min(_ALERTED, book.correlation_share, 1.0 if book.value_at_risk is None else book.value_at_risk)
+    shares = (book.position_alert, book.correlation_share, book.value_at_risk)
+    most = min(1.0 if share is None else share for share in shares)
     return sum(values) <= most * float(core.books.equity())
 
 
