@@ -165,7 +165,11 @@ def _summary_lines(tables: LedgerTables) -> list[str]:
     for name in _currencies(tables):
         told = ", ".join(f"{a} {v}" for a, v in tables.books.trial_balance(name).items() if v)
         lines.append(f"{name}: {told or 'nothing'}")
-    held = [f"{one['quantity']} {one['instrument']} at {one['average_price']}" for one in tables.rows["positions"]]
+    held = [
+        f"{one['quantity']} {one['instrument']} at {one['average_price']}"
+        + "".join(f", {what} {one[what]}" for what in ("stop", "target") if one[what])
+        for one in tables.rows["positions"]
+    ]
     return [*lines, "held: " + (", ".join(held) or "nothing")]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from foresail.core.ids import InstrumentId
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books
 from foresail.ledger.codec import encode_entry
@@ -26,6 +27,7 @@ from foresail.ledger.entries import (
     SessionStarted,
     SliceStarted,
 )
+from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
 from foresail.ledger.orders import OrderBook, OrderState
 from foresail.ledger.trades import trades
 
@@ -78,7 +80,9 @@ def project(entries: Iterable[Entry]) -> LedgerTables:
         "executions": reader.executions,
         "equity": reader.equity,
         "trades": [_plain(dataclasses.asdict(one)) for one in trades(journal)],
-        "positions": [_plain(dataclasses.asdict(one)) for one in books.positions()],
+        "positions": [
+            _plain({**dataclasses.asdict(one), **reader.levels(one.instrument)}) for one in books.positions()
+        ],
     }
     return LedgerTables(
         books.name,
@@ -96,6 +100,7 @@ class _Reader:
     def __init__(self, books: Books) -> None:
         self._books, self._orders = books, OrderBook()
         self._seen: dict[str, OrderState] = {}
+        self._levels = PositionLevels()
         self.executions: list[_Row] = []
         self.equity: list[_Row] = []
 
@@ -103,11 +108,18 @@ class _Reader:
         """Return every order in the order of its intent."""
         return list(self._seen.values())
 
+    def levels(self, instrument: InstrumentId) -> _Row:
+        """Return stop and target that hang on a position as text, empty where there is none (PORT-07)."""
+        stop, target = self._levels.standing.get(instrument, (None, None))
+        return {"stop": "" if stop is None else str(stop), "target": "" if target is None else str(target)}
+
     def read(self, entry: Entry) -> None:
         """Take in the next entry."""
         before = self._books.totals().realised
         self._books.apply(entry)
         self._orders.apply(entry)
+        if type(entry) in LEVEL_ENTRIES:
+            self._levels.apply(entry, self._books, self._orders)
         if isinstance(entry, OrderIntended):
             state = self._orders.get(entry.order.id)
             if state is not None:

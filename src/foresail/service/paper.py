@@ -11,23 +11,22 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foresail import __version__
 from foresail.core.canonical import hash_value
-from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
+from foresail.core.clock import Clock, SystemClock, to_ns
 from foresail.core.errors import ConfigError, ForesailError, UserError
 from foresail.domain.events import BarsClosed, Event
 from foresail.domain.panel import Panel
 from foresail.engine.trading.account import AccountRun, StreamRules
-from foresail.engine.trading.paying import withdrawable
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.recovery import Session, read_entries
 from foresail.protocols import Progress
-from foresail.service.account_risk import exception_lines, exceptions, risk_lines, risk_status
+from foresail.service.account_risk import exception_lines, exceptions
 from foresail.service.accounts import AccountFolder, check_person, is_running, whole_account
 from foresail.service.bars_seen import BarsSeen
 from foresail.service.commands import journalled_ids
@@ -39,18 +38,18 @@ from foresail.service.limit_versions import (
     version_of,
     write_versions,
 )
-from foresail.service.links import LINK_FACTS, link_commands, link_facts
+from foresail.service.links import link_commands, link_facts
 from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
+from foresail.service.paper_status import latency_figures, status_lines, status_of
 from foresail.service.stream import Stream, StreamRequest, open_stream
 from foresail.service.terms import terms_of
 from foresail.service.workspace import find_workspace
 
-__all__ = ["PaperRequest", "latency_figures", "paper_status", "parse_speed", "start_paper", "status_of", "stop_paper"]
+__all__ = ["PaperRequest", "paper_status", "parse_speed", "start_paper", "stop_paper"]
 
 _STATUS_EVERY_S = 1.0
 _LATENCIES = 10_000  # newest decisions whose latency is kept
-_BUDGET_MS = 50.0  # EXEC-05: signal to execution
 _NAP_S = 0.05
 _PROCESS = "process"  # who tells facts of links
 _GROUP = 64  # events in one commit at full speed, where nothing leaves
@@ -291,69 +290,6 @@ class _Daemon:
         self._folder.write_status({**status, "latency": latency_figures(self._latencies)})
 
 
-def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any]:
-    """Return what a person wants to know of an account, as plain data; money is text."""
-    books, market = run.core.books, run.core.parts.market
-    return {
-        "account": books.name,
-        "running": is_running,
-        "events": run.applied,
-        "events_in_all": total,
-        "bar": run.core.stream_position(),
-        "at": format_ns(books.at) if books.at else "",
-        "currency": books.currency,
-        "cash": str(books.cash),
-        "equity": str(books.equity(rates=market.rates())),
-        "withdrawable": str(withdrawable(run.core)),
-        "positions": {p.instrument: str(p.quantity) for p in books.positions()},
-        "open_orders": sum(1 for _one in run.core.orders.open()),
-        "blocked": dict(run.core.orders.blocked()),
-        "halted": {scope or "account": list(why) for scope, why in run.core.latches.halted.items()},
-        **_risk_of(run),
-        "links": {name: value for name, value in run.core.notes.facts.items() if name in LINK_FACTS},
-        "entries": books.entries,
-        "books": hash_value(asdict(books.state())),
-    }
-
-
-def _risk_of(run: AccountRun) -> dict[str, Any]:
-    """Return drawdown, losses and the breakers in force; nothing where no limits hold."""
-    state, now = run.core.risk, run.core.books.at
-    if state is None:
-        return {}
-    return {
-        "drawdown": round(state.drawdown, 6),
-        "day_loss": round(state.day_loss(), 6),
-        "week_loss": round(state.week_loss(), 6),
-        "breakers": {
-            rule: {"since": format_ns(one.since), "until": format_ns(one.until) if one.until else "", "text": one.text}
-            for rule, one in sorted(state.breakers_in_force(now).items())
-        },
-        "limits": state.memory.limits_digest,
-        **risk_status(run.core),
-    }
-
-
-def latency_figures(milliseconds: Sequence[float]) -> dict[str, Any]:
-    """Return how long decisions took until their orders were durable and sent, ms, beside the budget (EXEC-05).
-
-    Parameters
-    ----------
-    milliseconds : of every decision with orders of this process
-    """
-    if not milliseconds:
-        return {"decisions": 0, "p50_ms": None, "p99_ms": None, "budget_ms": _BUDGET_MS, "within": None}
-    ordered = sorted(milliseconds)
-    within = sum(one <= _BUDGET_MS for one in ordered) / len(ordered)
-    return {
-        "decisions": len(ordered),
-        "p50_ms": round(ordered[len(ordered) // 2], 3),
-        "p99_ms": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 3),
-        "budget_ms": _BUDGET_MS,
-        "within": round(within, 6),
-    }
-
-
 @contextmanager
 def _signals(daemon: _Daemon) -> Iterator[None]:
     """End cleanly on SIGTERM and SIGINT; put the handlers back afterwards."""
@@ -396,7 +332,7 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     with _signals(daemon):
         run = daemon.run(stream)
     document = {**status_of(run, daemon.total, is_running=False), "warnings": stream.warnings()}
-    return Outcome(document, [*_lines(document), *(f"warning: {text}" for text in document["warnings"])])
+    return Outcome(document, [*status_lines(document), *(f"warning: {text}" for text in document["warnings"])])
 
 
 def stop_paper(account: str, *, wait_s: float = 10.0, clock: Clock | None = None) -> Outcome:
@@ -432,7 +368,7 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
     folder = AccountFolder(workspace, account).existing()
     status = folder.read_status()
     document = {**status, "account": account, "running": is_running(folder.journal)}
-    lines = _lines(document)
+    lines = status_lines(document)
     if is_measured:
         entries = list(read_entries(RealDisk(folder.journal)))
         document["alerts"] = last_alerts(entries)
@@ -448,33 +384,3 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
             lines.append(f"slippage: not available: {error}")
         lines += [f"{one['severity']} {one['at']} {one['kind']}: {one['text']}" for one in document["alerts"]]
     return Outcome(document, lines)
-
-
-def _lines(document: dict[str, Any]) -> list[str]:
-    lines = [f"account {document['account']}: " + ("running" if document["running"] else "not running")]
-    if "equity" in document:
-        lines += [
-            f"bar {document['bar']}, event {document['events']} of {document['events_in_all']}, {document['at']}",
-            f"equity {document['equity']} {document['currency']}, cash {document['cash']}",
-            "positions: " + (", ".join(f"{k} {v}" for k, v in document["positions"].items()) or "none"),
-        ]
-        lines += [f"HALTED {scope}: {why[1]} ({why[0]})" for scope, why in document["halted"].items()]
-    silent = document.get("links", {}).get("data_link_silence_s", 0.0)
-    if silent > 0:
-        lines.append(
-            f"NO NEW BARS: the next one was due {silent:.0f} s before this was told; nothing is opened (RISK-31)"
-        )
-    if "drawdown" in document:
-        lines.append(f"drawdown {document['drawdown']:.2%}, lost today {document['day_loss']:.2%}")
-    lines += risk_lines(document)
-    lines += [
-        f"BREAKER {rule} since {one['since']}, {'until ' + one['until'] if one['until'] else 'until a person re-arms'}"
-        for rule, one in document.get("breakers", {}).items()
-    ]
-    latency = document.get("latency", {})
-    if latency.get("decisions"):
-        lines.append(
-            f"decision to durable orders: p50 {latency['p50_ms']:.1f} ms, p99 {latency['p99_ms']:.1f} ms of "
-            f"{latency['decisions']} decisions; budget {latency['budget_ms']:.0f} ms (EXEC-05)"
-        )
-    return lines

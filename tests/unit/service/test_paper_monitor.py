@@ -17,7 +17,7 @@ from foresail.ledger.entries import AlertRaised, Deposited, Marked, OperatorActe
 from foresail.ledger.recovery import read_entries
 from foresail.service.accounts import AccountFolder
 from foresail.service.monitor import account_record, last_alerts, slippage_line
-from foresail.service.paper import latency_figures
+from foresail.service.paper_status import latency_figures, status_lines
 from foresail.service.stream import Stream, open_stream
 
 STRATEGY = """
@@ -150,3 +150,22 @@ def test_latency_percentiles() -> None:
     figures = latency_figures([float(one) for one in range(100, 0, -1)])
     assert (figures["p50_ms"], figures["p99_ms"], figures["within"]) == (51.0, 100.0, 0.5)
     assert slippage_line({"fills": 0, "measured": None, "expected": None}).endswith("yet")
+
+
+def test_every_position_is_told_with_its_stop_and_target(place: Path, kept: tuple[Stream, list[Any]]) -> None:
+    foresail.paper("start", account="p", bars="embedded:us20", strategy="turn.py", names=3, until="1990-03-09")
+    status = foresail.paper(account="p")
+    held = status.figures["positions"]
+    assert held
+    levels = status.figures["levels"]
+    ledger = foresail.read_ledger("p")
+    table = ledger.table("positions").set_index("instrument")
+    for name in held:
+        stop = levels[name]["stop"]
+        assert 0.5 < stop / float(table.loc[name, "average_price"]) < 1.0  # the stop of its class (EXIT-01)
+        assert float(table.loc[name, "stop"]) == stop
+        assert table.loc[name, "target"] == ""
+        assert f"{name} {held[name]} (stop {stop:g})" in str(status)
+        assert f", stop {stop}" in str(ledger)
+    bare = {key: value for key, value in status.figures.items() if key != "levels"}
+    assert any("(no stop)" in line for line in status_lines(bare))  # a status of an older release
