@@ -37,6 +37,15 @@ def _start(
     every: Annotated[
         str, typer.Option("--every", help="30s, 5m, 1h ...; if none, 5m for bars under an hour, else 30m.")
     ] = "",
+    calibration: Annotated[
+        str,
+        typer.Option(
+            "--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."
+        ),
+    ] = "stored",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="New records tell reasons; of a network similar days and weights, too.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Zone of times that carry none.")] = None,
     as_json: _Json = False,
@@ -54,6 +63,8 @@ def _start(
             timezone=timezone,
             once=once,
             challengers=tuple(challenger or ()),
+            calibration=calibration,
+            explain=explain,
         )
         outcome = start_serving(request, note=Progress().note)
         return outcome.document, outcome.lines, outcome.exit_code

@@ -151,7 +151,10 @@ def predict_command(
     symbols: Annotated[str, typer.Option("--symbols", help="Ids or tickers, separated by commas; all if none.")] = "",
     at: Annotated[str | None, typer.Option("--at", help="YYYY-MM-DD: stand at the end of that day, UTC.")] = None,
     calibration: Annotated[
-        str, typer.Option("--calibration", help="stored: by the calibration rows; online: by outcomes since; none.")
+        str,
+        typer.Option(
+            "--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."
+        ),
     ] = "stored",
     timezone: _Zone = None,
     frame: Frame = None,

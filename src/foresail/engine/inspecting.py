@@ -26,6 +26,7 @@ from foresail.forecasting.neural.tft.explanation import TftExplanation
 from foresail.protocols import ExplainingForecaster, Forecaster
 
 __all__ = [
+    "MOST_DAYS",
     "Attention",
     "Inside",
     "Issued",
@@ -42,7 +43,7 @@ _FORECASTS = 5  # best ranked names that are looked into
 _REASONS = 5  # features told of each, XPL-03
 _DAYS = 5  # similar days of each
 _VARIABLES = 12  # told of the selection
-_PAST = 50_000  # days compared at most; of a larger set every so many times
+MOST_DAYS = 50_000  # days compared at most; of a larger set every so many times
 
 
 @runtime_checkable
@@ -253,7 +254,7 @@ def nearest_days(
 
 def past_days(forecaster: _Encoding, features: Panel, targets: Targets, rows: IntArray) -> Callable[[int], PastDays]:
     """Return what gives the days that may be compared, by the position of a horizon; states are computed once."""
-    every = max(1, math.ceil(len(rows) / _PAST))
+    every = max(1, math.ceil(len(rows) / MOST_DAYS))
     rows = rows[rows[:, 1] % every == 0]
     states = forecaster.encode(features, rows)
     k = targets.names.index("close")

@@ -4,7 +4,8 @@
 2. Forecasts stand on the last closed bar. Where that is stale, or inputs are incomplete, the row says so and forecasts
    nothing (FCST-19): a set is stale when three bars that its calendar asks for are absent (JOB-26), an instrument when
    it has no bar where the set has its last.
-3. Intervals are moved by what the calibration rows asked for, or by what has come true since ("online").
+3. Intervals are moved by what the calibration rows asked for, or by what has come true since ("online",
+   "adaptive").
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from foresail.core.clock import Clock, SystemClock, format_ns, to_ns
 from foresail.core.errors import ConfigError, LookAheadError, UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
-from foresail.engine.row_rules import context_of, windows_whole
+from foresail.engine.row_rules import context_of
 from foresail.engine.settings import MarketData
 from foresail.engine.training_sets import ForecastInputs, of_windows
-from foresail.forecasting.calibration import calibrate_block
 from foresail.forecasting.curve import finish
 from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Progress
@@ -33,19 +33,16 @@ from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
 from foresail.service.predicting_last_good import last_good
+from foresail.service.predicting_online import CALIBRATIONS, MOVED_BY_OUTCOMES, PastForecasts
 from foresail.service.predicting_output import csv_lines, table_lines
 from foresail.service.predicting_panel import panel_outcome, panel_weights
 from foresail.service.predicting_reasons import leading_reasons, looked_into
 from foresail.service.predicting_rows import ForecastRows, standing_of
-from foresail.service.predicting_stale import ENOUGH
 from foresail.service.reading import Reading
 from foresail.service.training_data import forecast_inputs
 from foresail.service.workspace import find_workspace
 
 __all__ = ["CALIBRATIONS", "PredictRequest", "check_moment", "forecast_market", "predict_with", "settled"]
-
-CALIBRATIONS = ("stored", "online", "none")
-_WINDOW = 250  # issue times whose outcomes keep intervals calibrated online, as in runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +143,15 @@ def forecast_market(model: LoadedModel, loaded: Loaded, request: PredictRequest,
     standing = standing_of(data.bars, inputs.features, inputs.scale)
     shown = ForecastRows(model, data.bar_set, standing, now, calibrated=stored)
     last, ready = data.bars.shape[1] - 1, shown.ready(chosen)
-    rows = shown.rows(chosen, ready, _values(model, inputs, ready, last, request.calibration))
-    past = last_good(model, inputs, data.bars, [i for i in chosen if i not in set(ready.tolist())])
+    if request.calibration in MOVED_BY_OUTCOMES and len(ready):
+        past = PastForecasts.of(model, data.bars, inputs.features, inputs.scale)
+        values = past.calibrated(model, ready, request.calibration)
+    else:
+        values = _values(model, inputs, ready, last, request.calibration)
+    rows = shown.rows(chosen, ready, values)
+    good = last_good(model, inputs, data.bars, [i for i in chosen if i not in set(ready.tolist())])
     for row in rows:
-        row["last_good"] = past.get((InstrumentId(row["instrument"]), row["horizon"])) if row["stale"] else None
+        row["last_good"] = good.get((InstrumentId(row["instrument"]), row["horizon"])) if row["stale"] else None
     if request.explain:
         why = leading_reasons(model, inputs, ready, last)
         inside = looked_into(model, inputs, ready, last)
@@ -190,8 +192,6 @@ def _values(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: i
     spec = model.spec
     if len(ready) == 0:
         return np.empty((0, len(spec.targets), len(spec.horizons), len(spec.levels)))
-    if calibration == "online":
-        return _online(model, inputs, ready, last)
     rows = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
     raw = model.forecaster.predict(inputs.features, rows, inputs.scale)
     return settled(model, raw, inputs.scale[ready, last]) if calibration == "stored" else finish(raw, spec.targets)
@@ -208,27 +208,6 @@ def settled(model: LoadedModel, raw: FloatArray, scale: FloatArray) -> FloatArra
     every = np.column_stack([np.arange(len(raw)), np.zeros(len(raw))]).astype(np.int64)
     unit = scale_unit(scale[:, None], every, model.spec.horizons)
     return finish(model.shift.apply(raw, unit), model.spec.targets)
-
-
-def _online(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int) -> FloatArray:
-    """Return the same, moved by the outcomes of the model's forecasts since it may be used."""
-    first = int(np.searchsorted(inputs.features.end, model.usable_from))
-    positions = np.arange(max(first, last - _WINDOW - max(model.spec.horizons)), last + 1, dtype=np.int64)
-    enough = np.isfinite(inputs.features.values[:, positions]).mean(axis=2) >= ENOUGH
-    unbroken = windows_whole(inputs.features.present, context_of(model.forecaster))[:, positions]
-    usable = inputs.features.present[:, positions] & np.isfinite(inputs.scale[:, positions]) & enough & unbroken
-    time, instrument = np.nonzero(usable.T)
-    rows = np.column_stack([instrument, positions[time]]).astype(np.int64)
-    told = model.forecaster.predict(inputs.features, rows, inputs.scale)
-    block = np.full((len(inputs.features.instruments), len(positions), *told.shape[1:]), np.nan)
-    block[instrument, time] = told
-    labels = inputs.targets
-    if labels.names != model.spec.targets:  # what cannot be scored here stays as it was told
-        whole = np.full((*labels.values.shape[:2], len(model.spec.targets), len(labels.horizons)), np.nan)
-        whole[:, :, [model.spec.targets.index(name) for name in labels.names]] = labels.values
-        labels = replace(labels, names=model.spec.targets, values=whole)
-    newest: FloatArray = calibrate_block(block, labels, inputs.scale, positions, _WINDOW)[ready, -1]
-    return newest
 
 
 def _outcome(model: LoadedModel, loaded: Loaded, rows: list[dict[str, Any]], *, as_csv: bool) -> Outcome:

@@ -5,6 +5,7 @@ They tell how a model reads, not causes (XPL-04).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["leading_reasons", "looked_into"]
 
 _LEADING = 5
 _Key = tuple[InstrumentId, int]
+_Near = Mapping[int, Sequence[tuple[SimilarDay, ...]]]
 
 
 def leading_reasons(
@@ -65,7 +67,9 @@ def leading_reasons(
     return found
 
 
-def looked_into(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int) -> dict[_Key, dict[str, Any]]:
+def looked_into(
+    model: LoadedModel, inputs: ForecastInputs, ready: IntArray, last: int, *, near: _Near | None = None
+) -> dict[_Key, dict[str, Any]]:
     """Return (instrument, horizon) -> what a network shows of its forecast beside the reasons; empty of other models.
 
     ``similar`` are the nearest days before it whose outcome was known, with what followed; ``inside``, of a tft, its
@@ -75,12 +79,14 @@ def looked_into(model: LoadedModel, inputs: ForecastInputs, ready: IntArray, las
     ----------
     ready : (M,) instruments that are forecast
     last : time position of the forecasts
+    near : horizon -> the similar days of each, where they are known; None = they are found among the usable rows
     """
     asked = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
     features, targets = inputs.features, inputs.targets
-    time, instrument = np.nonzero(inputs.usable[:, :last].T)
-    rows = np.column_stack([instrument, time]).astype(np.int64)
-    near = nearest_days(model.forecaster, features, targets, rows, asked)
+    if near is None:
+        time, instrument = np.nonzero(inputs.usable[:, :last].T)
+        rows = np.column_stack([instrument, time]).astype(np.int64)
+        near = nearest_days(model.forecaster, features, targets, rows, asked)
     found: dict[_Key, dict[str, Any]] = {}
     for m, i in enumerate(ready.tolist()):
         chosen = selection_of(model.forecaster, features, asked[m : m + 1])

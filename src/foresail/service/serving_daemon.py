@@ -32,7 +32,9 @@ from foresail.service.models_folder import read_document
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
+from foresail.service.predicting_online import CALIBRATIONS
 from foresail.service.serving_bars import BarFeed
+from foresail.service.serving_live import LiveMarket, Telling
 from foresail.service.serving_outcomes import OutcomeWindow
 from foresail.service.serving_paired import Pairs, paired_lines
 from foresail.service.serving_records import DecisionLog, ForecastRecords
@@ -59,6 +61,8 @@ class ServeRequest:
     stage : "candidate" lets the newest candidate answer where there is no champion
     every : "5m", "30s", "1h"; empty = 5 minutes where bars are shorter than an hour, else 30 (JOB-07)
     once : one round, then end
+    calibration : of ``predicting_online.CALIBRATIONS``
+    explain : new records tell reasons, and of a network similar days and weights
     """
 
     data: tuple[str, ...]
@@ -68,6 +72,8 @@ class ServeRequest:
     timezone: str | None = None
     once: bool = False
     challengers: tuple[str, ...] = ()
+    calibration: str = "stored"
+    explain: bool = False
 
 
 class _Daemon:
@@ -176,6 +182,7 @@ class _Daemon:
             return told | {"refused": e.text, "hint": e.hint}
         taken = self._clock.monotonic_s() - since
         place = served.market.place
+        notes = self._explained(served.market, rows)
         written = self._records.append(place, rows)
         reasons = Counter(row["reason"] for row in rows if row["stale"])
         told |= {
@@ -185,7 +192,8 @@ class _Daemon:
             "written": written,
             "stale": reasons.total(),
             "stale_reason": reasons.most_common(1)[0][0] if reasons else "",
-            "notes": list(served.market.notes),
+            "notes": [*served.market.notes, *notes],
+            "calibration": self._request.calibration,
             "path": served.path,
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
@@ -207,8 +215,21 @@ class _Daemon:
         """Return what is kept of a data set for the model that answers, or for a challenger."""
         key = data, challenger
         if key not in self._sets:
-            self._sets[key] = ServedSet(BarFeed(data, self._workspace, self._clock, self._request.timezone))
+            telling = Telling(self._request.calibration, self._request.explain)
+            feed = BarFeed(data, self._workspace, self._clock, self._request.timezone)
+            self._sets[key] = ServedSet(feed, telling)
         return self._sets[key]
+
+    def _explained(self, market: LiveMarket, rows: list[dict[str, Any]]) -> list[str]:
+        """Tell why of the rows that will be written, where that was asked for; return why nothing can be told."""
+        if not self._request.explain:
+            return []
+        fresh = self._records.fresh(market.place, rows)
+        try:
+            market.explain(fresh)
+        except ForesailError as e:  # a forecast without reasons is a forecast
+            return [f"no reasons: {e.text}"]
+        return []
 
     def _beside(self, data: str, name: str, now: int) -> dict[str, Any]:
         """Forecast one data set with a challenger; what is wrong with it stops nobody else."""
@@ -220,6 +241,7 @@ class _Daemon:
         except ForesailError as e:
             return {"model": name, "refused": e.text, "hint": e.hint}
         taken = self._clock.monotonic_s() - since
+        notes = self._explained(served.market, rows)
         written = self._records.append(served.market.place, rows)
         told: dict[str, Any] = {
             "data": data,
@@ -229,6 +251,7 @@ class _Daemon:
             "as_of": format_ns(served.market.standing.end),
             "written": written,
             "stale": sum(1 for row in rows if row["stale"]),
+            "notes": [*served.market.notes, *notes],
             "path": served.path,
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
@@ -328,6 +351,8 @@ def start_serving(
             raise ConfigError(f"--every: expected an interval such as 30s, 5m or 1h, received {request.every!r}") from e
     if request.stage not in _STAGES:
         raise UnknownNameError("stage", request.stage, _STAGES)
+    if request.calibration not in CALIBRATIONS:
+        raise UnknownNameError("calibration", request.calibration, CALIBRATIONS)
     daemon = _Daemon(request, find_workspace(), SystemClock() if clock is None else clock)
     with _alone(daemon):
         daemon.run(note, nap)

@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from foresail.core.arrays import FloatArray
+from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.engine.row_rules import context_of
@@ -27,21 +27,38 @@ from foresail.features.live import LiveDriver
 from foresail.features.live_scale import LiveScale
 from foresail.features.session_flags import NUMBERS
 from foresail.features.targets import forward_adjusted
+from foresail.forecasting.curve import finish
 from foresail.service.loading import Loaded
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting import check_moment, settled
+from foresail.service.predicting_online import MOVED_BY_OUTCOMES, PastForecasts
 from foresail.service.predicting_rows import ForecastRows, standing_of
 from foresail.service.predicting_stale import ENOUGH
 from foresail.service.serving_answers import LiveAnswers, live_answers
 from foresail.service.serving_good import Told, last_good_of
+from foresail.service.serving_inside import LiveInside
 from foresail.service.serving_outcomes import OutcomeWindow
 from foresail.service.training_data import feature_context, model_features
 
-__all__ = ["LiveMarket"]
+__all__ = ["LiveMarket", "Telling"]
 
 _CALENDAR = tuple(NUMBERS)
 _OUTCOMES = 300  # rows beside the longest horizon that are kept to score forecasts by
 _THREADS = 2  # share the work of the history; values do not depend on it
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is told of each forecast.
+
+    Attributes
+    ----------
+    calibration : of ``predicting_online.CALIBRATIONS``
+    explain : whether new records have reasons, and of a network similar days and weights
+    """
+
+    calibration: str = "stored"
+    explain: bool = False
 
 
 class LiveMarket:
@@ -50,6 +67,7 @@ class LiveMarket:
     Parameters
     ----------
     loaded : the whole history
+    telling : None = as ``foresail predict`` does without options
 
     Attributes
     ----------
@@ -63,7 +81,7 @@ class LiveMarket:
         If class, frame, features or pairs do not fit the model.
     """
 
-    def __init__(self, model: LoadedModel, loaded: Loaded) -> None:
+    def __init__(self, model: LoadedModel, loaded: Loaded, telling: Telling | None = None) -> None:
         data = loaded.data
         bars, self.bar_set, self.model = data.bars, data.bar_set, model
         model.check_market(self.bar_set)
@@ -82,6 +100,12 @@ class LiveMarket:
         )
         self._raw = self._whole(features, scale)
         self._good = last_good_of(model, bars, features, scale, self._raw)
+        self._telling = Telling() if telling is None else telling
+        self._past: PastForecasts | None = None
+        if self._telling.calibration in MOVED_BY_OUTCOMES:
+            self._past = PastForecasts.of(model, bars, features, scale)
+        self._inside = LiveInside(model, bars, features, scale) if self._telling.explain else None
+        self.notes += (self._inside.note,) if self._inside is not None and self._inside.note else ()
         if not self.refusal:
             answers = live_answers(model.forecaster, features, scale[:, -1], self._raw)
             if isinstance(answers, str):
@@ -119,11 +143,12 @@ class LiveMarket:
             If the model has learned from what comes after ``now``.
         """
         check_moment(self.model, self.bar_set, now)
-        shown = ForecastRows(self.model, self.bar_set, self.standing, now)
+        stored = self._telling.calibration == "stored"
+        shown = ForecastRows(self.model, self.bar_set, self.standing, now, calibrated=stored)
         own = set(self.model.record.get("only") or self.standing.instruments)
         every = [i for i, name in enumerate(self.standing.instruments) if str(name) in own]
         ready = shown.ready(every)
-        values = settled(self.model, self._raw[ready], self.standing.scale[ready])
+        values = self._values(ready)
         rows = shown.rows(every, ready, values)
         stale = [i for i in every if i not in set(ready.tolist())]
         past = self._good.told(self.model, self.standing.instruments, stale)
@@ -131,6 +156,25 @@ class LiveMarket:
             if row["stale"]:
                 row["last_good"] = past.get((InstrumentId(row["instrument"]), row["horizon"]))
         return rows
+
+    def explain(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Fill in why rows of the newest bar forecast what they do, where that was asked for.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot say.
+        """
+        if self._inside is not None:
+            self._inside.tell(rows)
+
+    def _values(self, ready: IntArray) -> FloatArray:
+        """Return (M, K, H, Q) finished quantiles of some instruments."""
+        way, spec = self._telling.calibration, self.model.spec
+        if self._past is not None:
+            return self._past.calibrated(self.model, ready, way)
+        raw = self._raw[ready]
+        return settled(self.model, raw, self.standing.scale[ready]) if way == "stored" else finish(raw, spec.targets)
 
     def _computed(self, data: MarketData) -> Panel:
         """Return the features of the history, and keep what remembers it or why nothing does."""
@@ -164,6 +208,10 @@ class LiveMarket:
         self._raw = self._answers.tell(newest, scale)
         whole = self.standing.gaps.whole(context_of(self.model.forecaster))
         self._good = self._good.after(self.model, bar, newest, Told(scale, whole, self._raw))
+        if self._past is not None:
+            self._past = self._past.after(self.model, bar, newest, told=(scale, whole, self._raw))
+        if self._inside is not None:
+            self._inside.after(bar, newest, scale, whole)
 
     def _whole(self, features: Panel, scale: FloatArray) -> FloatArray:
         """Return (N, K, H, Q) quantiles at the last bar by the model's ``predict``; NaN where inputs are lacking."""

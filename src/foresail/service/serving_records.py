@@ -67,10 +67,27 @@ class ForecastRecords:
         """
         by_day: dict[Path, list[Mapping[str, Any]]] = {}
         for row in rows:
-            by_day.setdefault(self._folder / place / f"{row['as_of'][:10]}.jsonl", []).append(row)
+            by_day.setdefault(self._path(place, row), []).append(row)
         kept = {path: day for path, day in self._days.items() if path in by_day or path.parent.name != place}
         self._days = kept  # days that are over need not stay in memory
         return sum(self._append(path, by_day[path]) for path in sorted(by_day))
+
+    def fresh(self, place: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the rows that are not there yet, which ``append`` would write.
+
+        Raises
+        ------
+        DataError
+            As ``append``.
+        """
+        days: dict[Path, _Day] = {}
+        for path in sorted({self._path(place, row) for row in rows}):
+            days[path] = self._days.setdefault(path, _Day(RecordFile(path)))
+            days[path].refresh()
+        return [row for row in rows if _key(row) not in days[self._path(place, row)].keys]
+
+    def _path(self, place: str, row: Mapping[str, Any]) -> Path:
+        return self._folder / place / f"{row['as_of'][:10]}.jsonl"
 
     def _append(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> int:
         day = self._days.setdefault(path, _Day(RecordFile(path)))

@@ -15,7 +15,7 @@ from foresail.domain.bars import BarSet
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting import check_moment
 from foresail.service.serving_bars import BarFeed
-from foresail.service.serving_live import LiveMarket
+from foresail.service.serving_live import LiveMarket, Telling
 
 __all__ = ["PATHS", "Served", "ServedSet"]
 
@@ -41,10 +41,15 @@ class Served:
 
 
 class ServedSet:
-    """A data set with what is kept of it between rounds."""
+    """A data set with what is kept of it between rounds.
 
-    def __init__(self, feed: BarFeed) -> None:
-        self._feed = feed
+    Parameters
+    ----------
+    telling : of each forecast; None = as ``foresail predict`` does without options
+    """
+
+    def __init__(self, feed: BarFeed, telling: Telling | None = None) -> None:
+        self._feed, self._telling = feed, telling
         self._market: LiveMarket | None = None
         self._without = "the first round of this process"  # why nothing is kept
 
@@ -77,5 +82,5 @@ class ServedSet:
         loaded = self._feed.whole(now)
         model = model_of(loaded.data.bar_set)
         check_moment(model, loaded.data.bar_set, now)
-        self._market = LiveMarket(model, loaded)
+        self._market = LiveMarket(model, loaded, self._telling)
         return Served(self._market, "whole", why)

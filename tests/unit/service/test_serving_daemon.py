@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from foresail.core.clock import SimulatedClock, format_ns, from_ns, to_ns
-from foresail.core.errors import ConfigError, DataError, IntegrityError, UnknownNameError, UserError
+from foresail.core.errors import ConfigError, DataError, IntegrityError, ModelError, UnknownNameError, UserError
 from foresail.features.targets import compute_targets
+from foresail.forecasting.linear import Ridge
 from foresail.forecasting.records import RECORD_COLUMNS
 from foresail.service import models_loading, serving_daemon, training_data
 from foresail.service.models import promote_model, retire_model
@@ -433,3 +434,49 @@ def test_a_damaged_record_is_refused_and_left_alone(workspace):
     with pytest.raises(DataError, match="line 1"):
         serve(at_bar(LIVE))
     assert file.read_bytes() == before
+
+
+def test_new_records_tell_their_reasons_and_only_they_are_explained(workspace, monkeypatch):
+    asked: list[int] = []
+    real = Ridge.explain
+    monkeypatch.setattr(Ridge, "explain", lambda *one: asked.append(len(one[2])) or real(*one))
+    first = at_bar(LIVE + 1)
+    told = serve(first, first.now() + timedelta(days=3), request=replace(DAYS, explain=True, calibration="online"))
+    rows = [row for row in records(workspace) if not row["stale"]]
+    assert rows
+    assert all(len(row["reasons"]) == 4 and row["similar"] is None for row in rows)
+    assert sum(asked) == len(rows)  # each horizon of each new record once; a round without a new bar asks nothing
+    assert told["last"]["sets"][0]["calibration"] == "online"
+    assert told["rounds"] > len({row["as_of"] for row in rows})
+    predicted = predict_with(
+        PredictRequest(data="mine", at=rows[-1]["as_of"][:10], calibration="online", explain=True),
+        progress=quiet,
+        clock=at_bar(LIVE + 9),
+    ).document["forecasts"]
+    mine = {(row["instrument"], row["horizon"]): row for row in rows if row["as_of"] == rows[-1]["as_of"]}
+    for other in predicted:
+        row = mine[other["instrument"], other["horizon"]]
+        assert row["quantiles"] == pytest.approx(other["quantiles"], abs=1e-5)
+        assert [one["feature"] for one in row["reasons"]] == [one["feature"] for one in other["reasons"]]
+
+
+def test_what_cannot_be_explained_is_recorded_with_a_note(workspace, monkeypatch):
+    once = replace(DAYS, explain=True, once=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("foresail.service.serving_inside.ExplainingForecaster", str)
+        (told,) = serve(at_bar(LIVE + 1), request=once)["last"]["sets"]
+    assert told["written"] > 0
+    (note,) = told["notes"]
+    assert note == "stock_1d_ridge_v1 cannot say which features moved a forecast: its records have no reasons"
+    assert all(row["reasons"] is None for row in records(workspace))
+
+    def fails(*_: object) -> None:
+        raise ModelError("slopes without end")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ridge, "explain", fails)
+        (told,) = serve(at_bar(LIVE + 2), request=once)["last"]["sets"]
+    assert told["written"] > 0
+    assert told["notes"] == ["no reasons: slopes without end"]
+    with pytest.raises(UnknownNameError, match="calibration"):
+        serve(at_bar(LIVE + 2), request=replace(once, calibration="today"))

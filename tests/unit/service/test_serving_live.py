@@ -25,6 +25,7 @@ from foresail.service.predicting import PredictRequest, forecast_market
 from foresail.service.serving_answers import SAME
 from foresail.service.serving_bars import BarFeed
 from foresail.service.serving_daemon import ServeRequest, serving_status, start_serving
+from foresail.service.serving_live import Telling
 from foresail.service.serving_sets import ServedSet
 from foresail.service.training import train_model
 from foresail.service.training_request import TrainRequest
@@ -86,9 +87,10 @@ def store(panel: Panel, clock: SimulatedClock) -> None:
 class Serving:
     """A set that is served bar after bar, beside one that begins afresh each time."""
 
-    def __init__(self, name: str, bar: int = FIRST - 1) -> None:
+    def __init__(self, name: str, bar: int = FIRST - 1, telling: Telling | None = None) -> None:
         self.clock, self.model = after(bar), model_of(name)
-        self.set = ServedSet(BarFeed("mine", Path(), self.clock))
+        self.telling = Telling() if telling is None else telling
+        self.set = ServedSet(BarFeed("mine", Path(), self.clock), telling)
 
     def at(self, bar: int | None = None, panel: Panel | None = None) -> tuple[list[dict[str, Any]], str, str]:
         if bar is not None:
@@ -96,7 +98,9 @@ class Serving:
         if panel is not None:
             store(panel, self.clock)
         served = self.set.advance(self.now, lambda _: self.model)
-        return served.market.rows(self.now), served.path, served.why
+        rows = served.market.rows(self.now)
+        served.market.explain(rows)
+        return rows, served.path, served.why
 
     @property
     def now(self) -> int:
@@ -104,7 +108,8 @@ class Serving:
 
     def predicted(self) -> list[dict[str, Any]]:
         loaded = load_bars("mine", workspace=Path(), until_ns=self.now, clock=self.clock)
-        return forecast_market(self.model, loaded, PredictRequest(), now=self.now)
+        asked = PredictRequest(calibration=self.telling.calibration, explain=self.telling.explain)
+        return forecast_market(self.model, loaded, asked, now=self.now)
 
 
 def assert_same(rows: list[dict[str, Any]], others: list[dict[str, Any]], limit: float = SAME) -> None:
@@ -153,6 +158,55 @@ def test_new_bars_give_the_rows_of_predict(workspace, name):
     again, path, _ = serving.at()
     assert path == "held"
     assert_same(again, rows, 0.0)
+
+
+WAYS = [("ridge", "online"), ("ridge", "adaptive"), ("ridge", "none"), pytest.param("tft", "online", marks=DEEP)]
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_new_bars_move_intervals_as_predict_does(workspace, name, way, monkeypatch):
+    monkeypatch.setattr("foresail.service.predicting_online._WINDOW", 4)  # so that the first ones are left behind
+    serving = Serving(name, telling=Telling(calibration=way))
+    rows, _, _ = serving.at()
+    assert_same(rows, serving.predicted(), 0.0)
+    gone = replace(PANEL, present=PANEL.present.copy())
+    gone.present[3, FIRST + 1] = False
+    before = FIRST
+    for bar in (FIRST, FIRST + 1, FIRST + 12):
+        rows, path, _ = serving.at(bar, gone.cut(before, bar + 1))
+        before = bar + 1
+        assert path == "live"
+        # A score near the border of two bins may fall into either, where the live form rounds otherwise.
+        assert_same(rows, serving.predicted(), SAME if name == "ridge" else 0.01)
+    serving.telling = Telling()
+    with pytest.raises(AssertionError):
+        assert_same(rows, serving.predicted(), SAME if name == "ridge" else 0.0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_new_bars_are_explained_as_predict_does(workspace, name):
+    serving = Serving(name, telling=Telling(explain=True))
+    rows, path, _ = serving.at()
+    before = FIRST
+    for bar in (FIRST - 1, FIRST, FIRST + 1, FIRST + 9):
+        if bar >= FIRST:
+            rows, path, _ = serving.at(bar, PANEL.cut(before, bar + 1))
+            before = bar + 1
+            assert path == "live"
+        for row, other in zip(rows, serving.predicted(), strict=True):
+            assert [one["feature"] for one in row["reasons"]] == [one["feature"] for one in other["reasons"]]
+            for mine, theirs in zip(row["reasons"], other["reasons"], strict=True):
+                assert mine["adds"] == pytest.approx(theirs["adds"], abs=2e-8)
+                assert mine["value"] == theirs["value"]
+            days = [
+                [(one["instrument"], one["day"], one["followed"]) for one in each["similar"] or ()]
+                for each in (row, other)
+            ]
+            assert days[0] == days[1]
+            assert len(days[0]) == (5 if name in ("tft", "lstm") else 0)
+            assert (row["inside"] is None) == (name != "tft")
+            if row["inside"] is not None:
+                np.testing.assert_allclose(row["inside"]["attention"], other["inside"]["attention"], atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["ridge", pytest.param("tft", marks=DEEP), pytest.param("lstm", marks=DEEP)])
