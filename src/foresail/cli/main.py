@@ -129,6 +129,9 @@ def _run(
     horizons: Annotated[
         str | None, typer.Option("--horizons", help="Bars or spans that are forecast: 1,5 or 4h,1d,1w.")
     ] = None,
+    beside: Annotated[
+        str | None, typer.Option("--beside", help="Forecasters that the report compares with on the same rows: lstm.")
+    ] = None,
     frame: Frame = None,
     extended: Extended = False,
     series: Series = None,
@@ -155,6 +158,7 @@ def _run(
             selection=select,
             without=None if without is None else tuple(one.strip() for one in without.split(",") if one.strip()),
             horizons=horizons,
+            beside=beside,
             force=force,
             reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,8 @@ class FoldCache:
         """
         digest = hashlib.sha256(self.code.encode())
         names = (features.fields, features.instruments, data.targets.names, data.targets.horizons)
-        digest.update(canonical_bytes([asdict(settings), seed, *names]))
+        # what the report compares with has no part in it
+        digest.update(canonical_bytes([asdict(replace(settings, beside=())), seed, *names]))
         first = int(data.train_rows[:, 1].min()) if len(data.train_rows) else 0
         last = int(rows[:, 1].max()) + 1 if len(rows) else 0
         for array in (

@@ -82,6 +82,7 @@ class PipelineSettings:
     limits : (name, value) of limits that differ from the profile's (``risk.editing``); None = off
     trading : stops, sizes and venue
     strategies : (id, caps) of single strategies of an account (RISK-09)
+    beside : forecasters that the report compares this one with on the same rows; they decide nothing (BASE-09)
     """
 
     horizons: tuple[int, ...] = (1, 5)
@@ -104,6 +105,7 @@ class PipelineSettings:
     limits: tuple[tuple[str, Any], ...] = ()
     trading: TradingSettings = field(default_factory=TradingSettings)
     strategies: StrategyChoices = ()
+    beside: tuple[str, ...] = ()
     seed: int = 7
 
 

@@ -17,7 +17,7 @@ from foresail.domain.training import ForecasterSpec
 from foresail.forecasting.registry import forecaster_class
 from foresail.protocols import Forecaster, Progress
 
-__all__ = ["attach", "build_forecaster", "option_defaults"]
+__all__ = ["attach", "build_forecaster", "option_defaults", "shared_options"]
 
 _PRESET = "preset"
 
@@ -58,6 +58,23 @@ def build_forecaster(name: str, spec: ForecasterSpec, options: Mapping[str, Any]
         full = _full_name(name, key, known)
         settings = _replaced(settings, full.split("."), _typed(full, value, known[full]))
     return build(spec, settings)
+
+
+def shared_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of another forecaster's options that this one has too, its preset among them.
+
+    Parameters
+    ----------
+    name : the forecaster that is fitted beside the other
+
+    Raises
+    ------
+    UnknownNameError, CapabilityError
+        If it is not known, or needs an extra that is not installed.
+    """
+    known = option_defaults(name)
+    presets: Mapping[str, Any] = getattr(forecaster_class(name), "presets", {})
+    return {key: value for key, value in given.items() if key in known or (key == _PRESET and value in presets)}
 
 
 def attach(forecaster: Forecaster, *, progress: Progress | None, checkpoint: Path | None) -> None:

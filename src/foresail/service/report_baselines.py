@@ -3,7 +3,8 @@
 They go through the same walk-forward as the model: same folds, same calibration, nothing known too early. They need
 the last return only, so they are fitted on that one feature and on the close. What they learn (a mean, a shape) hardly
 moves, so where the model has many folds they are refitted at every k-th border only. A network, which takes far longer
-to fit, is compared with ridge and quantile trees on its own features as well (BASE-03).
+to fit, is compared with ridge and quantile trees on its own features as well (BASE-03). What the settings name beside
+the model (BASE-09) has its features, their scaling and selection, its rhythm of refits, and the options that both have.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.domain.panel import Panel
 from foresail.engine.pipeline import PipelineResult, prepare
-from foresail.engine.settings import InputSettings
+from foresail.engine.settings import InputSettings, PipelineSettings
 from foresail.engine.walkforward import walk_forward
 from foresail.evaluation.paired import PairedTest
 from foresail.forecasting.baselines import RETURN_FEATURE
+from foresail.forecasting.options import shared_options
 from foresail.forecasting.registry import FORECASTERS
 from foresail.service.report_paired import paired_on, pinball_rows
 from foresail.service.report_scores import Score, score_all
@@ -74,18 +76,10 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
         values=np.ascontiguousarray(result.prepared.targets.values[:, :, :1]),
         names=result.prepared.targets.names[:1],
     )
-    every = refit_every(result)
-    rhythm = replace(result.settings.walk_forward, refit_bars=every * result.settings.walk_forward.refit_bars)
-    settings = replace(result.settings, walk_forward=rhythm)
     found = []
-    network = FORECASTERS.get(result.settings.forecaster, ("",))[0].startswith(_NETWORKS)
-    for key, name in (*BASELINES, *(LEARNING_BASELINES if network else ())):
-        if key == result.settings.forecaster:
-            continue
-        plain = InputSettings(selection="none")  # what is done to the inputs of the model is no part of a baseline
-        other = replace(settings, forecaster=key, forecaster_options=(), inputs=plain)
-        read = features if (key, name) in BASELINES else result.prepared.features
-        walk = walk_forward(read, targets, result.prepared.scale, other)
+    for key, name, settings in _compared(result):
+        read = features if key in dict(BASELINES) else result.prepared.features
+        walk = walk_forward(read, targets, result.prepared.scale, settings)
         same_rows = replace(walk.block, values=np.where(made, walk.block.values, np.nan))
         scores = score_all(same_rows, realised[:, :, :1], seed=result.settings.seed)
         for step, one in enumerate(scores):
@@ -93,6 +87,23 @@ def baseline_scores(result: PipelineResult, realised: FloatArray) -> tuple[Basel
             paired = paired_on(block, ours[step], loss, step, name=name, seed=result.settings.seed)
             found.append(BaselineScore(key, name, one, loss, paired))
     return tuple(found)
+
+
+def _compared(result: PipelineResult) -> list[tuple[str, str, PipelineSettings]]:
+    """Return key, name and settings of all that the model is compared with."""
+    own = result.settings
+    rhythm = replace(own.walk_forward, refit_bars=refit_every(result) * own.walk_forward.refit_bars)
+    plain = InputSettings(selection="none")  # what is done to the inputs of the model is no part of a baseline
+    trivial = replace(own, walk_forward=rhythm, forecaster_options=(), inputs=plain)
+    network = FORECASTERS.get(own.forecaster, ("",))[0].startswith(_NETWORKS)
+    chosen = {key: (name, trivial) for key, name in (*BASELINES, *(LEARNING_BASELINES if network else ()))}
+    for key in own.beside:
+        if key not in dict(BASELINES):
+            options = shared_options(key, dict(own.forecaster_options))
+            name = dict(LEARNING_BASELINES).get(key, key.replace("_", " "))
+            chosen[key] = (name, replace(own, forecaster_options=tuple(sorted(options.items()))))
+    chosen.pop(own.forecaster, None)
+    return [(key, name, replace(settings, forecaster=key)) for key, (name, settings) in chosen.items()]
 
 
 def refit_every(result: PipelineResult) -> int:

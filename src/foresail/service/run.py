@@ -79,6 +79,7 @@ class RunRequest:
     selection: str | None = None
     without: tuple[str, ...] | None = None
     horizons: str | None = None
+    beside: str | None = None
     force: bool = False
     reading: Reading = field(default_factory=Reading)
 
@@ -294,6 +295,7 @@ def run_job(request: RunRequest, *, progress: Progress, clock: Clock | None = No
             selection=request.selection,
             without=request.without,
             horizons=None if request.horizons is None else _parts(request.horizons),
+            beside=None if request.beside is None else _parts(request.beside),
         ),
     )
     record = record_of("run", loaded, settings, plugin)
@@ -318,9 +320,12 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
+_WORDS = ("seed", "until", "config", "plugin", "timezone", "names", "capital", "forecaster", "horizons", "beside")
+
+
 def _command(request: RunRequest) -> str:
     words = ["foresail run --bars", request.bars]
-    for name in ("seed", "until", "config", "plugin", "timezone", "names", "capital", "forecaster", "horizons"):
+    for name in _WORDS:
         value = getattr(request, name)
         if value is not None:
             words += [f"--{name}", f"'{value}'" if " " in str(value) else str(value)]

@@ -26,7 +26,7 @@ from foresail.engine.trading_settings import VenueChoice
 from foresail.execution.dated_fees import parse_fees
 from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.horizons import decision_horizon, default_horizons
-from foresail.forecasting.options import build_forecaster
+from foresail.forecasting.options import build_forecaster, shared_options
 from foresail.risk.editing import read_limits
 from foresail.service.horizon_settings import of_preset, typed_horizons, with_horizons
 from foresail.service.trading_tables import COST_KEYS, EXIT_KEYS, read_costs, read_exits, template_lines
@@ -66,6 +66,7 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
         "how much training rows count: none, recency (half life of a year), uniqueness or both with a +",
     ),
     "forecaster": ("name", "how returns are forecast; the known ones are listed below"),
+    "beside": ("names", 'forecasters that the report compares it with on the same rows, such as ["lstm"] (BASE-09)'),
     "calibration": ("name", "how intervals are corrected by outcomes: online, adaptive or none"),
     "profile": ("name", "risk profile (RISK-01)"),
     "capital": ("money", 'for example "100000 USD"'),
@@ -119,6 +120,7 @@ class Overrides:
     selection: str | None = None
     without: tuple[str, ...] | None = None
     horizons: tuple[str, ...] | None = None
+    beside: tuple[str, ...] | None = None
 
 
 def default_settings(frame: str, bars_per_year: float, asset_class: AssetClass = AssetClass.CRYPTO) -> PipelineSettings:
@@ -206,6 +208,8 @@ def read_settings(
         settings = replace(settings, top_k=overrides.top_k)
     if overrides.forecaster is not None:
         settings = replace(settings, forecaster=overrides.forecaster)
+    if overrides.beside is not None:
+        settings = replace(settings, beside=overrides.beside)
     if overrides.profile is not None:
         settings = replace(settings, profile=overrides.profile)
     if overrides.selection is not None:
@@ -289,6 +293,8 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
     DelistingRule(settings.delisting_return)
     if settings.forecaster_options:
         _check_options(settings)
+    for name in settings.beside:
+        _check_beside(settings, name)
     if settings.features:
         _check_features(settings.features)
     if settings.inputs != InputSettings():
@@ -304,6 +310,17 @@ def _check_options(settings: PipelineSettings) -> None:
     """Refuse what the forecaster does not know, before anything is computed."""
     spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
     build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))
+
+
+def _check_beside(settings: PipelineSettings, name: str) -> None:
+    """Refuse a forecaster to compare with that is not known, or takes no inputs scaled as asked for."""
+    from foresail.engine.normalised import normalised
+
+    spec = ForecasterSpec(name, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+    options = shared_options(name, dict(settings.forecaster_options))
+    build_forecaster(name, spec, options)
+    if settings.inputs.normalise != "none":
+        normalised(spec, settings.inputs.normalise, options)
 
 
 def _check_features(names: tuple[str, ...]) -> None:
@@ -357,6 +374,7 @@ def template() -> str:
         "normalise": base.inputs.normalise,
         "row_weights": base.inputs.row_weights,
         "forecaster": base.forecaster,
+        "beside": ["random_forest"],
         "calibration": base.calibration,
         "profile": base.profile,
         "capital": f"{base.capital} {base.currency}",

@@ -22,8 +22,7 @@ from foresail.engine.training_sets import ForecastInputs, of_windows
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.options import build_forecaster, option_defaults
-from foresail.forecasting.registry import forecaster_class
+from foresail.forecasting.options import build_forecaster, option_defaults, shared_options
 from foresail.protocols import Forecaster
 from foresail.service.feature_names import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
@@ -187,11 +186,8 @@ def _beside(request: TrainRequest) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for name in (one.strip() for one in (request.beside or "").split(",") if one.strip()):
-        known = option_defaults(name)
-        found[name] = {key: value for key, value in request.options.items() if key in known}
-        if request.options.get("preset") in getattr(forecaster_class(name), "presets", {}):
-            found[name]["preset"] = request.options["preset"]
-        if request.context is not None and "context_length" in known:
+        found[name] = shared_options(name, request.options)
+        if request.context is not None and "context_length" in option_defaults(name):
             found[name]["context_length"] = request.context
     return found
 

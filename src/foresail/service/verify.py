@@ -34,8 +34,8 @@ def _settings(stored: dict[str, Any]) -> PipelineSettings:
     walk = WalkForwardSettings(**values.pop("walk_forward"))
     given = dict(values.pop("inputs", {}))
     values["inputs"] = InputSettings(**{**given, "without": tuple(given.get("without", ()))})
-    for name in ("horizons", "features", "targets"):
-        values[name] = tuple(values[name])
+    for name in ("horizons", "features", "targets", "beside"):
+        values[name] = tuple(values.get(name, ()))
     values["forecaster_options"] = tuple((key, value) for key, value in values.get("forecaster_options", ()))
     values["trading"] = trading_of_plain(values.get("trading", {}))
     values["strategies"] = choices_of_plain(values.get("strategies", ()))
