@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.domain.panel import Panel
@@ -73,6 +74,7 @@ class FitReport:
     ----------
     importance : (feature, share of total gain) descending
     notes : for example early-stopping rounds
+    history : curves of the training, a number an epoch; empty where there are no epochs
     """
 
     model: str
@@ -81,3 +83,4 @@ class FitReport:
     calibration_rows: int
     importance: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)

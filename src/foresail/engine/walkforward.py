@@ -3,13 +3,16 @@
 1. ``plan_folds`` draws the borders.
 2. A fold sees a panel that ends where its model starts to serve: nothing later exists for it.
 3. Raw quantiles of the whole test block are corrected with residuals whose labels were known at each issue time.
-4. A finished fold is kept in the cache under a hash of everything that went into it, so an interrupted run resumes.
+4. A finished fold is kept in the cache under a hash of everything that went into it, so an interrupted run resumes. A
+   network keeps its epochs there as well while it is trained, so the fold in hand is not begun again either.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +22,7 @@ from foresail.core.ids import InstrumentId
 from foresail.core.seeds import derive_seed
 from foresail.domain.forecast import QUANTILE_LEVELS, ForecastBlock
 from foresail.domain.panel import Panel
-from foresail.domain.training import FitReport, ForecasterSpec, Targets
+from foresail.domain.training import FitReport, ForecasterSpec, Targets, TrainingSet
 from foresail.engine.cache import FoldCache
 from foresail.engine.explaining import Contribution, Explained, explain_best, told
 from foresail.engine.folds import Fold, plan_folds
@@ -32,7 +35,7 @@ from foresail.engine.training_sets import ForecastInputs, fitting_rows, of_windo
 from foresail.features.selection import Stability, plan_selection
 from foresail.forecasting import calibration, registry
 from foresail.forecasting.cross_section import centre_cross_section
-from foresail.forecasting.options import build_forecaster
+from foresail.forecasting.options import attach, build_forecaster
 
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
@@ -143,7 +146,8 @@ def walk_forward(
         newest = len(here) > 0 and int(here[-1]) == len(positions) - 1
         rows = _test_rows(inputs, positions[here])
         seen = inputs if chosen is None else replace(inputs, features=with_fields(features, chosen))
-        served = _serve(seen, fold, (positions[here], rows), settings, options, newest=newest)
+        named = replace(options, progress=_of_fold(options.progress, fold.index + 1, len(folds)))
+        served = _serve(seen, fold, (positions[here], rows), settings, named, newest=newest)
         results.append(replace(served.result, selected=chosen))
         inside = served.inside if newest else None
         if served.raw is not None:
@@ -212,12 +216,14 @@ def _serve(
         return _Served(None, FoldResult(fold, "", None, reason), {}, None)
     seed = derive_seed(settings.seed, "fold", fold.index)
     cache, key, stored = options.cache, "", None
+    unfinished: Path | None = None
     if cache is not None:
         key = cache.key(data, inputs.features, inputs.scale, rows, settings=settings, seed=seed)
+        unfinished = cache.folder / f"{key}.training"
         key += ("-inside" if newest else "-explained") if options.explained else ""
         stored = cache.read(key)
     if stored is None:
-        report = forecaster.fit(data, seed=seed)
+        report = _fitted(forecaster, data, seed, options.progress, unfinished)
         predicted = forecaster.predict(inputs.features, rows, inputs.scale)
         reasons, inside = Explained.nothing(), None
         traded = settings.decision_horizon
@@ -233,6 +239,29 @@ def _serve(
     block = np.full((n, len(positions), *predicted.shape[1:]), np.nan)
     block[rows[:, 0], np.searchsorted(positions, rows[:, 1])] = predicted
     return _Served(block, FoldResult(fold, report.model, report), told(reasons, inputs.features), inside)
+
+
+def _fitted(
+    forecaster: Forecaster, data: TrainingSet, seed: int, progress: Progress | None, unfinished: Path | None
+) -> FitReport:
+    """Fit; a network tells its epochs and goes on where a killed run of the same fold was."""
+    attach(forecaster, progress=progress, checkpoint=unfinished)
+    report = forecaster.fit(data, seed=seed)
+    attach(forecaster, progress=None, checkpoint=None)
+    if unfinished is not None:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return report
+
+
+def _of_fold(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Return a progress that says which fold its stages are of."""
+    if progress is None:
+        return None
+
+    def tell(stage: str, done: int, total: int) -> None:
+        progress(f"fold {number} of {count}: {stage}", done, total)
+
+    return tell
 
 
 def _forecaster(spec: ForecasterSpec, settings: PipelineSettings) -> Forecaster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foresail.core.canonical import hash_value, plain
@@ -130,9 +131,17 @@ def _intended_use(finished: Finished) -> str:
 
 
 def _training(finished: Finished) -> tuple[str, ...]:
-    """Return what is known of training curves; forecasters tell rounds and losses in the notes of each fit."""
+    """Return the training curves of every fold, or what the notes of the newest fit tell of its rounds."""
     stability = finished.result.walk.stability
     chosen = () if stability is None else (f"Selection of features: {stability.lines()[0]}.",)
+    curves = [
+        f"Training curves of fold {fold.fold.index + 1}, train / validation loss by epoch: "
+        f"{_curve(fold.report.history)}."
+        for fold in finished.result.walk.folds
+        if fold.report is not None and fold.report.history
+    ]
+    if curves:
+        return (*chosen, *curves)
     told = [
         (fold.fold.index + 1, note)
         for fold in finished.result.walk.folds
@@ -148,6 +157,11 @@ def _training(finished: Finished) -> tuple[str, ...]:
         *chosen,
         f"Training curves are not kept; the newest fit says: {told[-1][1]}.",
     )
+
+
+def _curve(history: Mapping[str, Sequence[float]]) -> str:
+    pairs = zip(history["train_loss"], history["validation_loss"], strict=True)
+    return ", ".join(f"{learnt:.4g} / {held:.4g}" for learnt, held in pairs)
 
 
 def _splits(finished: Finished) -> tuple[tuple[str, ...], ...]:

@@ -391,6 +391,7 @@ class NetworkForecaster(ABC):
             calibration_rows=len(data.calibration_rows),
             importance=ranked,
             notes=tuple(notes),
+            history=fitted.history,
         )
 
     def _importance(self, features: Panel, rows: IntArray) -> FloatArray | None:
