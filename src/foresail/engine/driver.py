@@ -84,7 +84,7 @@ def history_parts(
     limits : of breakers; None = none trips. Those of a profile put stops on what has none (EXIT-01)
     """
     settings, data = inputs.settings, inputs.data
-    own = {data.bar_set.asset_class.value: parts.limits}  # as the profile has them: leverage is a limit of its own
+    own = {kind.value: one for kind, one in parts.by_class.items()}  # the profile's: leverage is a limit of its own
     if limits is not None:
         parts = levered_parts(parts, limits, dict(settings.limits))
     market = PanelMarket(data.bars, parts.by_id, settings.currency)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -24,8 +25,9 @@ from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.portfolio.allocator import AllocatorSettings, VolatilityScaledTopK
 from foresail.portfolio.sizing import WorstCase
 from foresail.protocols import Strategy
-from foresail.risk.catalogue import default_rules, trading_rules
+from foresail.risk.catalogue import TradingRule, default_rules, position_rules, trading_rules
 from foresail.risk.editing import edited_positions
+from foresail.risk.exposure import asset_class_of
 from foresail.risk.gate import RiskGate
 from foresail.risk.levered import levered_positions
 from foresail.risk.profiles import profile_named
@@ -34,12 +36,18 @@ from foresail.signals.strategies.rank_expected_return import Explain, RankExpect
 _SMALL = "small-account"
 _GAP = Decimal("0.01")  # allowance of SIZE-12 for a price that jumps over the stop, fraction
 
-__all__ = ["Parts", "build_parts", "levered_parts", "round_trip_costs", "trading_gate"]
+__all__ = ["Parts", "build_parts", "costs_of", "levered_parts", "round_trip_costs", "trading_gate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stages that one backtest runs through, in the order in which they are met."""
+    """The stages that one backtest runs through, in the order in which they are met.
+
+    Attributes
+    ----------
+    limits : what sizes are made under; of several classes the widest of each, since the gate holds each to its own
+    by_class : limits of every class that is traded
+    """
 
     instruments: tuple[Instrument, ...]
     by_id: dict[InstrumentId, Instrument]
@@ -51,6 +59,7 @@ class Parts:
     planner: PlannerSettings
     limits: PositionLimits
     sizing: AllocatorSettings
+    by_class: Mapping[AssetClass, PositionLimits]
 
 
 def round_trip_costs(
@@ -62,6 +71,15 @@ def round_trip_costs(
 ) -> FloatArray:
     """Return (n,) expected round-trip cost as a fraction of value; NaN where no price is known."""
     return np.array([model.round_trip_fraction(float(p), now, records[n]) for n, p in zip(names, prices, strict=True)])
+
+
+def costs_of(bar_set: BarSet, settings: PipelineSettings) -> CostModel:
+    """Return what trading a set costs: by its class, as the settings have it otherwise."""
+    costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
+    chosen = settings.trading.costs.applied(
+        replace(costs.settings, impact=settings.trading.venue.impact, fees=settings.fees)
+    )
+    return costs if chosen == costs.settings else CostModel(chosen)
 
 
 def build_parts(
@@ -80,13 +98,9 @@ def build_parts(
             raise UnknownNameError("instrument", name, records)
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
-    costs = CostModel.of_class(bar_set.asset_class, bar_set.price_basis, settings.currency)
-    chosen = settings.trading.costs.applied(
-        replace(costs.settings, impact=settings.trading.venue.impact, fees=settings.fees)
-    )
-    if chosen != costs.settings:
-        costs = CostModel(chosen)
-    limits = edited_positions(profile_named(settings.profile).limits(bar_set.asset_class), dict(settings.limits))
+    costs = costs_of(bar_set, settings)
+    by_class = _class_limits(settings, instruments, bar_set.asset_class)
+    limits = _widest(by_class)
     per_year = bars_per_year(bars.calendar, bars.frame)
     per_day = (
         max(1.0, NS_PER_DAY / frame_ns(bars.frame))
@@ -123,12 +137,13 @@ def build_parts(
         by_id=records,
         strategy=strategy,
         allocator=VolatilityScaledTopK(limits, instruments, sizing),
-        gate=RiskGate(default_rules(limits), records),
+        gate=RiskGate(_position_rules(by_class), records),
         venue=SimulatedVenue(instruments, costs, venue),
         costs=costs,
         planner=PlannerSettings(allow_short=limits.shorting, check_cash=bar_set.asset_class is not AssetClass.FOREX),
         limits=limits,
         sizing=sizing,
+        by_class=by_class,
     )
 
 
@@ -139,15 +154,16 @@ def levered_parts(parts: Parts, limits: TradingLimits, edited: Collection[str] =
     ----------
     edited : names of limits that the user set, which no leverage moves
     """
-    own = parts.instruments[0].asset_class
-    levered = levered_positions(parts.limits, own, limits.book, edited)
-    if levered == parts.limits:
+    levered = {own: levered_positions(one, own, limits.book, edited) for own, one in parts.by_class.items()}
+    if levered == parts.by_class:
         return parts
+    widest = _widest(levered)
     return replace(
         parts,
-        limits=levered,
-        allocator=VolatilityScaledTopK(levered, parts.instruments, parts.sizing),
-        planner=replace(parts.planner, check_cash=parts.planner.check_cash and levered.cash_floor >= 0.0),
+        limits=widest,
+        by_class=levered,
+        allocator=VolatilityScaledTopK(widest, parts.instruments, parts.sizing),
+        planner=replace(parts.planner, check_cash=parts.planner.check_cash and widest.cash_floor >= 0.0),
     )
 
 
@@ -159,7 +175,39 @@ def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
     market = replace(limits.market, high_beta=None, vix_cut_above=None)
     by_tier = bool(limits.profile) and parts.costs.settings.price_basis is PriceBasis.RAW
     rules = trading_rules(replace(limits, market=market), by_tier=by_tier)
-    return RiskGate(default_rules(parts.limits), parts.by_id, trading=rules, flow=limits.flow)
+    return RiskGate(_position_rules(parts.by_class), parts.by_id, trading=rules, flow=limits.flow)
+
+
+def _class_limits(
+    settings: PipelineSettings, instruments: Sequence[Instrument], own: AssetClass
+) -> dict[AssetClass, PositionLimits]:
+    """Return the profile's limits of every class among the instruments; of one class only, those of the set's."""
+    profile, found = profile_named(settings.profile), sorted({asset_class_of(one.id) for one in instruments})
+    classes = found if len(found) > 1 else [own]
+    return {one: edited_positions(profile.limits(one), dict(settings.limits)) for one in classes}
+
+
+def _position_rules(by_class: Mapping[AssetClass, PositionLimits]) -> tuple[TradingRule, ...]:
+    first, *others = by_class.values()
+    return position_rules(by_class) if others else default_rules(first)
+
+
+def _widest(by_class: Mapping[AssetClass, PositionLimits]) -> PositionLimits:
+    """Return the limits of the only class, else what sizes of all of them have in common: the gate does the rest."""
+    first, *others = by_class.values()
+    if not others:
+        return first
+    every = (first, *others)
+    return replace(
+        first,
+        risk_per_trade=max(one.risk_per_trade for one in every),
+        max_position=max(one.max_position for one in every),
+        sector=None,
+        class_exposure=math.fsum(one.class_exposure for one in every),
+        cash_floor=min(one.cash_floor for one in every),
+        stop_distance=min(one.stop_distance for one in every),
+        max_positions=None,
+    )
 
 
 def _worst_case(costs: CostModel) -> WorstCase:
