@@ -23,7 +23,7 @@ class FillSlippage:
     ----------
     middle : between bid and ask at the decision, quote currency (the last close where there are no quotes)
     fraction : share of the middle lost, negative where the fill was better
-    expected : what the cost model says for slippage and half-spread, fraction
+    expected : what the cost model says for slippage, half-spread and impact, fraction
     """
 
     order_id: OrderId
@@ -36,8 +36,21 @@ class FillSlippage:
     expected: float
 
 
-def measure_slippage(fill: Fill, middle: Decimal, instrument: Instrument, costs: CostModel) -> FillSlippage:
+def measure_slippage(
+    fill: Fill,
+    middle: Decimal,
+    instrument: Instrument,
+    costs: CostModel,
+    *,
+    spread: Decimal | None = None,
+    impact: float = 0.0,
+) -> FillSlippage:
     """Return the slippage of a fill against the middle at its decision.
+
+    Parameters
+    ----------
+    spread : measured ask minus bid of the bar that filled, quote currency; None = as the cost model has it
+    impact : what an order of this size was expected to move the price by, fraction
 
     Raises
     ------
@@ -47,7 +60,8 @@ def measure_slippage(fill: Fill, middle: Decimal, instrument: Instrument, costs:
     if not middle.is_finite() or middle <= 0:
         raise ConfigError(f"{fill.instrument}: expected a middle price > 0 at the decision, received {middle}")
     sign = 1 if fill.side is Side.BUY else -1
-    expected = float(costs.slippage_fraction(instrument)) + float(costs.spread_step(instrument)) / float(middle)
+    step = float(costs.spread_step(instrument, spread)) / float(middle)
+    expected = float(costs.slippage_fraction(instrument)) + step + impact
     return FillSlippage(
         fill.order_id,
         fill.execution,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -18,9 +18,13 @@ from foresail.core.clock import format_ns, from_ns
 from foresail.core.errors import DataError
 from foresail.core.ids import OrderId
 from foresail.domain.calendars import bars_per_year, frame_ns
-from foresail.domain.orders import Order, OrderKind
-from foresail.engine.trading.parts import TradingMarket, TradingParts
+from foresail.domain.instruments import Instrument
+from foresail.domain.orders import Fill, Order, OrderKind
+from foresail.engine.trading.market import PanelMarket
+from foresail.engine.trading.parts import TradingParts
 from foresail.execution.costs import CostModel
+from foresail.execution.impact import impact_table
+from foresail.execution.simulated.prices import impact_fraction
 from foresail.execution.slippage import FillSlippage, measure_slippage
 from foresail.ledger.books import Books
 from foresail.ledger.disk import RealDisk
@@ -29,6 +33,7 @@ from foresail.ledger.entries import (
     Deposited,
     Entry,
     FillBooked,
+    LimitsLoaded,
     Marked,
     OperatorActed,
     OrderIntended,
@@ -40,7 +45,7 @@ from foresail.ledger.trades import trades
 from foresail.risk.paper_gate import PaperGateSettings, PaperVerdict, paper_gate
 from foresail.service.accounts import AccountFolder
 from foresail.service.bars_seen import BarsSeen
-from foresail.service.limit_versions import first_limits
+from foresail.service.limit_versions import LimitVersion, first_limits, read_versions
 from foresail.service.outcome import Outcome
 from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, open_stream
@@ -88,11 +93,16 @@ class AccountRecord:
 
 
 class _Reader:
-    """Folds a journal once."""
+    """Folds a journal once.
 
-    def __init__(self, parts: TradingParts, costs: CostModel) -> None:
-        self._parts, self._costs = parts, costs
-        self._market: TradingMarket = parts.market
+    Parameters
+    ----------
+    costs : digest of limits and terms -> the costs that held under them; an empty digest is for all others
+    """
+
+    def __init__(self, parts: TradingParts, market: PanelMarket, costs: Mapping[str, CostModel]) -> None:
+        self._parts, self._costs_of, self._costs = parts, costs, costs[""]
+        self._market = market
         self._books = Books(parts.account, parts.currency, allow_short=True)
         self._asked: dict[OrderId, tuple[Order, Decimal | None]] = {}
         self._equity: dict[date, float] = {}
@@ -107,6 +117,8 @@ class _Reader:
                 self._market.advance(position)
         elif isinstance(entry, SplitApplied):
             self._market.split(entry.instrument, float(entry.ratio))
+        elif isinstance(entry, LimitsLoaded):
+            self._costs = self._costs_of.get(entry.digest, self._costs_of[""])
         elif isinstance(entry, OrderIntended):
             self._asked[entry.order.id] = (entry.order, self._market.price(entry.order.instrument))
         elif isinstance(entry, FillBooked):
@@ -116,7 +128,12 @@ class _Reader:
             self._arrived += float(entry.amount * rate)
         elif isinstance(entry, Marked):
             self._marked(entry)
-        elif isinstance(entry, AlertRaised) and entry.severity == "CRITICAL":
+        else:
+            self._alert(entry)
+
+    def _alert(self, entry: Entry) -> None:
+        """Note a critical alert, and that somebody answered all of them."""
+        if isinstance(entry, AlertRaised) and entry.severity == "CRITICAL":
             self.record.critical.append(entry)
         elif isinstance(entry, OperatorActed) and entry.command.split(":")[0].strip() == _REARM:
             self.record.critical.clear()
@@ -125,8 +142,28 @@ class _Reader:
         order, middle = self._asked.get(entry.fill.order_id, (None, None))
         if order is None or order.kind is not OrderKind.MARKET or middle is None:
             return
-        one = self._parts.instruments[entry.fill.instrument]
-        self.record.slippage.append(measure_slippage(entry.fill, middle, one, self._costs))
+        fill, one = entry.fill, self._parts.instruments[entry.fill.instrument]
+        spread, impact = self._spread(fill), self._impact(fill, one)
+        self.record.slippage.append(measure_slippage(fill, middle, one, self._costs, spread=spread, impact=impact))
+
+    def _spread(self, fill: Fill) -> Decimal | None:
+        """Return the measured spread of the bar that filled, the one after the newest that was applied."""
+        bars, position = self._market.bars, self._market.position + 1
+        if not bars.has("spread") or position >= bars.shape[1]:
+            return None
+        value = float(bars.field("spread")[self._market.row[fill.instrument], position])
+        return Decimal(repr(value)) if math.isfinite(value) else None
+
+    def _impact(self, fill: Fill, one: Instrument) -> float:
+        """Return what a fill of this size moved the price by in the model, of the days that were over before it."""
+        model = self._costs.impact
+        if model is None:
+            return 0.0
+        row, before = self._market.row[fill.instrument], self._market.position
+        volume = self._market.average_volumes(before)[[row]] / float(one.lot)
+        factor = float(self._costs.settings.factor)
+        table = impact_table(model, self._market.daily_volatility(before)[[row]], volume, factor)
+        return float(impact_fraction(table[0], int(fill.quantity / one.lot)))
 
     def _marked(self, entry: Marked) -> None:
         """Note the day's return so far; money that came or went is no return."""
@@ -144,12 +181,18 @@ class _Reader:
         record.returns[day] = (equity - self._paid) / self._base - 1.0 if self._base > 0 else math.nan
 
 
-def account_record(stream: Stream, account: str, entries: Iterable[Entry]) -> AccountRecord:
-    """Return what the journal of an account says beside its bars."""
-    parts, _link = stream.parts(account=account, environment="paper")
-    data = stream.inputs.data
-    costs = CostModel.of_class(data.bar_set.asset_class, data.bar_set.price_basis, stream.settings.currency)
-    reader = _Reader(parts, costs)
+def account_record(
+    stream: Stream, account: str, entries: Iterable[Entry], versions: Sequence[LimitVersion] = ()
+) -> AccountRecord:
+    """Return what the journal of an account says beside its bars.
+
+    Parameters
+    ----------
+    versions : limits and terms that it has had: each fill is measured against the costs that held then
+    """
+    parts, link = stream.parts(account=account, environment="paper")
+    costs = {one.digest: one.over(stream).costs() for one in versions}
+    reader = _Reader(parts, link.market, {**costs, "": stream.costs()})
     kept = list(entries)
     for entry in kept:
         reader.read(entry)
@@ -190,7 +233,7 @@ def gate_account(account: str) -> Outcome:
     if not entries:
         raise DataError(f"the journal of account {account} is empty", hint="foresail paper start fills it")
     stream = first_limits(open_stream(replace(request, until=None), workspace, check_leaks=False), folder.path)
-    record = account_record(stream, account, entries)
+    record = account_record(stream, account, entries, read_versions(folder.path))
     bars = stream.inputs.data.bars
     lived = real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), frame_ns(bars.frame))
     verdict = _verdict(record, lived, bars_per_year(bars.calendar, "1d"))

@@ -375,7 +375,7 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
         try:
             request = replace(folder.settle_request(None)[0], until=None)
             stream = open_stream(request, workspace, check_leaks=False)
-            record = account_record(stream, account, entries)
+            record = account_record(stream, account, entries, read_versions(folder.path))
             document["slippage"] = slippage_figures(record)
             document["value_at_risk_exceptions"] = exceptions(stream, account, entries, record.returns)
             lines += [slippage_line(document["slippage"]), *exception_lines(document["value_at_risk_exceptions"])]

@@ -19,7 +19,7 @@ from foresail.domain.forecast import ForecastBlock
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
-from foresail.engine.parts import build_parts
+from foresail.engine.parts import build_parts, costs_of
 from foresail.engine.risk_facts import risk_facts
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.strategy_choices import StrategyChoices, choice_of
@@ -30,6 +30,7 @@ from foresail.engine.trading.simulated import SimulatedLink
 from foresail.engine.trading.slicing import Slicer
 from foresail.engine.trading.volumes import PanelVolumes
 from foresail.engine.walkforward import WalkForward
+from foresail.execution.costs import CostModel
 from foresail.protocols import Strategy
 from foresail.risk.accounts import edited, rows, trading_limits
 from foresail.risk.editing import edited_positions, position_rows, trading_values
@@ -136,6 +137,10 @@ class Stream:
             slicer = Slicer(parse_slices(self.slices), PanelVolumes(data.bars), parts.instruments)
             parts = replace(parts, slicer=slicer)
         return replace(parts, limits_digest=self.limits_digest()), link
+
+    def costs(self) -> CostModel:
+        """Return what trading costs under these settings."""
+        return costs_of(self.inputs.data.bar_set, self.settings)
 
     def limits(self) -> TradingLimits:
         """Return the limits of breakers and caps: of the profile and the asset class, as the settings edit them."""

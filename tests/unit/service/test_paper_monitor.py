@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import foresail
@@ -16,6 +17,7 @@ from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import AlertRaised, Deposited, Marked, OperatorActed
 from foresail.ledger.recovery import read_entries
 from foresail.service.accounts import AccountFolder
+from foresail.service.limit_versions import read_versions
 from foresail.service.monitor import account_record, last_alerts, slippage_line
 from foresail.service.paper_status import latency_figures, status_lines
 from foresail.service.stream import Stream, open_stream
@@ -169,3 +171,46 @@ def test_every_position_is_told_with_its_stop_and_target(place: Path, kept: tupl
         assert f", stop {stop}" in str(ledger)
     bare = {key: value for key, value in status.figures.items() if key != "levels"}
     assert any("(no stop)" in line for line in status_lines(bare))  # a status of an older release
+
+
+def test_expected_slippage_is_what_the_venue_charges_impact_and_measured_spread_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "turn.py").write_text(STRATEGY)
+    days = pd.bdate_range("2015-02-02", periods=90)
+    close = 50.0 + (np.arange(90) * 7 % 23) * 0.37
+    frame = pd.DataFrame({"date": days.strftime("%Y-%m-%d"), "ticker": "AAA", "open": close, "close": close})
+    frame["high"], frame["low"], frame["volume"], frame["spread"] = close + 1, close - 1, 3e6, 0.03
+    frame = pd.concat([frame, frame.assign(ticker="BBB")])
+    folder = tmp_path / "set"
+    folder.mkdir()
+    frame.to_csv(folder / "bars.csv", index=False)
+    (folder / "foresail-set.toml").write_text(
+        'version = 1\nname = "one"\nfiles = ["bars.csv"]\nclass = "stock"\nframe = "1d"\n'
+        'time = "session"\nprice_basis = "raw"\nuniverse = "point_in_time"\n'
+    )
+
+    def start(until: str, **more: Any) -> None:
+        foresail.paper("start", account="i", bars=str(folder), strategy="turn.py", until=until, **more)
+
+    start("2015-04-15")
+    (tmp_path / "foresail.toml").write_text('version = 1\n[venue]\nimpact = "square_root"\n')
+    start("2015-12-31")
+    account = AccountFolder(tmp_path, "i")
+    request = replace(account.settle_request(None)[0], until=None)
+    stream = open_stream(request, tmp_path, check_leaks=False)
+    entries = list(read_entries(RealDisk(account.journal)))
+    found = account_record(stream, "i", entries, read_versions(account.path)).slippage
+    table = foresail.read_ledger("i").table("executions")
+    table = table[table["reason"] == "entry"] if "entry" in set(table["reason"]) else table
+    charged = {row.execution: float(row.slippage) / float(row.quantity) for row in table.itertuples()}
+    assert len(found) > 10
+    for one in found:
+        expected = one.expected * float(one.middle)
+        assert expected > 0.015  # half the measured spread
+        if one.execution in charged:
+            assert charged[one.execution] == pytest.approx(expected, rel=0.15, abs=0.011)  # middle is not the open
+    before = [one.expected for one in found if one.filled_at < 1429056000 * 10**9]
+    after = [one.expected for one in found if one.filled_at > 1429056000 * 10**9]
+    assert min(after) > max(before)  # each under the terms that held
