@@ -26,7 +26,7 @@ from foresail.core.seeds import derive_seed
 from foresail.domain.panel import Panel
 from foresail.domain.training import FitReport, ForecasterSpec, TrainingSet
 from foresail.forecasting.artefacts import model_version
-from foresail.protocols import Forecaster
+from foresail.protocols import Forecaster, Progress
 
 __all__ = ["SECTOR_FILE", "SECTOR_FOLDER", "SectorNetworks", "fine_tune", "load_with_sectors", "rows_of"]
 
@@ -187,6 +187,8 @@ def fine_tune(
         one = copy.copy(base)  # fine-tuning replaces what was fitted, it changes nothing in it
         if getattr(base, "checkpoint", None) is not None:
             one.checkpoint = base.checkpoint / f"{SECTOR_FOLDER}{i}"
+        if getattr(base, "progress", None) is not None:
+            one.progress = _of_sector(base.progress, name)
         try:
             reports[name] = one.fine_tune(rows_of(data, sectors[name]), seed=derive_seed(seed, "sector", name))
         except ModelError as e:
@@ -198,6 +200,15 @@ def fine_tune(
     if not networks:
         raise ModelError(f"none of {len(sectors)} sectors has enough to learn from: {'; '.join(notes or ())}")
     return SectorNetworks(base, networks, {k: v for k, v in members.items() if v in networks}, reports)
+
+
+def _of_sector(progress: Progress, name: str) -> Progress:
+    """Return a progress that says of which sector its stages are."""
+
+    def tell(stage: str, done: int, total: int) -> None:
+        progress(f"{stage} {name}", done, total)
+
+    return tell
 
 
 def load_with_sectors(kind: type[Any], folder: Path) -> Forecaster:

@@ -12,6 +12,7 @@ from foresail.protocols import Progress
 __all__ = ["EpochLines", "history_lines", "history_of"]
 
 _EVERY = 5  # epochs (TRAIN-21)
+_CHECKPOINT = "checkpoint.json"  # written before the epoch is told, so that the newest one is its
 _CURVES = (
     ("train_loss", "train loss"),
     ("validation_loss", "validation loss"),
@@ -21,26 +22,28 @@ _CURVES = (
 
 
 class EpochLines:
-    """A progress that passes on what it is told, and says a line on every fifth epoch.
+    """A progress that passes on what it is told, and says a line on every fifth epoch, with the sector it is of.
 
     Parameters
     ----------
     progress : the one that is told everything
     note : told the lines; None = nobody
-    checkpoint : folder in which the trainer keeps its history, as far as it has come
+    checkpoint : folder in which the trainer keeps its history, as far as it has come; sectors have folders in it
     """
 
     def __init__(self, progress: Progress, note: Callable[[str], None] | None, checkpoint: Path) -> None:
-        self._progress, self._note, self._path = progress, note, checkpoint / "checkpoint.json"
+        self._progress, self._note, self._folder = progress, note, checkpoint
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report that ``done`` of ``total`` steps of a stage are finished."""
         self._progress(stage, done, total)
-        if self._note is None or not done or (done % _EVERY and done not in (1, total)) or not self._path.is_file():
+        if self._note is None or not done or (done % _EVERY and done not in (1, total)):
             return
-        history = _curves(json.loads(self._path.read_bytes()).get("history"))
+        found = sorted(self._folder.rglob(_CHECKPOINT), key=lambda path: (path.stat().st_mtime_ns, path))
+        history = _curves(json.loads(found[-1].read_bytes()).get("history")) if found else {}
         if history:
-            self._note(_line(history, done - 1))
+            _, _, sector = stage.partition(" ")
+            self._note((f"{sector}, " if sector else "") + _line(history, done - 1))
 
 
 def history_of(weights: Path) -> dict[str, list[float]]:
