@@ -17,7 +17,7 @@ from foresail.service.commands import CommandQueue
 from foresail.service.durable import make_folder, write_durable
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
-__all__ = ["AccountFolder", "check_person", "is_running", "whole_account"]
+__all__ = ["AccountFolder", "check_person", "is_running", "resolved_bars", "whole_account"]
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")
 
@@ -184,10 +184,10 @@ def _held(content: dict[str, Any]) -> StreamRequest:
 def _whole(request: StreamRequest) -> StreamRequest:
     """Return a request that means the same from any folder."""
     sleeves = tuple((str(Path(file).resolve()), share) for file, share in request.sleeves)
-    return replace(request, strategy=request.strategy.resolve(), bars=_resolved(request.bars), sleeves=sleeves)
+    return replace(request, strategy=request.strategy.resolve(), bars=resolved_bars(request.bars), sleeves=sleeves)
 
 
-def _resolved(bars: str) -> str:
+def resolved_bars(bars: str) -> str:
     """Return a path as an absolute one; a name of the store or an embedded set stays."""
     path = Path(bars)
     return str(path.resolve()) if path.exists() else bars

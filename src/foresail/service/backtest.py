@@ -23,13 +23,15 @@ from foresail.ledger.recovery import Session
 from foresail.measures.performance import max_drawdown, sharpe_ratio
 from foresail.measures.returns import simple_returns
 from foresail.protocols import Progress
+from foresail.service.accounts import resolved_bars
 from foresail.service.outcome import Outcome
 from foresail.service.shared_backtest import SharedBacktest, run_shared_backtest
 from foresail.service.stream import Stream, StreamRequest, fingerprint_of, open_stream
 from foresail.service.workspace import find_workspace
 
-__all__ = ["entries_hash", "run_strategy_backtest"]
+__all__ = ["BACKTEST_FILE", "entries_hash", "run_strategy_backtest"]
 
+BACKTEST_FILE = "backtest.json"
 _GROUP = 1000  # entries in one commit: nothing leaves, so nothing waits for it
 
 
@@ -60,10 +62,22 @@ def run_strategy_backtest(request: StreamRequest, *, out: Path | None, force: bo
         "format": 1,
         "record": record,
         "fingerprint": fingerprint_of(record, entries_hash(result.journal)),
+        "request": _request(request, stream),
         **_figures(result, stream),
     }
     _write(target, document, result.journal, stream)
     return Outcome({"run": str(target), **document}, _lines(document, target))
+
+
+def _request(request: StreamRequest, stream: Stream) -> dict[str, Any]:
+    """Return where the bars came from, so that figures of the journal find them again."""
+    return {
+        "bars": resolved_bars(request.bars),
+        "until": request.until,
+        "timezone": request.timezone,
+        "names": request.names,
+        "strategies": sorted(plugin.id for plugin in stream.plugins) if stream.shares else [],
+    }
 
 
 def entries_hash(entries: tuple[Entry, ...]) -> str:
@@ -126,7 +140,7 @@ def _write(target: Path, document: dict[str, Any], entries: tuple[Entry, ...], s
         log.commit()
     finally:
         log.close()
-    write_atomic(waiting / "backtest.json", canonical_bytes(document))
+    write_atomic(waiting / BACKTEST_FILE, canonical_bytes(document))
     if target.exists():
         shutil.rmtree(target)
     waiting.rename(target)

@@ -1,11 +1,12 @@
 """``foresail ledger figures``: results by strategy, side, sector, hour, signal or model (ATTR-02), out of the journal.
 
-An account has its bars beside it: rates, sectors, and 1/N of its names as the benchmark of alpha and beta. A journal by
-itself has none of them; what needs them says so.
+An account has its bars beside it, and so has a backtest as long as its bars are stored as they were: rates, sectors,
+and 1/N of the names as the benchmark of alpha and beta. A journal by itself has none of them; what needs them says so.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from foresail.core.arrays import FloatArray
+from foresail.core.canonical import hash_value
 from foresail.core.clock import NS_PER_DAY
-from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.errors import ConfigError, ForesailError, UnknownNameError
 from foresail.core.ids import InstrumentId, OrderId
+from foresail.domain.calendars import bars_per_year
 from foresail.domain.instruments import Instrument
 from foresail.domain.panel import Panel
+from foresail.engine.trading.market import PanelMarket
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
     Deposited,
@@ -46,10 +50,12 @@ from foresail.portfolio.attribution import (
 )
 from foresail.service.account_risk import exception_lines, exceptions
 from foresail.service.accounts import AccountFolder
+from foresail.service.backtest import BACKTEST_FILE
 from foresail.service.ledger import LedgerRequest, entries_of
+from foresail.service.loading import load_bars, parse_until
 from foresail.service.monitor import account_record
 from foresail.service.outcome import Outcome
-from foresail.service.stream import Stream, open_stream
+from foresail.service.stream import open_stream
 from foresail.service.workspace import find_workspace
 
 __all__ = ["GROUPS", "show_figures"]
@@ -102,7 +108,8 @@ def show_figures(request: LedgerRequest, *, by: str, zone: str = "UTC") -> Outco
     """
     if by not in GROUPS:
         raise UnknownNameError("group of figures", by, GROUPS)
-    journal = _with_bars(request) if request.account is not None else _alone(request)
+    found_bars = _with_bars(request) if request.account is not None else _of_backtest(request)
+    journal = _alone(request) if isinstance(found_bars, str) else found_bars
     is_netted = any(isinstance(one, SharesPlanned) for one in journal.entries)
     if by == "strategy" and is_netted:
         rows = _of_strategies(journal)
@@ -122,7 +129,7 @@ def show_figures(request: LedgerRequest, *, by: str, zone: str = "UTC") -> Outco
         "currency": journal.currency,
         "marks": len(journal.equity),
         "groups": rows,
-        "benchmark": "1/N of the names" if journal.benchmark is not None else "none: a journal without its bars",
+        "benchmark": f"none: {found_bars}" if isinstance(found_bars, str) else "1/N of the names",
         "value_at_risk_exceptions": journal.exceptions,
     }
     return Outcome(document, _lines(document))
@@ -240,8 +247,8 @@ def _with_bars(request: LedgerRequest) -> _Journal:
     folder = AccountFolder(workspace, request.account or "").existing()
     stream = open_stream(replace(folder.settle_request(None)[0], until=None), workspace, check_leaks=False)
     entries = entries_of(request)
-    equity, places, rates = _walk(stream, folder.name, entries)
-    parts, _link = stream.parts(account=folder.name, environment="paper")
+    parts, link = stream.parts(account=folder.name, environment="paper")
+    equity, places, rates = _walk(link.market, parts.currency, folder.name, entries)
     return _Journal(
         entries,
         parts.currency,
@@ -255,17 +262,62 @@ def _with_bars(request: LedgerRequest) -> _Journal:
     )
 
 
-def _walk(stream: Stream, name: str, entries: Sequence[Entry]) -> tuple[FloatArray, list[int], Mapping[str, Decimal]]:
-    """Return equity and time position of every mark, and the rates at the end."""
-    parts, _link = stream.parts(account=name, environment="paper")
-    market, books = parts.market, Books(name, parts.currency, allow_short=True)
+def _of_backtest(request: LedgerRequest) -> _Journal | str:
+    """Return the journal of a backtest beside the bars that its folder names, or why they are not there."""
+    kept = None if request.journal is None else request.journal.parent / BACKTEST_FILE
+    if kept is None or not kept.is_file():
+        return "a journal without its bars"
+    document = json.loads(kept.read_bytes())
+    asked, record = document.get("request"), document["record"]
+    if asked is None:
+        return "the folder is of a release that did not keep where its bars came from"
+    try:
+        loaded = load_bars(
+            asked["bars"],
+            workspace=find_workspace(),
+            until_ns=parse_until(asked["until"]),
+            timezone=asked["timezone"],
+            names=asked["names"],
+        )
+    except ForesailError as error:
+        return f"its bars are not there: {error}"
+    if hash_value(loaded.inputs) != hash_value(record["inputs"]):
+        return "its bars are stored otherwise now"
+    bars, entries, currency = loaded.data.bars, entries_of(request), str(record["currency"])
+    instruments = {one.id: one for one in loaded.data.bar_set.instruments}
+    equity, places, rates = _walk(PanelMarket(bars, instruments, currency), currency, "backtest", entries)
+    return _Journal(
+        entries,
+        currency,
+        equity,
+        bars_per_year(bars.calendar, bars.frame),
+        {name: float(rate) for name, rate in rates.items()},
+        _one_over_n(bars, places),
+        instruments,
+        tuple(asked["strategies"]),
+    )
+
+
+def _walk(
+    market: PanelMarket, currency: str, name: str, entries: Sequence[Entry]
+) -> tuple[FloatArray, list[int], Mapping[str, Decimal]]:
+    """Return equity and time position of every mark, and the rates at the end.
+
+    The journal of an account says how far its stream was; that of a backtest is marked with every bar.
+    """
+    books, ends = Books(name, currency, allow_short=True), market.bars.end
+    is_told = any(isinstance(one, StreamAdvanced) for one in entries)
     equity, places = list[float](), list[int]()
     for entry in entries:
         books.apply(entry)
+        reached = market.position
         if isinstance(entry, StreamAdvanced):
-            for position in range(market.position + 1, entry.position + 1):
-                market.advance(position)
-        elif isinstance(entry, SplitApplied):
+            reached = entry.position
+        elif isinstance(entry, Marked) and not is_told:
+            reached = int(np.searchsorted(ends, entry.at, side="right")) - 1
+        for position in range(market.position + 1, reached + 1):
+            market.advance(position)
+        if isinstance(entry, SplitApplied):
             market.split(entry.instrument, float(entry.ratio))
         elif isinstance(entry, Marked):
             equity.append(float(books.equity(rates=market.rates())))

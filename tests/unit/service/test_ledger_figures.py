@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,16 +82,52 @@ def test_groups_have_their_names_and_trades(place: Path, monkeypatch: pytest.Mon
     assert set(hours.index) <= {f"{hour:02d}" for hour in range(24)}
 
 
-def test_a_journal_by_itself(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_of_a_backtest_has_its_bars_beside_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
-    alone = foresail.read_ledger(journal="bt/journal")
+    tested, account = foresail.read_ledger(journal="bt/journal"), foresail.read_ledger("one")
+    for by in ("side", "sector", "class", "strategy"):
+        one, other = tested.figures_by(by), account.figures_by(by)
+        assert one["profit"].to_dict() == other["profit"].to_dict()
+        assert one[["alpha", "beta"]].to_dict() == other[["alpha", "beta"]].to_dict()
+        assert one["beta"].notna().all()
+    netted = foresail.read_ledger(journal="bt2/journal").figures_by("strategy")
+    assert netted["profit"].to_dict() == foresail.read_ledger("two").figures_by("strategy")["profit"].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda kept: kept.pop("request"), "a release that did not keep"),
+        (lambda kept: kept["request"].update(bars="gone"), "its bars are not there"),
+        (lambda kept: kept["record"]["inputs"].update(name="other"), "stored otherwise now"),
+    ],
+)
+def test_a_backtest_whose_bars_are_gone_is_a_journal_by_itself(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, why: str
+) -> None:
+    monkeypatch.chdir(place)
+    copied = tmp_path / "copied"
+    shutil.copytree("bt", copied)
+    kept = json.loads((copied / "backtest.json").read_bytes())
+    change(kept)
+    (copied / "backtest.json").write_text(json.dumps(kept))
+    told = show_figures(LedgerRequest(journal=copied / "journal"), by="side").document
+    assert why in told["benchmark"]
+    assert all(one["beta"] is None for one in told["groups"])
+
+
+def test_a_journal_by_itself(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    for name in ("bt", "bt2"):
+        shutil.copytree(f"{name}/journal", tmp_path / name)
+    alone = foresail.read_ledger(journal=str(tmp_path / "bt"))
     beside = foresail.read_ledger("one")
     assert alone.figures_by("side")["profit"].to_dict() == beside.figures_by("side")["profit"].to_dict()
     assert alone.figures_by("side")["beta"].isna().all()
     with pytest.raises(ConfigError, match="no sectors"):
         alone.figures_by("sector")
     with pytest.raises(ConfigError, match="netted"):
-        foresail.read_ledger(journal="bt2/journal").figures_by("strategy")
+        foresail.read_ledger(journal=str(tmp_path / "bt2")).figures_by("strategy")
     with pytest.raises(UnknownNameError, match="sector"):
         alone.figures_by("moon")
 
