@@ -46,6 +46,8 @@ def loss_at_stop(
     distance : class stop where none is known, fraction of price
     order : opening order of that side whose stop will hang on the position; its units are not in ``used``
     """
+    if order is not None and view.is_alone(instrument):
+        return _alone(order, view.price(instrument), distance)
     sign = 1.0 if side is Side.BUY else -1.0
     price, factor = view.price(instrument), view.factor(instrument)
     class_loss = price * distance
@@ -90,6 +92,12 @@ def worst_loss_at_stop(view: Projected, instrument: InstrumentId, distance: floa
         for side in Side
     ]
     return math.nan if any(math.isnan(one) for one in both) else max(both)
+
+
+def _alone(order: Order, price: float, distance: float) -> AtStop:
+    """Return the loss of an order beside which there is nothing, as most are: many times cheaper."""
+    entry, stop = entry_and_stop(order, price)
+    return AtStop(0.0, price * distance if stop is None else abs(entry - stop), stop is None)
 
 
 def _levels(order: Order, price: float, factor: float) -> tuple[float, float | None]:

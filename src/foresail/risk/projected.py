@@ -125,6 +125,10 @@ class Projected:
             factor = self._factors[instrument] = 1.0 if record is None else float(record.multiplier)
         return factor
 
+    def is_alone(self, instrument: InstrumentId) -> bool:
+        """Return whether nothing of an instrument is held, on order or passed before."""
+        return instrument not in self._held and instrument not in self._reserved
+
     def stop(self, instrument: InstrumentId) -> float:
         """Return the stop that hangs on a position, money per unit, account currency; NaN where none does."""
         known = getattr(self._view, "stop", None)

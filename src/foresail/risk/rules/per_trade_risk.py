@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foresail.domain.limits import PositionLimits
 from foresail.domain.orders import Order, Ruling
 from foresail.risk.at_stop import loss_at_stop
-from foresail.risk.exposure import allow, entry_and_stop, number, refuse, whole_units
+from foresail.risk.exposure import allow, number, refuse, whole_units
 from foresail.risk.projected import Projected
 
 __all__ = ["PerTradeRisk"]
@@ -22,13 +22,10 @@ class PerTradeRisk:
 
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return the units with which the position's loss at the stop stays within the limit."""
-        price, equity = view.price(order.instrument), number(view.account.equity)
-        entry, stop = entry_and_stop(order, price)
-        if stop is not None and entry == stop:
-            return refuse(self.name, "the stop stands at the entry: no loss can be measured")
+        equity = number(view.account.equity)
         found = loss_at_stop(view, order.instrument, order.side, self.limits.stop_distance, order)
         if not found.unit > 0.0:
-            return refuse(self.name, "no loss at the stop can be measured")
+            return refuse(self.name, "the stop stands at the entry: no loss can be measured")
         most = (self.limits.risk_per_trade * equity * (1.0 + 1e-9) - found.used) / found.unit
         if number(order.quantity) <= most:
             return allow(self.name, order)
