@@ -62,7 +62,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     effects += take_back_orders(core, at, decision.cancel_orders)
     effects += send_changes(core, at, changes.passed)
     effects += warn_of_cost(core, allowed, call)
-    effects += tell_of_signals(core, at, decision.signals)
+    effects += tell_of_signals(core, at, decision.signals, decision.missing)
     for share in decision.shares:
         core.write(SharesPlanned, at, **asdict(share))
     _set_levels(core, decision.levels, at, wide)

@@ -12,9 +12,10 @@ from foresail.domain.accounts import Account
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.orders import Order
 from foresail.domain.signals import Cancel, Intent, Signal, SignalKind, TargetWeights
+from foresail.engine.trading.critical import NOTHING_MISSING, Missing, missing_inputs
 from foresail.engine.trading.desk_exits import DeskExits, is_laddered
 from foresail.engine.trading.desk_orders import Author
-from foresail.engine.trading.desk_sizes import reduced_order, reduced_targets
+from foresail.engine.trading.desk_sizes import not_enlarged, reduced_order, reduced_targets
 from foresail.engine.trading.expiring import refuse_timers
 from foresail.engine.trading.ladders import held_targets, pending_besides
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
@@ -22,6 +23,7 @@ from foresail.engine.trading.signal_gate import confident_signals
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
 from foresail.protocols import MarketView, Strategy
+from foresail.signals.strategies.rank_expected_return import RankExpectedReturn
 
 __all__ = ["DeskStages", "Proposal", "StrategyDesk"]
 
@@ -59,6 +61,7 @@ class Proposal:
     notes : (instrument, sentence) on what conditions took off those
     changes, cancel_orders : of single open orders of its own
     ladders : the orders among ``direct`` that get a ladder
+    missing : critical inputs without a value
     """
 
     targets: TargetWeights | None
@@ -68,6 +71,7 @@ class Proposal:
     changes: tuple[ReplaceSend, ...] = ()
     cancel_orders: tuple[OrderId, ...] = ()
     ladders: tuple[OrderId, ...] = ()
+    missing: Missing = NOTHING_MISSING
 
     @property
     def cancels(self) -> tuple[InstrumentId, ...]:
@@ -85,6 +89,8 @@ class StrategyDesk:
 
     def __init__(self, strategy: Strategy, stages: DeskStages) -> None:
         self._strategy, self._stages, self._exits = strategy, stages, stages.exits
+        is_built_in = isinstance(strategy, RankExpectedReturn)  # it counts its inputs itself
+        self._critical = () if is_built_in else tuple(strategy.spec.critical_inputs)
         if self._exits is not None and getattr(strategy.spec, "stops_may_exceed", False):
             self._exits = replace(self._exits, may_exceed=True)
         self._name, _, version = strategy.spec.id.partition("@")
@@ -122,6 +128,8 @@ class StrategyDesk:
         if not intents:
             return None
         refuse_timers(intents, self._name)
+        missing = missing_inputs(self._critical, intents, view)
+        intents = missing.held_signals(intents, call)
         intents, doubts = self._worth(intents, call)
         intents, unsure = confident_signals(intents, call)
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
@@ -129,17 +137,20 @@ class StrategyDesk:
             targets = reduced_targets(targets, call, self._stages.instruments)
             targets = targets if exits is None else exits.targets(targets, call)
             targets = held_targets(targets, call, self._stages.instruments)
+            targets = not_enlarged(targets, dict(missing.notes), call, self._stages.instruments)
         author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
-        asked, laddered = author.orders(intents, call), author.laddered(intents, call)
+        asked = missing.open_orders(author.orders(intents, call), call)
+        laddered = author.laddered(intents, call)
         direct, notes = self._direct(asked if exits is None or not asked else exits.orders(asked, call, laddered), call)
         return Proposal(
             targets,
             direct,
-            (*doubts, *unsure, *notes),
+            (*doubts, *unsure, *(missing.notes if targets is None else ()), *notes),
             intents,
-            author.changes(intents, call),
+            missing.changes(author.changes(intents, call), call),
             author.cancelled(intents, call),
             self._ladders(direct, laddered, call),
+            missing,
         )
 
     def decide(self, memory: Any, call: DeskCall) -> Decision:
@@ -164,6 +175,7 @@ class StrategyDesk:
             notes=(*(() if targets is None else targets.notes), *plan.notes, *found.notes),
             changes=found.changes,
             cancel_orders=found.cancel_orders,
+            missing=found.missing.names,
             ladders=(*found.ladders, *self._ladders(plan.orders, (), call)),
         )
 

@@ -19,9 +19,10 @@ from foresail.domain.signals import Side, TargetWeights
 from foresail.engine.trading.parts import DeskCall
 from foresail.portfolio.multipliers import Conditions, condition_factor
 
-__all__ = ["reduced_order", "reduced_targets"]
+__all__ = ["not_enlarged", "reduced_order", "reduced_targets"]
 
 _ONE = Decimal(1)
+_NO_LOT_LESS = 1.0 + 1e-9  # what is held, as a weight, must not lose a lot to rounding
 _PAIR = "RISK-11: it moves together with another position: times"
 
 
@@ -37,6 +38,29 @@ def reduced_targets(
         weights.append(weight * float(factor))
         if weights[-1] != weight:
             notes.append((name, text))
+    return replace(targets, weights=tuple(weights), notes=tuple(sorted(notes)))
+
+
+def not_enlarged(
+    targets: TargetWeights,
+    why: Mapping[InstrumentId, str],
+    call: DeskCall,
+    instruments: Mapping[InstrumentId, Instrument],
+) -> TargetWeights:
+    """Return target weights that make no position of some names larger, with the reason of each."""
+    if not why:
+        return targets
+    held = {one.instrument: one.quantity for one in call.account.positions}
+    weights, notes, equity = list(targets.weights), list(targets.notes), float(call.account.equity)
+    for i, name in enumerate(targets.instruments):
+        if name not in why or weights[i] == 0.0:
+            continue
+        one, units = instruments[name], float(held.get(name, Decimal(0)))
+        worth = float(one.multiplier * call.rates.get(one.currency, _ONE))
+        now = units * call.prices.get(name, math.nan) * worth / equity if units != 0.0 else 0.0
+        if now * weights[i] <= 0.0 or abs(weights[i]) > abs(now):
+            weights[i] = now * _NO_LOT_LESS if now * weights[i] > 0.0 else 0.0
+            notes.append((name, why[name]))
     return replace(targets, weights=tuple(weights), notes=tuple(sorted(notes)))
 
 

@@ -20,6 +20,7 @@ from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order, Ruling
 from foresail.domain.signals import Side, TargetWeights
 from foresail.engine.trading.desk_exits import entry_price
+from foresail.engine.trading.desk_sizes import not_enlarged
 from foresail.engine.trading.parts import Decision, DeskCall, ReviewedOrder
 from foresail.execution.brackets import BracketLegs, bracket_orders, leg_id
 from foresail.portfolio.exits import ExitPlan, crypto_ladder
@@ -59,22 +60,15 @@ def held_targets(
     targets: TargetWeights, call: DeskCall, instruments: Mapping[InstrumentId, Instrument]
 ) -> TargetWeights:
     """Return targets that enlarge no position on which a ladder stands, and hang no target on it."""
-    names = _standing(call)
-    held = {one.instrument: one.quantity for one in call.account.positions if one.instrument in names}
-    if not held:
+    held = {one.instrument for one in call.account.positions}
+    names = held & _standing(call).keys()
+    if not names:
         return targets
-    weights, levels, notes = list(targets.weights), list(targets.targets), list(targets.notes)
-    equity = float(call.account.equity)
-    for i, name in enumerate(targets.instruments):
-        if name in held:
-            one = instruments[name]
-            worth = float(one.multiplier * call.rates.get(one.currency, Decimal(1)))
-            now = float(held[name]) * call.prices.get(name, math.nan) * worth / equity
-            levels[i] = math.nan
-            if weights[i] > now:
-                weights[i] = now
-                notes.append((name, "EXIT-06: a ladder stands: the position is not enlarged"))
-    return replace(targets, weights=tuple(weights), targets=tuple(levels), notes=tuple(sorted(notes)))
+    levels = tuple(
+        math.nan if name in names else level for name, level in zip(targets.instruments, targets.targets, strict=True)
+    )
+    why = dict.fromkeys(names, "EXIT-06: a ladder stands: the position is not enlarged")
+    return not_enlarged(replace(targets, targets=levels), why, call, instruments)
 
 
 def with_rungs(core: TradingCore, call: DeskCall, decision: Decision) -> tuple[Order, ...]:

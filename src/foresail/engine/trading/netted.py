@@ -253,6 +253,7 @@ class NettedDesk:
             cancel_orders=(*taken, *(one for want in wants for one in want.found.cancel_orders if one not in taken)),
             changes=tuple(change for want in wants for change in want.found.changes),
             shares=self._shares(net, plan, call),
+            missing=tuple(sorted({name for want in wants for name in want.found.missing.names})),
             ladders=tuple(one for want in wants for one in want.found.ladders),
         )
 

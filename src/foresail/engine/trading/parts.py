@@ -127,6 +127,7 @@ class Decision:
     weights : target fractions of equity after caps, for the record
     notes : (instrument, sentence) on what was cut or left out
     ladders : the orders of which each gets a ladder (EXIT-06)
+    missing : critical inputs of a strategy without a value (ALERT-08)
     """
 
     orders: tuple[Order, ...] = ()
@@ -136,6 +137,7 @@ class Decision:
     weights: tuple[tuple[InstrumentId, float], ...] = ()
     notes: tuple[tuple[InstrumentId, str], ...] = ()
     ladders: tuple[OrderId, ...] = ()
+    missing: tuple[str, ...] = ()
     changes: tuple[ReplaceSend, ...] = ()
     cancel_orders: tuple[OrderId, ...] = ()
     shares: tuple[NetShare, ...] = ()

@@ -76,10 +76,17 @@ def watch_book(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEf
     return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
 
 
-def tell_of_signals(core: TradingCore, at: int, signals: Sequence[Signal]) -> list[CoreEffect]:
-    """Tell of confident new signals (ALERT-10) and of critical inputs that are missing (ALERT-08)."""
+def tell_of_signals(
+    core: TradingCore, at: int, signals: Sequence[Signal], absent: Sequence[str] = ()
+) -> list[CoreEffect]:
+    """Tell of confident new signals (ALERT-10) and of critical inputs that are missing (ALERT-08).
+
+    Parameters
+    ----------
+    absent : inputs that a strategy declares and the decision does not have, besides those that signals name
+    """
     limits = core.parts.limits
-    if not core.parts.is_audited or core.risk is None or limits is None or not signals:
+    if not core.parts.is_audited or core.risk is None or limits is None or not (signals or absent):
         return []
     profile = PROFILES.get(limits.profile)
     known = None if profile is None else profile.signal_confidence.value
@@ -89,7 +96,7 @@ def tell_of_signals(core: TradingCore, at: int, signals: Sequence[Signal]) -> li
         for one in signals
         if one.kind is not SignalKind.HOLD and one.confidence > least
     ]
-    missing = sorted({name for one in signals for name in one.missing})
+    missing = sorted({*absent, *(name for one in signals for name in one.missing)})
     inputs = AlertInputs(equity=math.nan, news=news, missing=missing)
     found = [one for one in alerts_due(core.risk, limits, inputs) if one.kind.startswith(("ALERT-08", "ALERT-10"))]
     return tell(core, at, unsaid(found, core.risk, at))
