@@ -22,6 +22,7 @@ def health_command(
     ] = "",
     at: Annotated[str | None, typer.Option("--at", help="YYYY-MM-DD: stand at the end of that day, UTC.")] = None,
     last: Annotated[int, typer.Option("--last", min=20, help="Newest bars that are compared.")] = 250,
+    names: Annotated[int | None, typer.Option("--names", min=1, help="Only the first so many, by id.")] = None,
     frame: Frame = None,
     extended: Extended = False,
     series: Series = None,
@@ -37,7 +38,7 @@ def health_command(
         from foresail.service.feature_health import HealthRequest, features_health
 
         asked = reading_asked(frame=frame, extended=extended, series=series, pair=pair)
-        reading = replace(asked, timezone=timezone)
+        reading = replace(asked, timezone=timezone, names=names)
         request = HealthRequest(model=model, bars=bars, at=at, last=last, reading=reading)
         outcome = features_health(request, progress=Progress())
         return outcome.document, outcome.lines, outcome.exit_code

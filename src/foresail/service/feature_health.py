@@ -6,6 +6,7 @@ that has moved matters by what the model rests on it: one that carries nothing m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from foresail.core.arrays import FloatArray
 from foresail.core.clock import Clock, SystemClock, to_ns
 from foresail.core.errors import ConfigError
 from foresail.domain.calendars import frame_ns
+from foresail.domain.panel import Panel
 from foresail.engine.settings import MarketData
 from foresail.features.drift import MOVED, GroupHealth, feature_health
 from foresail.forecasting.artefacts import array_of
@@ -26,9 +28,9 @@ from foresail.service.reading import Reading
 from foresail.service.training_data import model_features
 from foresail.service.workspace import find_workspace
 
-__all__ = ["HealthRequest", "features_health", "health_document"]
+__all__ = ["COMPARED_BARS", "HealthRequest", "features_health", "health_document", "health_line", "health_of"]
 
-_LAST = 250  # newest bars that are compared
+COMPARED_BARS = 250  # newest bars that are compared
 _MISSING = 0.2  # share without a value above which a feature is no input any more (FEAT-38)
 _CARRIED = 0.2  # share of the model that may rest on features that have moved
 _BARS_OLD = 10  # spans of the frame; a weekend and holidays are among them
@@ -51,7 +53,7 @@ class HealthRequest:
     model: str = ""
     bars: str = ""
     at: str | None = None
-    last: int = _LAST
+    last: int = COMPARED_BARS
     reading: Reading = field(default_factory=Reading)
 
 
@@ -85,7 +87,7 @@ def features_health(request: HealthRequest, *, progress: Progress, clock: Clock 
     return Outcome(document, _lines(document), 0 if document["well"] else _EXIT)
 
 
-def health_document(model: LoadedModel, data: MarketData, now: int, last: int = _LAST) -> dict[str, Any]:
+def health_document(model: LoadedModel, data: MarketData, now: int, last: int = COMPARED_BARS) -> dict[str, Any]:
     """Return the state of each group of a model's features, and what is wrong, as plain data.
 
     Parameters
@@ -94,12 +96,16 @@ def health_document(model: LoadedModel, data: MarketData, now: int, last: int = 
     last : newest bars that are compared
     """
     panel = model_features(data, model.spec.features)
-    recent = panel.cut(max(0, panel.shape[1] - last), panel.shape[1])
+    return health_of(model, panel.cut(max(0, panel.shape[1] - last), panel.shape[1]), now)
+
+
+def health_of(model: LoadedModel, recent: Panel, now: int) -> dict[str, Any]:
+    """Return the same of the newest bars of features in model form, (N, T, F)."""
     groups = feature_health(recent, at_ns=now, training=_training_rows(model))
     weight = dict(model.record["importance"]) or dict.fromkeys(model.spec.features, 1.0 / len(model.spec.features))
     moved = sorted((name for one in groups for name in one.moved), key=lambda name: (-weight.get(name, 0.0), name))
     carried = float(sum(weight.get(name, 0.0) for name in moved))
-    limit = _BARS_OLD * frame_ns(data.bars.frame)
+    limit = _BARS_OLD * frame_ns(recent.frame)
     wrong = [*_gaps(groups), *_ages(groups, limit)]
     if carried > _CARRIED:
         wrong.append(
@@ -115,6 +121,12 @@ def health_document(model: LoadedModel, data: MarketData, now: int, last: int = 
         "carried_by_moved": carried,
         "groups": [one.plain() for one in groups],
     }
+
+
+def health_line(told: Mapping[str, Any]) -> str:
+    """Return what ``health_of`` found in a line, with the time of ``at`` where it has one."""
+    when = f" as of {told['at']}" if told.get("at") else ""
+    return f"features{when}: " + ("well" if told["well"] else f"NOT WELL: {'; '.join(told['wrong'])}")
 
 
 def _training_rows(model: LoadedModel) -> FloatArray | None:

@@ -6,10 +6,12 @@ from typing import Any
 
 from foresail.core.clock import Clock
 from foresail.core.errors import ForesailError, ModelError
+from foresail.service.feature_health import health_line
 from foresail.service.models_folder import RECORD, read_document
 from foresail.service.models_loading import load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
 from foresail.service.outcome import Outcome
+from foresail.service.serving_records import last_served
 from foresail.service.training_lines import metric_lines
 from foresail.service.workspace import find_workspace
 
@@ -69,7 +71,7 @@ def show_model(name: str) -> Outcome:
     registry = _registry()
     entry = registry.find(name)
     record, past = entry.record(), registry.history(entry.name)
-    data = record["data"]
+    data, served = record["data"], last_served(find_workspace() / "forecasts", entry.name)
     lines = [
         f"{entry.name} ({entry.stage}): {record['model_version']}",
         f"{len(record['instruments'])} instruments, {data['frame']} bars, features {record['features']['hash'][:16]}",
@@ -77,9 +79,10 @@ def show_model(name: str) -> Outcome:
         f"seed {record['seed']}, {record['trials']} trials on these data",
         *metric_lines(record),
         *(f"{one['at'][:19]} {one.get('stage', one['kind'])} {one.get('note', '')}".rstrip() for one in past),
+        *(f"{one['data']}, {health_line(one['health'])}" for one in served),
         f"card: {entry.path / 'card.html'}",
     ]
-    document = {"model": entry.name, "stage": entry.stage, "history": list(past), "record": record}
+    document = {"model": entry.name, "stage": entry.stage, "history": list(past), "record": record, "served": served}
     return Outcome(document, lines)
 
 

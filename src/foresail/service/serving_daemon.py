@@ -28,6 +28,7 @@ from foresail.core.errors import ConfigError, ForesailError, IntegrityError, Unk
 from foresail.domain.bars import BarSet
 from foresail.domain.calendars import frame_ns
 from foresail.service.accounts import is_running
+from foresail.service.feature_health import health_line
 from foresail.service.models_folder import read_document
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelEntry, ModelRegistry
@@ -194,6 +195,7 @@ class _Daemon:
             "stale_reason": reasons.most_common(1)[0][0] if reasons else "",
             "notes": [*served.market.notes, *notes],
             "calibration": self._request.calibration,
+            "health": _health(served.market, now),
             "path": served.path,
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
@@ -252,6 +254,7 @@ class _Daemon:
             "written": written,
             "stale": sum(1 for row in rows if row["stale"]),
             "notes": [*served.market.notes, *notes],
+            "health": _health(served.market, now),
             "path": served.path,
             "why": served.why,
             "taken_ms": round(1e3 * taken, 1),
@@ -288,6 +291,14 @@ class _Daemon:
         if held is None or held.entry != entry:
             held = self._models[place] = load_model(entry)
         return held
+
+
+def _health(market: LiveMarket, now: int) -> dict[str, Any]:
+    """Return how the features of a market are; what cannot be looked at is not well."""
+    try:
+        return market.health(now)
+    except ForesailError as e:
+        return {"at": format_ns(now), "well": False, "wrong": [e.text]}
 
 
 def _is_of(name: str, place: str) -> bool:
@@ -425,6 +436,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         if one.get("path"):  # a status of an earlier version says nothing of it
             why = f" ({one['why']})" if one["why"] else ""
             lines.append(f"  {PATHS[one['path']]} in {one['taken_ms']:.1f} ms{why}")
+        lines += [f"  {health_line(one['health'])}"] if one.get("health") else []
         lines += [f"  note: {note}" for note in one.get("notes", ())]
         lines += score_lines(one.get("scores", ()))
         lines += paired_lines(one.get("beside", ()))

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.clock import NS_PER_S, format_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.engine.row_rules import context_of
@@ -28,6 +30,7 @@ from foresail.features.live_scale import LiveScale
 from foresail.features.session_flags import NUMBERS
 from foresail.features.targets import forward_adjusted
 from foresail.forecasting.curve import finish
+from foresail.service.feature_health import COMPARED_BARS, health_of
 from foresail.service.loading import Loaded
 from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting import check_moment, settled
@@ -43,6 +46,7 @@ from foresail.service.training_data import feature_context, model_features
 __all__ = ["LiveMarket", "Telling"]
 
 _CALENDAR = tuple(NUMBERS)
+_HOUR_NS = 3600 * NS_PER_S
 _OUTCOMES = 300  # rows beside the longest horizon that are kept to score forecasts by
 _THREADS = 2  # share the work of the history; values do not depend on it
 
@@ -94,6 +98,12 @@ class LiveMarket:
         self._names, self._kept = features.fields, _OUTCOMES + max(model.spec.horizons)
         self._scale = LiveScale(len(bars.instruments))
         scale = self._scale.read(bars)
+        first = max(0, features.shape[1] - COMPARED_BARS)
+        recent = features.cut(first, features.shape[1])
+        recent = replace(recent, values=recent.values.copy())  # a view would keep the whole history
+        self._recent = deque((recent.cut(t, t + 1) for t in range(recent.shape[1])), maxlen=COMPARED_BARS)
+        self._health: dict[str, Any] | None = None
+        self._looked_at = 0  # ns UTC
         self.standing = standing_of(bars, features, scale)
         self.outcomes = OutcomeWindow(
             bars.instruments, bars.end, bars.available_at, forward_adjusted(bars, "close"), scale
@@ -168,6 +178,23 @@ class LiveMarket:
         if self._inside is not None:
             self._inside.tell(rows)
 
+    def health(self, now: int) -> dict[str, Any]:
+        """Return how the features of the newest bars are (``feature_health``), looked at once an hour at most."""
+        if self._health is None or now - self._looked_at >= _HOUR_NS:
+            bars = [*self._recent]
+            recent = bars[0]
+            if bars[1:]:
+                recent = replace(
+                    recent,
+                    values=np.concatenate([one.values for one in bars], axis=1),
+                    present=np.concatenate([one.present for one in bars], axis=1),
+                    start=np.concatenate([one.start for one in bars]),
+                    end=np.concatenate([one.end for one in bars]),
+                    available_at=np.concatenate([one.available_at for one in bars]),
+                )
+            self._health, self._looked_at = {"at": format_ns(now), **health_of(self.model, recent, now)}, now
+        return self._health
+
     def _values(self, ready: IntArray) -> FloatArray:
         """Return (M, K, H, Q) finished quantiles of some instruments."""
         way, spec = self._telling.calibration, self.model.spec
@@ -206,6 +233,7 @@ class LiveMarket:
         self.outcomes = self.outcomes.after(*newest_at, self._scale.close, scale, kept=self._kept)
         newest = replace(bar, values=features[:, None], fields=self._names)
         self._raw = self._answers.tell(newest, scale)
+        self._recent.append(newest)
         whole = self.standing.gaps.whole(context_of(self.model.forecaster))
         self._good = self._good.after(self.model, bar, newest, Told(scale, whole, self._raw))
         if self._past is not None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from foresail.core.errors import UserError
 from foresail.evaluation.registry_file import RecordFile
+from foresail.service.models_folder import read_document
 
-__all__ = ["DecisionLog", "ForecastRecords"]
+__all__ = ["DecisionLog", "ForecastRecords", "last_served"]
 
 _Key = tuple[str, str, str, int, bool]
 
@@ -155,6 +156,21 @@ class DecisionLog:
             file.append([line])
         except OSError as e:
             raise UserError(f"{file.path}: decisions cannot be written: {e.strerror or e}", hint=_FULL) from e
+
+
+def last_served(folder: Path, model: str) -> list[dict[str, Any]]:
+    """Return the sets that a model forecast in the last round of ``foresail forecasts``, and how its features were.
+
+    Parameters
+    ----------
+    folder : that of the forecasts
+    """
+    path = folder / "status.json"
+    if not path.is_file():
+        return []
+    sets = (read_document(path).get("last") or {}).get("sets", ())
+    told = [one for each in sets for one in (each, *each.get("beside", ()))]
+    return [{"data": one["data"], "health": one["health"]} for one in told if one["model"] == model and "health" in one]
 
 
 _FULL = "check that the folder is writable and the disk is not full, then start again"

@@ -17,6 +17,7 @@ from foresail.core.errors import UserError
 from foresail.domain.panel import Panel
 from foresail.features.context import FeatureContext
 from foresail.service import serving_live
+from foresail.service.feature_health import health_document
 from foresail.service.loading import load_bars
 from foresail.service.models import promote_model
 from foresail.service.models_loading import LoadedModel, load_model
@@ -251,6 +252,20 @@ def test_a_corrected_bar_gives_the_rows_of_a_fresh_start(workspace, name):
     rows, path, _ = serving.at(FIRST + 1, PANEL.cut(FIRST + 1, FIRST + 2))
     assert path == "live"
     assert_same(rows, serving.predicted())
+
+
+def test_the_features_of_new_bars_are_looked_at_as_those_of_the_history(workspace, monkeypatch):
+    monkeypatch.setattr("foresail.service.serving_live.COMPARED_BARS", 100)
+    serving = Serving("ridge")
+    serving.at()
+    before = serving.set._market.health(serving.now)
+    serving.clock.advance_to(serving.clock.now() + timedelta(minutes=59))
+    assert serving.set._market.health(serving.now) is before
+    serving.at(FIRST + 2, PANEL.cut(FIRST, FIRST + 3))
+    told = serving.set._market.health(serving.now)
+    loaded = load_bars("mine", workspace=Path(), until_ns=serving.now, clock=serving.clock)
+    assert told == {"at": format_ns(serving.now), **health_document(serving.model, loaded.data, serving.now, 100)}
+    assert told["groups"] != before["groups"]
 
 
 def test_a_gap_is_a_row_that_is_not_there_and_its_late_bar_is_computed_anew(workspace):
