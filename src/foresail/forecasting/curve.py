@@ -14,7 +14,15 @@ import numpy as np
 from foresail.core.arrays import FloatArray
 from foresail.core.errors import ConfigError
 
-__all__ = ["ROUNDING", "check_levels", "cumulative_probability", "finish", "make_consistent", "mean_weights"]
+__all__ = [
+    "ROUNDING",
+    "check_levels",
+    "cumulative_probability",
+    "curve_variance",
+    "finish",
+    "make_consistent",
+    "mean_weights",
+]
 
 ROUNDING = 6  # decimals of a log return on leaving the room (architecture, section 3)
 
@@ -53,6 +61,30 @@ def mean_weights(levels: Sequence[float]) -> FloatArray:
     w[-1] += 1 - p[-1] + high
     w[-2] -= high
     return w
+
+
+def curve_variance(values: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Return (...) the variance of each curve, log return squared; 0 where there is one level.
+
+    A piece between two levels contributes ``(a^2 + a b + b^2) / 3``, an exponential tail of mean ``m`` and width ``b``
+    ``m^2 + b^2``, each times its probability, with values counted from the mean of the curve.
+
+    Parameters
+    ----------
+    values : (..., Q) ascending; NaN gives NaN
+    levels : Q
+    """
+    p = check_levels(levels)
+    if len(p) == 1:
+        return np.where(np.isnan(values[..., 0]), np.nan, 0.0)
+    q = values - (values @ mean_weights(levels))[..., None]
+    low = (q[..., 1] - q[..., 0]) / np.log(p[1] / p[0])
+    high = (q[..., -1] - q[..., -2]) / np.log((1 - p[-2]) / (1 - p[-1]))
+    a, b = q[..., :-1], q[..., 1:]
+    inside = ((a * a + a * b + b * b) / 3 * np.diff(p)).sum(axis=-1)
+    below = p[0] * ((q[..., 0] - low) ** 2 + low**2)
+    above = (1 - p[-1]) * ((q[..., -1] + high) ** 2 + high**2)
+    return np.asarray(inside + below + above, dtype=np.float64)
 
 
 def cumulative_probability(values: FloatArray, levels: Sequence[float], x: float | FloatArray) -> FloatArray:

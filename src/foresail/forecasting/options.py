@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
+from foresail.forecasting.baselines import RETURN_FEATURE
 from foresail.forecasting.registry import forecaster_class
 from foresail.protocols import Forecaster, Progress
 
-__all__ = ["attach", "build_forecaster", "option_defaults", "shared_options"]
+__all__ = ["attach", "build_forecaster", "option_defaults", "shared_options", "trial_spec"]
 
 _PRESET = "preset"
 
@@ -75,6 +77,11 @@ def shared_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     known = option_defaults(name)
     presets: Mapping[str, Any] = getattr(forecaster_class(name), "presets", {})
     return {key: value for key, value in given.items() if key in known or (key == _PRESET and value in presets)}
+
+
+def trial_spec(name: str, horizons: tuple[int, ...] = (1,)) -> ForecasterSpec:
+    """Return a specification to try options on before bars are read, with the feature that some cannot be without."""
+    return ForecasterSpec(name, "1", (RETURN_FEATURE,), ("close",), horizons, QUANTILE_LEVELS)
 
 
 def attach(forecaster: Forecaster, *, progress: Progress | None, checkpoint: Path | None) -> None:

@@ -13,7 +13,7 @@ from foresail.domain.training import ForecasterSpec
 if TYPE_CHECKING:
     from foresail.protocols import Forecaster
 
-__all__ = ["FORECASTERS", "forecaster", "forecaster_class"]
+__all__ = ["FORECASTERS", "forecaster", "forecaster_class", "is_of_volatility"]
 
 _DEEP = ("safetensors", "torch")  # libraries of the extra
 
@@ -44,6 +44,12 @@ FORECASTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "variance_combination": ("econometric.forecasters", "CombinationForecaster"),
     }
 )
+
+
+def is_of_volatility(name: str) -> bool:
+    """Return whether a forecaster is a model of variance, whose centre is no opinion on direction."""
+    module, attribute = FORECASTERS.get(name, ("", ""))
+    return module.startswith("econometric.") or attribute == "HarVolatility"
 
 
 def forecaster_class(name: str) -> type[Forecaster]:

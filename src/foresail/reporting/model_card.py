@@ -104,6 +104,7 @@ def _scores(card: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Block, 
         Table("", columns, rows, names=2),
         *_ranges(card),
         *_errors(card),
+        *_variances(card),
         *_paired(card),
         *_honesty(card),
         *class_tables(record),
@@ -158,6 +159,27 @@ def _errors(card: Mapping[str, Any]) -> list[Block]:
         "names where not 5 %",
     )
     return [Table("Errors, and outcomes below the value at risk", columns, tuple(rows), names=2)] if rows else []
+
+
+def _variances(card: Mapping[str, Any]) -> list[Block]:
+    """Return the loss of the variances of a volatility model against squared returns (EVAL-05)."""
+    rows = tuple(
+        (
+            bars(one["horizon"]),
+            f"{one['variance']['rows']:,}",
+            *(decimal(_number(one["variance"][k]), 4) for k in ("qlike", "no_change_qlike")),
+            decimal(_number(one["variance"]["realised_over_forecast"]), 3),
+        )
+        for one in card["metrics"]
+        if one.get("variance")
+    )
+    columns = ("ahead", "forecasts", "QLIKE", "of no change", "realised over forecast")
+    note = (
+        "QLIKE of the variance of the curve against the squared return of the horizon, lower is better. A squared "
+        "return is a noisy measure: compare the two columns, not the number with those of other tables. Tails of a "
+        "curve are exponential, so of normal returns its variance is 9 % too large."
+    )
+    return [Table("Variance", columns, rows), Notes((note,))] if rows else []
 
 
 def _paired(card: Mapping[str, Any]) -> list[Block]:

@@ -16,9 +16,7 @@ from typing import Any
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.numbers import parse_money
 from foresail.domain.actions import DelistingRule
-from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.instruments import AssetClass
-from foresail.domain.training import ForecasterSpec
 from foresail.engine.row_rules import WEIGHTS
 from foresail.engine.settings import InputSettings, PipelineSettings, WalkForwardSettings
 from foresail.engine.strategy_choices import read_strategies
@@ -26,7 +24,7 @@ from foresail.engine.trading_settings import VenueChoice
 from foresail.execution.dated_fees import parse_fees
 from foresail.forecasting.calibration import METHODS
 from foresail.forecasting.horizons import decision_horizon, default_horizons
-from foresail.forecasting.options import build_forecaster, shared_options
+from foresail.forecasting.options import build_forecaster, shared_options, trial_spec
 from foresail.risk.editing import read_limits
 from foresail.service.horizon_settings import of_preset, typed_horizons, with_horizons
 from foresail.service.trading_tables import COST_KEYS, EXIT_KEYS, read_costs, read_exits, template_lines
@@ -86,6 +84,11 @@ RUN_KEYS: dict[str, tuple[str, str]] = {
         "what limits a signal's size (SIZE-14): risk, its loss at the stop; atr, the same at 2 average true ranges; "
         'kelly, a quarter of Kelly of its confidence; "" = as the profile says: kelly under low-latency, else risk',
     ),
+    "volatility_target": (
+        "fraction",
+        "a year's volatility; a more volatile name gets proportionally less of its size (SIZE-07); 0 = off",
+    ),
+    "may_lever": ("boolean", "whether a calmer name gets proportionally more of its size"),
     "seed": ("integer", "seed of everything random"),
 }
 VENUE_KEYS: dict[str, tuple[str, str]] = {
@@ -98,7 +101,7 @@ VENUE_KEYS: dict[str, tuple[str, str]] = {
 _TABLES = (
     "version", "run", "walk_forward", "forecaster", "limits", "venue", "exits", "costs", "strategies", "pairs", "fees"
 )  # fmt: skip
-_TRADING_KEYS = ("stops", "sizing")  # of [run], kept together in the settings
+_TRADING_KEYS = ("stops", "sizing", "volatility_target", "may_lever")  # of [run], kept together in the settings
 _INPUT_KEYS = tuple(one.name for one in fields(InputSettings))  # of [run], kept together in the settings
 WALK_KEYS: dict[str, tuple[str, str]] = {
     "train": ("duration", 'longest training window, for example "1260 sessions" or "8760 bars"'),
@@ -308,7 +311,7 @@ def _checked(settings: PipelineSettings) -> PipelineSettings:
 
 def _check_options(settings: PipelineSettings) -> None:
     """Refuse what the forecaster does not know, before anything is computed."""
-    spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+    spec = trial_spec(settings.forecaster, settings.horizons)
     build_forecaster(settings.forecaster, spec, dict(settings.forecaster_options))
 
 
@@ -316,7 +319,7 @@ def _check_beside(settings: PipelineSettings, name: str) -> None:
     """Refuse a forecaster to compare with that is not known, or takes no inputs scaled as asked for."""
     from foresail.engine.normalised import normalised
 
-    spec = ForecasterSpec(name, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+    spec = trial_spec(name, settings.horizons)
     options = shared_options(name, dict(settings.forecaster_options))
     build_forecaster(name, spec, options)
     if settings.inputs.normalise != "none":
@@ -349,7 +352,7 @@ def _check_inputs(settings: PipelineSettings) -> None:
     plan_selection(settings.features, (), inputs.selection, k=inputs.keep)
     without_groups((), inputs.without)
     if inputs.normalise != "none":
-        spec = ForecasterSpec(settings.forecaster, "1", (), ("close",), settings.horizons, QUANTILE_LEVELS)
+        spec = trial_spec(settings.forecaster, settings.horizons)
         normalised(spec, inputs.normalise, dict(settings.forecaster_options))
     if inputs.row_weights not in WEIGHTS:
         raise UnknownNameError("weights of rows", inputs.row_weights, WEIGHTS)
@@ -383,6 +386,8 @@ def template() -> str:
         "delisting_return": base.delisting_return,
         "stops": base.trading.stops,
         "sizing": base.trading.sizing,
+        "volatility_target": base.trading.volatility_target,
+        "may_lever": base.trading.may_lever,
         "seed": base.seed,
         "train": f"{base.walk_forward.train_bars} sessions",
         "minimum_train": f"{base.walk_forward.minimum_train_bars} sessions",
@@ -406,7 +411,7 @@ def template() -> str:
         '# KO = "PEP"   # the second leg of an instrument, by ticker or id; spreads and their tests read it',
     ]
     lines += ["", '# [strategies."mine/trend@1"]   # limits of one strategy of an account (RISK-09)']
-    lines += ["# max_position = 0.05   # or max_gross, daily_loss, drawdown; fractions"]
+    lines += ["# max_position = 0.05   # or max_gross, daily_loss, drawdown, sizing, volatility_target, may_lever"]
     lines += ["", "[venue]"]
     lines += [
         f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"

@@ -22,7 +22,7 @@ from foresail.engine.training_sets import ForecastInputs, of_windows
 from foresail.forecasting.class_calibration import ClassCalibration
 from foresail.forecasting.class_rule import ClassRule
 from foresail.forecasting.interval_shift import IntervalShift
-from foresail.forecasting.options import build_forecaster, option_defaults, shared_options
+from foresail.forecasting.options import build_forecaster, option_defaults, shared_options, trial_spec
 from foresail.protocols import Forecaster
 from foresail.service.feature_names import chosen_names
 from foresail.service.loading import Loaded, load_reading, parse_until
@@ -98,9 +98,9 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     base = _base(request, registry)
     request = _filled(request, base)
     _beside(request)  # refused before bars are read
-    build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), dict(request.options))
+    build_forecaster(request.forecaster, trial_spec(request.forecaster), dict(request.options))
     if request.normalise not in (None, "none"):
-        normalised(_spec(request.forecaster, (), (1,), ()), request.normalise, dict(request.options))
+        normalised(trial_spec(request.forecaster), request.normalise, dict(request.options))
     asked = replace(request.reading, timezone=request.timezone, names=request.names)
     until = parse_until(request.until)
     loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=clock)
@@ -260,7 +260,7 @@ def _options(request: TrainRequest) -> dict[str, Any]:
                 hint="leave it out, or choose a network such as tft",
             )
         given["context_length"] = request.context
-    built: Any = build_forecaster(request.forecaster, _spec(request.forecaster, (), (1,), ()), given)
+    built: Any = build_forecaster(request.forecaster, trial_spec(request.forecaster), given)
     settings = plain(asdict(built.settings)) if known and hasattr(built, "settings") else given
     found: dict[str, Any] = settings if isinstance(settings, dict) else given
     return found

@@ -27,6 +27,7 @@ def metric_lines(record: Mapping[str, Any]) -> list[str]:
     return [
         *(_score_line(one) for one in found["scores"] if one["target"] == "close"),
         *(line for one in found["scores"] if one["target"] != "close" for line in _range_line(one)),
+        *(line for one in found["scores"] for line in _variance_line(one)),
         *(["classes on the test part:", *named] if named else []),
         *(["paired tests on the test part (loss below):", *paired_lines(paired)] if paired else []),
         *(["calibration error of probabilities on the test part:", *honest] if honest else []),
@@ -57,6 +58,17 @@ def _score_line(one: Mapping[str, Any]) -> str:
 def _range_line(one: Mapping[str, Any]) -> list[str]:
     held = _held(one)
     return [f"  {one['target']} {_ahead(one)}: pinball {one['pinball']:.6f}, {held}"] if held else []
+
+
+def _variance_line(one: Mapping[str, Any]) -> list[str]:
+    """Return QLIKE of a volatility model (EVAL-05)."""
+    told = one.get("variance")
+    if not told:
+        return []
+    return [
+        f"  variance {_ahead(one)}: QLIKE {told['qlike']:.4f} (no change {told['no_change_qlike']:.4f}), "
+        f"realised over forecast {told['realised_over_forecast']:.3f}"
+    ]
 
 
 def _share(value: float | None) -> str:

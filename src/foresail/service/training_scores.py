@@ -24,6 +24,7 @@ from foresail.protocols import Forecaster
 from foresail.service.report_scores import Score, score
 from foresail.service.training_classes import class_balances, class_reports, rows_told
 from foresail.service.training_data import Ready, held_out_rows
+from foresail.service.training_variance import variance_figures
 
 __all__ = ["HeldOut", "forecast_held_out", "score_held_out"]
 
@@ -80,15 +81,19 @@ def score_held_out(
         for h in range(len(spec.horizons)):
             own, yardstick = (score(b, realised, k, h, seed=seed) for b in (block, other))
             if own.forecasts:
-                found.append(_figures(own, yardstick))
-    told = rows_told(held.values, held.rows, ready.inputs.targets, ready.inputs.scale, spec.levels)
+                variance = None
+                if registry.is_of_volatility(spec.name) and spec.targets[k] == "close":
+                    told, still_told = block.values[:, :, k, h], other.values[:, :, k, h]
+                    variance = variance_figures(told, still_told, realised[:, :, k, h], spec.levels)
+                found.append(_figures(own, yardstick) | {"variance": variance})
+    classes_told = rows_told(held.values, held.rows, ready.inputs.targets, ready.inputs.scale, spec.levels)
     document: dict[str, Any] = plain(
         {
             "rows": len(held.rows),
             "predictions_sha256": held.digest,
             "scores": found,
             "class_rule": classes.rule.content(),
-            "classes": class_reports(told, classes) if "close" in spec.targets else [],
+            "classes": class_reports(classes_told, classes) if "close" in spec.targets else [],
             "balance": class_balances(held.rows, ready, spec, classes.rule),
             "best_tickers": _best_tickers(block, realised),
         }

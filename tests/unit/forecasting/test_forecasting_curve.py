@@ -4,7 +4,7 @@ from scipy.stats import norm
 
 from foresail.core.errors import ConfigError
 from foresail.domain.forecast import QUANTILE_LEVELS
-from foresail.forecasting.curve import cumulative_probability, finish, mean_weights
+from foresail.forecasting.curve import cumulative_probability, curve_variance, finish, mean_weights
 
 NORMAL = norm.ppf(QUANTILE_LEVELS)
 
@@ -24,6 +24,22 @@ def test_mean_weights_integrate_the_curve():
     high = q[-1] - (q[-1] - q[-2]) / np.log((1 - p[-2]) / (1 - p[-1])) * np.log((1 - u) / (1 - p[-1]))
     curve = np.where(u < p[0], low, np.where(u > p[-1], high, np.interp(u, p, q)))
     assert mean_weights(QUANTILE_LEVELS) @ q == pytest.approx(curve.mean(), abs=1e-6)
+
+
+def test_the_variance_integrates_the_curve():
+    """Against numerical integration of the quantile function, and by its units."""
+    q = np.array([-0.08, -0.03, -0.01, 0.002, 0.02, 0.05, 0.12])
+    p = np.asarray(QUANTILE_LEVELS)
+    u = (np.arange(2_000_000) + 0.5) / 2_000_000
+    low = q[0] + (q[1] - q[0]) / np.log(p[1] / p[0]) * np.log(u / p[0])
+    high = q[-1] - (q[-1] - q[-2]) / np.log((1 - p[-2]) / (1 - p[-1])) * np.log((1 - u) / (1 - p[-1]))
+    curve = np.where(u < p[0], low, np.where(u > p[-1], high, np.interp(u, p, q)))
+    assert curve_variance(q, QUANTILE_LEVELS) == pytest.approx(curve.var(), rel=1e-5)
+    assert curve_variance(3 * q + 0.7, QUANTILE_LEVELS) == pytest.approx(9 * curve.var(), rel=1e-5)
+    assert curve_variance(NORMAL, QUANTILE_LEVELS) == pytest.approx(1.09, abs=0.01)  # its tails are exponential
+    gone = np.stack([q, np.full(7, np.nan)])
+    assert np.isnan(curve_variance(gone, QUANTILE_LEVELS)).tolist() == [False, True]
+    assert curve_variance(q[:1], (0.5,)) == 0.0
 
 
 def test_cumulative_probability_inverts_the_levels_and_has_tails():

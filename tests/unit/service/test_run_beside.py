@@ -63,6 +63,7 @@ def test_file_and_command_name_it(tmp_path: Path) -> None:
     assert read_settings(BASE, path, Overrides()).beside == ("ridge",)
     assert read_settings(BASE, path, Overrides(beside=("drift",))).beside == ("drift",)
     assert read_settings(BASE, None, Overrides()).beside == ()
+    assert read_settings(BASE, None, Overrides(beside=("garch", "har_x"))).beside == ("garch", "har_x")
     assert "--beside lstm,gru" in _command(RunRequest("mine", beside="lstm,gru"))
 
 
