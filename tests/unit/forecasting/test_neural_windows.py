@@ -121,7 +121,8 @@ def test_inputs_in_a_file_give_the_same_batches(tmp_path):
     cut = WindowSettings(6, 2, 3)
     rows = np.array([(i, t) for t in range(5, 38) for i in range(3)])
     held, mapped = WindowSource(cut, inputs, None), WindowSource(cut, inputs, None, tmp_path / "inputs")
-    assert (tmp_path / "inputs" / "observed.f32").stat().st_size == 3 * (5 + 40 + 2) * 2 * 4
+    assert isinstance(mapped._observed, np.memmap)
+    assert mapped._observed.nbytes == cut.matrix_bytes(observed.shape) == 3 * (7 + 40) * 2 * 4
     for a, b in zip(held.batches(rows, 4, None), mapped.batches(rows, 4, None), strict=True):
         assert torch.equal(a.segments.observed, b.segments.observed)
 

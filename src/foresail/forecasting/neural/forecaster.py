@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import math
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -45,7 +46,7 @@ from foresail.forecasting.neural.tft.network import Segments
 from foresail.forecasting.neural.threads import fixed_threads
 from foresail.forecasting.neural.training import Fold, Recipe, Trained, TrainingTask, train
 from foresail.forecasting.neural.weights import load_weights, save_weights, weights_hash
-from foresail.forecasting.neural.windows import Batch, WindowSettings, WindowSource
+from foresail.forecasting.neural.windows import Batch, WindowInputs, WindowSettings, WindowSource
 from foresail.forecasting.rows import check_training, labelled_rows, scale_unit, standardised_labels
 from foresail.protocols import Progress
 
@@ -314,7 +315,7 @@ class NetworkForecaster(ABC):
         begin = max(0, int(rows[:, 1].min()) - cut.windows * stride - cut.context_length)
         used, times = features.cut(begin, newest + 1), newest + 1 - begin
         rows = np.column_stack([rows[:, 0], rows[:, 1] - begin])
-        source = WindowSource(cut, fitted.inputs.inputs(used, horizon), None)
+        source = self._cut_from(cut, fitted.inputs.inputs(used, horizon))
         place: IntArray = np.full((len(used.instruments), times), -1, dtype=np.int64)
         place[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
         for batch in source.batches(rows, _SEGMENTS, None):
@@ -329,7 +330,7 @@ class NetworkForecaster(ABC):
         fitted, horizon = self._needed("explain"), max(self._spec.horizons)
         used = features.cut(0, int(rows[:, 1].max()) + 1)
         settings = WindowSettings(self.settings.context_length, horizon, windows=1)
-        source = WindowSource(settings, fitted.inputs.inputs(used, horizon), None)
+        source = self._cut_from(settings, fitted.inputs.inputs(used, horizon))
         held = (
             self.settings.context_length * (fitted.inputs.observed + len(KNOWN)) * self.settings.width * self.way_points
         )
@@ -339,7 +340,14 @@ class NetworkForecaster(ABC):
 
     def _source(self, data: TrainingSet, inputs: InputMap) -> WindowSource:
         horizon = max(self._spec.horizons)
-        return WindowSource(self.settings.cut(horizon), inputs.inputs(data.features, horizon), self._labels(data))
+        made = inputs.inputs(data.features, horizon)
+        return self._cut_from(self.settings.cut(horizon), made, self._labels(data))
+
+    def _cut_from(self, cut: WindowSettings, inputs: WindowInputs, labels: FloatArray | None = None) -> WindowSource:
+        """Return windows whose matrix lies in memory, or in a file beside the checkpoint or among temporary ones."""
+        folder = Path(tempfile.gettempdir()) if self.checkpoint is None else self.checkpoint
+        mapped = self.settings.is_mapped(cut.matrix_bytes(inputs.observed.shape))
+        return WindowSource(cut, inputs, labels, folder if mapped else None)
 
     def _train(
         self, network: nn.Module, inputs: InputMap, data: TrainingSet, recipe: Recipe, seed: int
@@ -397,7 +405,7 @@ class NetworkForecaster(ABC):
     def _importance(self, features: Panel, rows: IntArray) -> FloatArray | None:
         """Return the mean share of each observed input over some rows, summing to 1."""
         fitted, horizon = self._needed("report"), max(self._spec.horizons)
-        source = WindowSource(self.settings.cut(horizon), fitted.inputs.inputs(features, horizon), None)
+        source = self._cut_from(self.settings.cut(horizon), fitted.inputs.inputs(features, horizon))
         total: FloatArray | None = None
         with torch.inference_mode(), fixed_threads(self.settings.threads):
             for batch in source.batches(rows[rows[:, 1] % self.settings.stride == 0], _SEGMENTS, None):
@@ -415,7 +423,7 @@ class NetworkForecaster(ABC):
     def _content(self) -> dict[str, Any]:
         fitted = self._needed("save")
         return {
-            "settings": asdict(self.settings),
+            "settings": {name: value for name, value in asdict(self.settings).items() if name != "memory"},
             "inputs": fitted.inputs.content(),
             "correction": fitted.correction,
             "usable": list(fitted.usable),

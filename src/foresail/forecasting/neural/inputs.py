@@ -22,7 +22,7 @@ from foresail.forecasting.neural.calendar import known_ahead
 from foresail.forecasting.neural.windows import WindowInputs
 from foresail.forecasting.rows import feature_rows
 
-__all__ = ["InputMap", "market_of", "standardised_panel"]
+__all__ = ["InputMap", "StandardisedInputs", "market_of", "standardised_panel"]
 
 
 def market_of(instrument: InstrumentId) -> str:
@@ -80,7 +80,7 @@ class InputMap:
     def inputs(self, panel: Panel, steps: int) -> WindowInputs:
         """Return what windows are cut from, ``steps`` bars of the calendar beyond the panel included."""
         return WindowInputs(
-            standardised_panel(panel, self.features, self.scaler),
+            StandardisedInputs(panel, self.features, self.scaler),
             known_ahead(panel, steps),
             panel.present,
             self.codes(panel.instruments),
@@ -108,10 +108,33 @@ class InputMap:
         return cls(tuple(content["features"]), scaler, tuple(content["instruments"]), tuple(content["markets"]))
 
 
+class StandardisedInputs:
+    """(N, T, F + M) standardised features and marks of a panel, made when an instrument is asked for.
+
+    Parameters
+    ----------
+    features : columns of the panel, in order
+    scaler : of the training rows; what is missing becomes the mean, 0
+    """
+
+    def __init__(self, panel: Panel, features: tuple[str, ...], scaler: Scaler) -> None:
+        self._panel, self._scaler = panel, scaler
+        self._columns = None if panel.fields == features else [panel.index(name) for name in features]
+        self._shape = (*panel.shape[:2], len(features) + len(scaler.marked))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Instruments, times, inputs."""
+        return self._shape
+
+    def __getitem__(self, i: int, /) -> FloatArray:
+        """Return (T, F + M) of an instrument."""
+        values = self._panel.values[i]
+        return self._scaler.columns(values if self._columns is None else values[:, self._columns])
+
+
 def standardised_panel(panel: Panel, features: tuple[str, ...], scaler: Scaler) -> FloatArray:
     """Return (N, T, F + M) standardised features and marks; what is missing is the mean, 0."""
-    n, t, _ = panel.shape
-    values = panel.values
-    if panel.fields != features:
-        values = values[:, :, [panel.index(name) for name in features]]
-    return np.stack([scaler.columns(values[i]) for i in range(n)]) if n else np.empty((0, t, len(features)))
+    made = StandardisedInputs(panel, features, scaler)
+    n, t, v = made.shape
+    return np.stack([made[i] for i in range(n)]) if n else np.empty((0, t, v))

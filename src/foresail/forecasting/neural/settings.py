@@ -11,8 +11,10 @@ from foresail.forecasting.neural.recipe import CLIPPING, SCHEDULES, Rates
 from foresail.forecasting.neural.training import Recipe
 from foresail.forecasting.neural.windows import WindowSettings
 
-__all__ = ["PRESETS", "NetworkSettings", "check_network_settings"]
+__all__ = ["MAPPED_FROM", "MEMORY", "PRESETS", "NetworkSettings", "check_network_settings"]
 
+MEMORY = ("automatic", "mapped", "ram")
+MAPPED_FROM = 2 << 30  # bytes of windows from which on "automatic" is a file
 _PLATEAU = 5  # epochs without gain (TRAIN-13)
 # Shapes that the literature of each frame uses; what a preset does not name keeps its default. FCST-03a: two weeks of
 # hours; MODEL-02: an hour of minutes, a deep and wide network for an accelerator; MODEL-03: a quarter of days.
@@ -39,6 +41,7 @@ class NetworkSettings:
     threads : of training; fixed, so that weights do not depend on the machine's own number
     device, precision : of training: cpu, cuda or auto; float32, mixed, bfloat16 or float16
     minimum_windows : training windows below which no network is trained (TRAIN-06)
+    memory : where windows are cut from: ram, mapped (a file) or automatic; no number depends on it
     """
 
     context_length: int = 60
@@ -61,6 +64,7 @@ class NetworkSettings:
     clipping: str = "adaptive"
     largest_norm: float = 1.0
     weight_decay: float = 1e-5
+    memory: str = "automatic"
 
     def __post_init__(self) -> None:
         check_network_settings(self)
@@ -93,6 +97,10 @@ class NetworkSettings:
             self.precision,
         )
 
+    def is_mapped(self, size: int) -> bool:
+        """Return whether a matrix of so many bytes lies in a file."""
+        return self.memory == "mapped" or (self.memory == "automatic" and size >= MAPPED_FROM)
+
     def cut(self, horizon: int, *, stride: int | None = None) -> WindowSettings:
         """Return how windows are cut, with another stride where one is given."""
         return WindowSettings(self.context_length, horizon, self.windows, self.stride if stride is None else stride)
@@ -117,6 +125,8 @@ def check_network_settings(settings: NetworkSettings) -> None:
             raise ConfigError(f"expected {name} > 0, received {getattr(settings, name)}")
     if not settings.weight_decay >= 0.0:
         raise ConfigError(f"expected weight_decay >= 0, received {settings.weight_decay}")
+    if settings.memory not in MEMORY:
+        raise UnknownNameError("memory", settings.memory, MEMORY)
     if settings.schedule not in SCHEDULES:
         raise UnknownNameError("schedule", settings.schedule, SCHEDULES)
     if settings.clipping not in CLIPPING:

@@ -6,7 +6,7 @@
 3. Windows of a segment that are no row of the fold (purged, in the test, without a label) have weight 0.
 
 Given a folder, the padded matrix lies in a file there and is read through a memory map, one instrument at a time when
-it is made, so a panel larger than memory costs nothing but time.
+it is made, so windows that do not fit into memory cost nothing but time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ from torch import Tensor
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.errors import DataError
 from foresail.forecasting.neural.tft.network import Segments
+from foresail.forecasting.neural.window_file import mapped_matrix
 
-__all__ = ["Batch", "WindowInputs", "WindowSettings", "WindowSource"]
+__all__ = ["Batch", "ObservedInputs", "WindowInputs", "WindowSettings", "WindowSource"]
 
 _Float32 = NDArray[np.float32]
 
@@ -51,6 +53,11 @@ class WindowSettings:
         """Bars that a segment looks at, its last origin included."""
         return self.context_length + (self.windows - 1) * self.stride
 
+    def matrix_bytes(self, shape: tuple[int, ...]) -> int:
+        """Return the size of the padded matrix of inputs (N, T, V)."""
+        n, t, v = shape
+        return 4 * n * (t + self.past - 1) * v
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -71,6 +78,19 @@ class Batch:
     instruments: IntArray
 
 
+class ObservedInputs(Protocol):
+    """(N, T, V) scaled inputs of which one instrument at a time is asked for: an array, or what makes them then."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Instruments, times, inputs."""
+        ...
+
+    def __getitem__(self, i: int, /) -> Any:
+        """Return (T, V) of an instrument."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowInputs:
     """What windows are cut from.
@@ -83,7 +103,7 @@ class WindowInputs:
     static : (N, S) codes, 0 = unknown
     """
 
-    observed: FloatArray
+    observed: ObservedInputs
     known: FloatArray
     present: NDArray[np.bool_]
     static: IntArray
@@ -95,7 +115,7 @@ class WindowSource:
     Parameters
     ----------
     labels : (N, T, H', K) standardised; NaN where there is none. None for prediction
-    folder : where the padded inputs are kept; None = in memory
+    folder : where the file of the padded inputs is written, see ``window_file``; None = in memory
     """
 
     def __init__(
@@ -206,22 +226,26 @@ def _slices(values: _Float32, length: int) -> _Float32:
     return found
 
 
-def _padded_inputs(observed: FloatArray, front: int, back: int, folder: Path | None) -> _Float32:
+def _padded_inputs(observed: ObservedInputs, front: int, back: int, folder: Path | None) -> _Float32:
     """Return (N, front + T + back, V) float32 inputs, missing ones 0, in memory or in a file that is mapped."""
     n, t, v = observed.shape
     shape = (n, front + t + back, v)
-    out: _Float32
-    if folder is None or 0 in shape:
-        out = np.zeros(shape, dtype=np.float32)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        out = np.memmap(folder / "observed.f32", dtype=np.float32, mode="w+", shape=shape)
+    if folder is not None and 0 not in shape:
+        return mapped_matrix(folder, shape, (_padded_lane(observed, i, front, back) for i in range(n)))
+    out = np.zeros(shape, dtype=np.float32)
     for i in range(n):
-        one = np.asarray(observed[i])
-        if np.isinf(one).any():
-            j, k = (int(place) for place in np.argwhere(np.isinf(one))[0])
-            raise DataError(f"input {k} of instrument {i} is infinite at time {j}", hint="scale and clip inputs before")
-        out[i, front : front + t] = np.where(np.isnan(one), 0.0, one)
+        out[i] = _padded_lane(observed, i, front, back)
+    return out
+
+
+def _padded_lane(observed: ObservedInputs, i: int, front: int, back: int) -> _Float32:
+    """Return (front + T + back, V) of one instrument."""
+    one = np.asarray(observed[i])
+    if np.isinf(one).any():
+        j, k = (int(place) for place in np.argwhere(np.isinf(one))[0])
+        raise DataError(f"input {k} of instrument {i} is infinite at time {j}", hint="scale and clip inputs before")
+    out = np.zeros((front + len(one) + back, one.shape[1]), dtype=np.float32)
+    out[front : front + len(one)] = np.where(np.isnan(one), 0.0, one)
     return out
 
 
