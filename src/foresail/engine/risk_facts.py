@@ -3,7 +3,8 @@
 1. ``vix``: the reference series of that name, as far as it changes; too old is not known.
 2. Rows of stored facts with a field of a limit's name: ``vix``, ``btc_volatility_30d`` and ``portfolio_volatility`` of
    no instrument, ``beta`` and ``borrowable`` of one, ``news`` of either: its event time is that of the news.
-3. Where nobody gives them, the volatility of Bitcoin and betas follow from the bars, known with the day they end on.
+3. Whale prints and extremes of funding and exchange flows (``alert_facts``), for ALERT-10.
+4. Where nobody gives them, the volatility of Bitcoin and betas follow from the bars, known with the day they end on.
 
 Beta is against the reference ``sp500``, without it against the equal-weighted mean of the stocks of the set; told
 anew with the first day of a month. What is not known is no fact: it is never filled in.
@@ -25,6 +26,7 @@ from foresail.domain.events import Fact, Rank
 from foresail.domain.facts import FactTable
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import TradingLimits
+from foresail.engine.alert_facts import alert_facts
 from foresail.engine.day_closes import DayCloses
 from foresail.engine.settings import MarketData
 from foresail.features.givens import VIX_LIMIT_NS
@@ -69,6 +71,7 @@ def risk_facts(data: MarketData, limits: TradingLimits | None, first: int) -> tu
     if limits is None or not limits.profile or first >= bars.shape[1]:
         return ()
     given = [one for table in data.facts.values() for one in _given(table)]
+    given += [_Told(*one) for table in data.facts.values() for one in alert_facts(table)]
     if "vix" not in {one.kind for one in given}:
         given += _vix(data)
     if frame_ns(bars.frame) > NS_PER_DAY:

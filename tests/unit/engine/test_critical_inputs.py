@@ -93,9 +93,9 @@ def test_what_opens_without_its_input_is_not_sent(want: Intent) -> None:
 
 
 def test_an_input_that_the_run_does_not_have_is_missing() -> None:
-    core = account([()] * 25 + [[BUY]], ("close", "RSI", "sentiment_score"))
+    core = account([()] * 25 + [[BUY]], ("close", "RSI", "sentiment_score", "open_interest"))
     assert core.books.quantity(A) == 0
-    assert told(core) == ["ALERT-08 RSI", "ALERT-08 sentiment_score"]
+    assert told(core) == ["ALERT-08 RSI", "ALERT-08 open_interest", "ALERT-08 sentiment_score"]
 
 
 def test_what_is_held_stays_and_may_be_made_smaller() -> None:

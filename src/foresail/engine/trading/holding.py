@@ -14,6 +14,7 @@ from foresail.domain.events import Fact
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.engine.trading.news import leave_for_news
 from foresail.engine.trading.reconciling import compare_position
+from foresail.engine.trading.watching import tell_of_fact
 from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
         value = event.value if math.isfinite(event.value) else None
         if event.kind == "position" and name is not None:
             effects = compare_position(core, event, name)  # a halt stands before what it is about
-        if core.notes.facts.get(kind) != value:
+        before = core.notes.facts.get(kind)
+        if before != value:
             core.write(FactKnown, event.available_at, kind=kind, value=value)
+            effects = (*effects, *tell_of_fact(core, event, before))
             if event.kind == "news":
                 effects = (*effects, *leave_for_news(core, event))
     elif event.kind == "split":

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from foresail.core.ids import InstrumentId
+from foresail.domain.alerts import Alert, Severity
+from foresail.domain.events import Fact
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import Signal, SignalKind
+from foresail.engine.alert_facts import EXCHANGE_FLOW, FUNDING, WHALE
 from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.closing import close_orders, send_closing
 from foresail.engine.trading.deleveraging import value_at_risk_now
@@ -25,10 +28,11 @@ from foresail.risk.profiles import PROFILES
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["tell_of_signals", "watch_book", "watch_prices"]
+__all__ = ["tell_of_fact", "tell_of_signals", "watch_book", "watch_prices"]
 
 _CONFIDENCE = 0.70  # ALERT-10, where the profile names none (RISK-01)
 _THROUGH = "ALERT-03 "
+_REGIMES = ((15.0, "complacent"), (20.0, "normal"), (30.0, "elevated fear"), (math.inf, "panic"))  # RGM-01
 
 
 def watch_prices(core: TradingCore, at: int) -> list[CoreEffect]:
@@ -76,6 +80,36 @@ def watch_book(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEf
     return tell(core, at, unsaid(alerts_due(core.risk, limits, inputs), core.risk, at))
 
 
+def tell_of_fact(core: TradingCore, event: Fact, before: float | None) -> list[CoreEffect]:
+    """Tell of a whale print, an extreme of funding or exchange flows, or a shift of the VIX's regime (ALERT-10).
+
+    Parameters
+    ----------
+    before : the newest value of the fact before this one; None = not known
+    """
+    limits, value = core.parts.limits, event.value
+    if not core.parts.is_audited or core.risk is None or limits is None or not math.isfinite(value):
+        return []
+    name, kind = event.instrument or "", event.kind
+    if kind == WHALE:
+        news = (f"whale {name}", f"a print of more than 100 times the average size in {name}")
+    elif kind.startswith(FUNDING):
+        news = (f"funding {name}", f"funding of {value:.2%} per 8 hours")
+    elif kind.startswith(EXCHANGE_FLOW):
+        news = (f"flow {name}", f"an exchange {kind.rpartition('_')[2]} of {value:.1f} times its 30-day mean")
+    elif kind == "vix" and before is not None and _regime(before) != _regime(value):
+        news = ("regime", f"the VIX is {value:g}: from {_regime(before)} to {_regime(value)}")
+    else:
+        return []
+    found = alerts_due(core.risk, limits, AlertInputs(equity=math.nan, news=[news]))
+    due = [one for one in found if one.kind.startswith("ALERT-10")]
+    return tell(core, event.available_at, unsaid(due, core.risk, event.available_at))
+
+
+def _regime(vix: float) -> str:
+    return next(name for most, name in _REGIMES if vix < most)
+
+
 def tell_of_signals(
     core: TradingCore, at: int, signals: Sequence[Signal], absent: Sequence[str] = ()
 ) -> list[CoreEffect]:
@@ -96,7 +130,11 @@ def tell_of_signals(
         for one in signals
         if one.kind is not SignalKind.HOLD and one.confidence > least
     ]
-    missing = sorted({*absent, *(name for one in signals for name in one.missing)})
+    missing = sorted({name for one in signals for name in one.missing} - {*absent})
     inputs = AlertInputs(equity=math.nan, news=news, missing=missing)
     found = [one for one in alerts_due(core.risk, limits, inputs) if one.kind.startswith(("ALERT-08", "ALERT-10"))]
+    found += [
+        Alert(f"ALERT-08 {name}", Severity.WARNING, f"the critical input {name} is missing: nothing is opened on it")
+        for name in absent
+    ]
     return tell(core, at, unsaid(found, core.risk, at))
