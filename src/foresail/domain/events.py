@@ -128,6 +128,8 @@ class VenueReport(Event):
     left : units unfilled where an order ended, total units where it was replaced or a change was refused
     execution : of a bust or correction, the execution that it is about
     revision : of the change that was made or refused; 0 where the venue does not say, or did it by itself
+    quantity : total units of an order that ended: ``left`` of how many, should a change have been on its way; 0 where
+        the venue does not say
     """
 
     order_id: OrderId = _NO_ORDER
@@ -140,6 +142,7 @@ class VenueReport(Event):
     execution: str = ""
     text: str = ""
     revision: int = 0
+    quantity: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from foresail.core.ids import InstrumentId, OrderId
-from foresail.domain.effects import ReplaceSend
+from foresail.domain.effects import Ask, ReplaceSend
 from foresail.domain.events import BarsClosed, Fact, Rank, VenueOutcome, VenueReport
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind
@@ -226,3 +226,26 @@ def test_every_order_of_a_cancel_a_change_and_a_fill_ends_the_same() -> None:
         assert not folding.orders.blocked()
         ends.add((state.status, state.filled, state.order.quantity, state.left, state.reserved))
     assert ends == {(OrderStatus.CANCELLED, D(4), D(20), D(16), D(0))}
+
+
+def test_what_is_left_at_the_end_is_left_of_what_the_venue_says() -> None:
+    """The words on a change and on a fill of 10 were lost: 10 left of 20 are no 10 left of 10."""
+    folding = Folding(NAME)
+    folding.write(OrderIntended, 1 * S, order=FIRST)
+    folding.write(ReplaceIntended, 20 * S, order_id=FIRST.id, quantity=D(20), revision=1)
+    folding.write(CancelIntended, 21 * S, order_id=FIRST.id)
+    end = VenueReport(
+        24 * S, 24 * S, Rank.VENUE_FILL, order_id=FIRST.id, outcome=VenueOutcome.CANCELLED, left=D(10), quantity=D(20)
+    )
+    assert folding.reader.read(end) == (Ask(FIRST.id, NAME),)
+    assert NAME in folding.orders.blocked()
+    state = folding.orders.get(FIRST.id)
+    assert state is not None
+    assert (state.order.quantity, state.order.revision) == (D(20), 1)
+    assert folding.reader.read(end) == ()
+    fill = Fill(FIRST.id, NAME, Side.BUY, D(10), D(50), D(50), D(0), D(0), 22 * S, FillReason.ENTRY, "x")
+    folding.reader.read(
+        VenueReport(25 * S, 25 * S, Rank.VENUE_FILL, order_id=FIRST.id, outcome=VenueOutcome.FILLED, fill=fill)
+    )
+    assert not folding.orders.blocked()
+    assert (state.status, state.filled, state.left) == (OrderStatus.CANCELLED, D(10), D(10))

@@ -123,16 +123,29 @@ class ReportReader:
         return ()
 
     def _cancelled(self, report: VenueReport, state: OrderState) -> tuple[Effect, ...]:
+        self._change_before_end(report, state)
         if state.told_left is not None and state.told_left == report.left:
             return ()
         self._write(OrderCancelled, report.event_time, order_id=report.order_id, left=report.left, text=report.text)
         return self._ask_if_differing(report)
 
     def _expired(self, report: VenueReport, state: OrderState) -> tuple[Effect, ...]:
+        self._change_before_end(report, state)
         if state.told_left is not None and state.told_left == report.left:
             return ()
         self._write(OrderExpired, report.event_time, order_id=report.order_id, left=report.left)
         return self._ask_if_differing(report)
+
+    def _change_before_end(self, report: VenueReport, state: OrderState) -> None:
+        """Journal a change whose own report was lost: what is left of 13 is not what is left of 7."""
+        change = state.replacing
+        if report.quantity and report.quantity != state.order.quantity:
+            is_asked = change is not None and change.quantity == report.quantity
+            self._write(
+                OrderReplaced, report.event_time, order_id=report.order_id, quantity=report.quantity,
+                limit_price=report.limit_price, trigger_price=report.trigger_price,
+                revision=change.revision if change is not None and is_asked else 0,
+            )  # fmt: skip
 
     def _cancel_rejected(self, report: VenueReport, state: OrderState) -> tuple[Effect, ...]:
         """Journal a refusal of what is on its way; a repeat about an earlier request frees nothing."""

@@ -301,10 +301,12 @@ class ReferenceCore:
             self._write(lambda at, n: OrderUnknown(at, n, report.order_id, report.text))
 
     def _ended(self, report: VenueReport, state: OrderState) -> None:
+        name, left, total = report.order_id, report.left, report.quantity
+        if total and total != state.order.quantity:
+            self._write(lambda at, n: OrderReplaced(at, n, name, total, report.limit_price))
         is_known = state.status is _ENDS[report.outcome] and state.told_left is not None
         if is_known and state.told_left in (report.left, state.left):
             return
-        name, left = report.order_id, report.left
         if report.outcome is VenueOutcome.CANCELLED:
             self._write(lambda at, n: OrderCancelled(at, n, name, left, report.text))
         else:

@@ -24,6 +24,7 @@ from foresail.testing.simulation.trace import Trace
 __all__ = ["FakeVenue", "Statement", "VenueExecution", "VenueOrder"]
 
 _CENT = Decimal("0.01")
+_ENDS = frozenset({VenueOutcome.CANCELLED, VenueOutcome.EXPIRED})
 
 
 @dataclass(slots=True)
@@ -339,6 +340,7 @@ class FakeVenue:
         report = VenueReport(
             self.now, self.now, Rank.VENUE_FILL, "venue", one.instrument, self._told, one.id, outcome, fill,
             Decimal(left), None if one.limit is None else one.limit * _CENT, None, "v" + one.id[:8], name, text,
+            quantity=Decimal(one.quantity if outcome in _ENDS else 0),
         )  # fmt: skip
         self._tell(report, delay)
 
