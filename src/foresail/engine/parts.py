@@ -128,6 +128,7 @@ def build_parts(
         frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
         worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
         sizing=settings.trading.sizing_of(settings.profile),
+        target_volatility=settings.trading.volatility_target or None, may_lever=settings.trading.may_lever,
         exit_target=settings.trading.exits.target_of(is_given=is_given),
         shorting=is_given and limits.shorting,  # the built-in strategy buys only; others may want less than nothing
     )  # fmt: skip

@@ -193,10 +193,14 @@ class TradingSettings:
         its price tier or class on it, "class_and_target" a target of twice that distance besides, "none" leaves it
     sizing : what limits the size of a signal (``portfolio.allocator``): "risk", "atr" or "kelly"; "" = as the profile
         says, a quarter of Kelly under ``low-latency``, else risk
+    volatility_target : annualised, fraction; a more volatile name gets proportionally less (SIZE-07); 0 = off
+    may_lever : whether a calmer name gets proportionally more
     """
 
     stops: str = "class"
     sizing: str = ""
+    volatility_target: float = 0.15
+    may_lever: bool = False
     venue: VenueChoice = field(default_factory=VenueChoice)
     exits: ExitChoice = field(default_factory=ExitChoice)
     costs: CostChoice = field(default_factory=CostChoice)
@@ -206,6 +210,8 @@ class TradingSettings:
             raise UnknownNameError("stops", self.stops, STOPS)
         if self.sizing and self.sizing not in SIZINGS:
             raise UnknownNameError("sizing", self.sizing, SIZINGS)
+        if not (math.isfinite(self.volatility_target) and self.volatility_target >= 0.0):
+            raise ConfigError(f"expected volatility_target >= 0 (0 = off), received {self.volatility_target}")
 
     def sizing_of(self, profile: str) -> str:
         """Return how signals are sized under a profile: as chosen, else as the profile says."""

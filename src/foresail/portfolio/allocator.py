@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +59,9 @@ class AllocatorSettings:
     Attributes
     ----------
     lookback : bars of returns behind a volatility
-    target_volatility : annualised; a more volatile name gets proportionally less of its risk size (SIZE-07); it never
-        scales up. None switches it off
+    target_volatility : annualised; a more volatile name gets proportionally less of its risk size (SIZE-07). None
+        switches it off
+    may_lever : whether a calmer name gets proportionally more of it; without, it never scales up
     liquidity_share : largest order as a share of the average daily traded value, where volume exists (SIZE-13)
     drift_band : a held buy is left as it is while its weight is within this share of the new one (PORT-05)
     exit_target : which take-profit is attached (RC-13). "ratio": ``reward_ratio`` times the stop distance; "signal":
@@ -80,6 +82,7 @@ class AllocatorSettings:
     bars_per_year: float = 252.0
     bars_per_day: float = 1.0
     target_volatility: float | None = 0.15
+    may_lever: bool = False
     liquidity_share: float = 0.01
     drift_band: float = 0.25
     exit_target: str = "ratio"
@@ -175,6 +178,10 @@ class VolatilityScaledTopK:
         codes = {name: code for code, name in enumerate(sorted(set(sectors.values())))}
         self._sector = {name: codes[sector] for name, sector in sectors.items()}
         self._sector_names = sorted(set(sectors.values()))
+
+    def otherwise(self, **changes: Any) -> VolatilityScaledTopK:
+        """Return an allocator within the same limits whose settings differ in these."""
+        return VolatilityScaledTopK(self._limits, tuple(self._instruments.values()), replace(self._settings, **changes))
 
     def targets(
         self, intents: Sequence[Intent], view: MarketView, *, rates: _Rates = _NO_RATES
@@ -375,7 +382,8 @@ class VolatilityScaledTopK:
                 risk = np.where(np.isfinite(risk), risk, 0.0)
             if settings.target_volatility is not None:
                 scale = settings.target_volatility / book.volatility
-                risk = risk * np.where(np.isfinite(scale), np.minimum(scale, 1.0), 1.0)
+                most = np.inf if settings.may_lever else 1.0
+                risk = risk * np.where(np.isfinite(scale), np.minimum(scale, most), 1.0)
             current = np.where(book.current * book.side > 0.0, np.abs(book.current), 0.0)
             liquid = np.where(np.isfinite(book.traded), current + settings.liquidity_share * book.traded, np.inf)
         tiers = [self._tier(name, float(price)) for name, price in zip(book.names, book.price, strict=True)]

@@ -98,8 +98,8 @@ def show_limits(request: LimitsRequest) -> Outcome:
         shown.append(f"named by the profile and enforced by nothing: {told}")
     lines = [head, *shown, *([f"warning: {warning}"] if warning else [])]
     for name, one in settings.strategies:
-        told = ", ".join(f"{key} {value:g}" for key, value in asdict(one).items() if value is not None)
-        lines.append(f"strategy {name}: {told or 'no limit of its own'} (RISK-09)")
+        told = ", ".join(f"{key} {_told(value)}" for key, value in asdict(one).items() if value not in (None, ""))
+        lines.append(f"strategy {name}: {told or 'nothing of its own'} (RISK-09, SIZE-14)")
     return Outcome(
         document, [*lines, "edit them under [limits] in the settings file; fractions are fractions of equity"]
     )

@@ -60,6 +60,7 @@ fractions, `"off"` takes one away. The table of another version does not hold, a
 | `max_gross` | largest sum of the values of its positions, of the same |
 | `daily_loss` | loss of a day, of its share of the equity; beyond it the strategy is halted until the next UTC day |
 | `drawdown` | fall from its best profit, of the same; beyond it a person has to resume the strategy |
+| `sizing`, `volatility_target`, `may_lever` | as under `[run]`, for its signals alone (SIZE-14) |
 """
 _PAIRS = """\
 ## `[pairs]`

@@ -130,13 +130,15 @@ class Stream:
         parts, link = history_parts(self.inputs, built, account=account, environment=environment, limits=self.limits())
         if self.shares:
             pairs = zip(self.plugins, self.shares, strict=True)
-            own = self.settings.strategies
-            sleeves = [Sleeve(self._fresh(one), share, choice_of(own, one.id)) for one, share in pairs]
-            parts = with_sleeves(parts, sleeves)
+            parts = with_sleeves(parts, [self._sleeve(plugin, share) for plugin, share in pairs])
         if self.slices:
             slicer = Slicer(parse_slices(self.slices), PanelVolumes(data.bars), parts.instruments)
             parts = replace(parts, slicer=slicer)
         return replace(parts, limits_digest=self.limits_digest()), link
+
+    def _sleeve(self, plugin: Plugin, share: Decimal) -> Sleeve:
+        chosen = choice_of(self.settings.strategies, plugin.id)
+        return Sleeve(self._fresh(plugin), share, chosen, chosen.sizes)
 
     def costs(self) -> CostModel:
         """Return what trading costs under these settings."""

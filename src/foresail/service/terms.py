@@ -8,14 +8,15 @@ differs from the defaults is kept, so that a new key means nothing for an accoun
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
 import msgspec
 
 from foresail.core.canonical import hash_value
 from foresail.engine.settings import PipelineSettings
+from foresail.engine.strategy_choices import StrategyLimits
 
 __all__ = ["TERMS", "change_text", "loosened_terms", "term_rows", "terms_digest", "terms_of", "with_terms"]
 
@@ -24,7 +25,9 @@ _PREFIX = "trading."  # of rows, left out of their names
 _STRATEGIES = "strategies"
 _STOPS = ("none", "class", "class_and_target")  # from loose to strict
 _STRICTER_UP = frozenset({"venue.latency_ms", "venue.latency_bars"})
-_STRICTER_DOWN = frozenset({"delisting_return"})
+_STRICTER_DOWN = frozenset({"delisting_return", "may_lever"})
+_OFF_AT_ZERO = frozenset({"venue.volume_share", "volatility_target"})
+_CAPS = tuple(one.name for one in fields(StrategyLimits))
 
 
 def terms_of(settings: PipelineSettings) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def term_rows(settings: PipelineSettings) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name in TERMS:
         value = _plain(getattr(settings, name))
-        _flatten(name, dict(value) if name == _STRATEGIES else value, rows)
+        _flatten(name, _said(value) if name == _STRATEGIES else value, rows)
     return {name.removeprefix(_PREFIX): value for name, value in rows.items()}
 
 
@@ -83,11 +86,11 @@ def _strictness(name: str, value: Any) -> float | None:
         return _STOPS.index(value)
     if name == "venue.impact":
         return float(value != "none")
-    if name == "venue.volume_share":
-        return -(value or math.inf)  # 0 = no cap
+    if name in _OFF_AT_ZERO:
+        return -(value or math.inf)
     if name in _STRICTER_UP:
         return float(value)
-    if name.startswith(f"{_STRATEGIES}."):
+    if name.rpartition(".")[2] in _CAPS and name.startswith(_STRATEGIES):
         return -math.inf if value is None else -value
     return -value if name in _STRICTER_DOWN else None
 
@@ -104,6 +107,11 @@ def _difference(value: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, 
         if own != other:
             out[key] = _difference(own, other) if isinstance(own, dict) and isinstance(other, dict) else own
     return out
+
+
+def _said(strategies: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return what is said of strategies, by id; what is not said is as the account has it."""
+    return {one: {key: value for key, value in own.items() if value not in (None, "")} for one, own in strategies}
 
 
 def _flatten(name: str, value: Any, rows: dict[str, Any]) -> None:

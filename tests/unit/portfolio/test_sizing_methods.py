@@ -95,3 +95,28 @@ def test_the_choice_reaches_a_run(profile: str, chosen: str, sizing: str) -> Non
         TradingSettings(sizing="half")
     with pytest.raises(ConfigError, match="kelly"):
         VolatilityScaledTopK(LIMITS, [], AllocatorSettings(sizing="half"))
+
+
+@pytest.mark.parametrize(("target", "may_lever", "factor"), [(2.0, False, 1.0), (2.0, True, 2.0), (0.5, True, 0.5)])
+def test_a_calmer_name_gets_more_only_where_that_is_switched_on(target: float, may_lever: bool, factor: float) -> None:
+    bars, one = panel(), signal(0.6, 90.0, 120.0)
+    view = FakeView(bars, 60, holdings=Account("a", "USD", EQUITY, EQUITY, (), 0))
+    moves = np.diff(np.log(bars.field("close")[0]))
+    volatility = float(np.std(moves, ddof=1) * np.sqrt(252))
+    settings = AllocatorSettings(target_volatility=None, drift_band=0.0, exit_target="none")
+    plain = VolatilityScaledTopK(LIMITS, [Instrument(NAME, "AAA", AssetClass.STOCK)], settings)
+    scaled = plain.otherwise(target_volatility=target * volatility, may_lever=may_lever)
+    base, found = (each.targets([one], view) for each in (plain, scaled))
+    assert base is not None
+    assert found is not None
+    assert found.weights[0] == pytest.approx(factor * base.weights[0], rel=0.02)
+
+
+def test_the_target_volatility_reaches_a_run() -> None:
+    bars = panel()
+    for chosen, target in ((TradingSettings(), 0.15), (TradingSettings(volatility_target=0.0, may_lever=True), None)):
+        settings = replace(PipelineSettings(), trading=chosen)
+        found = build_parts(bars, simulated_bar_set(bars), settings, strategy=None, explain=None).allocator._settings
+        assert (found.target_volatility, found.may_lever) == (target, chosen.may_lever)
+    with pytest.raises(ConfigError, match="volatility_target"):
+        TradingSettings(volatility_target=-0.1)

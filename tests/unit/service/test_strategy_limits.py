@@ -10,7 +10,7 @@ import pytest
 
 import foresail
 from foresail.core.errors import ConfigError, UnknownNameError
-from foresail.engine.strategy_choices import StrategyLimits, choices_of_plain, read_strategies
+from foresail.engine.strategy_choices import StrategyChoice, choices_of_plain, read_strategies
 
 STRATEGY = """
 from foresail.domain.signals import Weights
@@ -109,11 +109,20 @@ def test_another_version_is_told_of(place: Path) -> None:
 
 def test_what_the_file_may_say() -> None:
     read = read_strategies({"b/c@1": {"max_gross": 0.3, "daily_loss": "off"}, "a/b@2": {"max_position": 1}})
-    assert read == (("a/b@2", StrategyLimits(max_position=1.0)), ("b/c@1", StrategyLimits(max_gross=0.3)))
+    assert read == (("a/b@2", StrategyChoice(max_position=1.0)), ("b/c@1", StrategyChoice(max_gross=0.3)))
     assert choices_of_plain(json.loads(json.dumps([["a/b@2", {"max_position": 1.0}]]))) == read[:1]
     with pytest.raises(UnknownNameError, match="drawdown"):
         read_strategies({"a/b@1": {"draw_down": 0.1}})
-    for wrong in ({"a": {"drawdown": 0.1}}, {"a/b@1": 0.1}, {"a/b@1": {"drawdown": "big"}}, [1]):
+    sized = read_strategies({"a/b@1": {"sizing": "atr", "volatility_target": "off", "may_lever": True}})
+    assert sized[0][1].sizes == {"sizing": "atr", "target_volatility": None, "may_lever": True}
+    assert StrategyChoice(volatility_target=0.2).sizes == {"target_volatility": 0.2}
+    with pytest.raises(UnknownNameError, match="kelly"):
+        read_strategies({"a/b@1": {"sizing": "big"}})
+    wrongs: tuple[Any, ...] = (
+        {"a": {"drawdown": 0.1}}, {"a/b@1": 0.1}, {"a/b@1": {"drawdown": "big"}}, [1], {"a/b@1": {"sizing": 1}},
+        {"a/b@1": {"may_lever": "off"}}, {"a/b@1": {"may_lever": 1}}, {"a/b@1": {"drawdown": True}},
+    )  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(ConfigError):
             read_strategies(wrong)
     with pytest.raises(ConfigError, match="at least 0"):
@@ -124,4 +133,45 @@ def test_they_are_told_with_the_limits(place: Path) -> None:
     write(place, *CAPPED)
     told = foresail.limits()
     assert told.figures["strategies"]["test/turn@1"]["max_position"] == 0.05
-    assert "strategy test/turn@1: max_position 0.05 (RISK-09)" in str(told)
+    assert "strategy test/turn@1: max_position 0.05 (RISK-09, SIZE-14)" in str(told)
+
+
+SIGNALS = """
+from foresail.domain.signals import Horizon, Signal, SignalKind
+
+api = 1
+id = "test/NAME@1"
+
+
+class Spec:
+    id, every, critical_inputs = id, 5, ("close",)
+
+
+class Strategy:
+    spec = Spec()
+
+    def start(self):
+        return {}
+
+    def step(self, state, view):
+        out = []
+        for name in sorted(view.instruments):
+            price = view.value(name, "close")
+            out.append(Signal(
+                name, SignalKind.BUY, Horizon.SWING_TRADE, 20, 0.6, 0.1, 0.001, price, price * 1.2, price * 0.8, ("x",),
+                "t", id, "1", "", "", view.now, view.now + 10**17,
+            ))
+        return out
+"""
+
+
+def test_each_strategy_sizes_its_signals_its_own_way(place: Path) -> None:
+    for name in ("turn", "other"):
+        (place / f"{name}.py").write_text(SIGNALS.replace("NAME", name))
+    write(place, '[strategies."test/turn@1"]', "volatility_target = 0.05", "[limits]", "position.max_position = 0.5")
+    start("1990-12-31", strategy=["turn.py=0.5", "other.py=0.5"])
+    wanted: dict[str, float] = {}
+    for one in foresail.read_ledger("a", kind="SharesPlanned", last=3).figures["shown"]:
+        for who, units in json.loads(one["content"])["wishes"]:
+            wanted[who] = max(wanted.get(who, 0.0), abs(float(units)))
+    assert 0 < wanted["test/turn@1"] < 0.6 * wanted["test/other@1"]

@@ -12,7 +12,7 @@ import pytest
 import foresail
 from foresail.core.errors import ConfigError
 from foresail.engine.settings import PipelineSettings
-from foresail.engine.strategy_choices import StrategyLimits
+from foresail.engine.strategy_choices import StrategyChoice
 from foresail.engine.trading.account import AccountRun
 from foresail.engine.trading_settings import TradingSettings, VenueChoice
 from foresail.service.limit_versions import read_versions, write_versions
@@ -51,7 +51,7 @@ class Strategy:
 ELSEWHERE = {  # decide nothing of an account with a strategy of its own, or are its identity, or have rows of their own
     "horizons", "decision_horizon", "targets", "walk_forward", "features", "inputs", "forecaster",
     "forecaster_options", "calibration", "strategy", "profile", "capital", "currency", "top_k", "cost_gate", "limits",
-    "seed",
+    "seed", "beside",
 }  # fmt: skip
 
 
@@ -190,6 +190,11 @@ def test_the_digest_is_that_of_the_limits_where_every_term_is_as_by_default() ->
         ({"venue.latency_ms": 2.0}, {"venue.latency_ms": 1.0}, True),
         ({"delisting_return": 0.0}, {"delisting_return": -0.3}, False),
         ({"delisting_return": -0.3}, {"delisting_return": 0.0}, True),
+        ({"volatility_target": 0.15}, {"volatility_target": 0.1}, False),
+        ({"volatility_target": 0.15}, {"volatility_target": 0.0}, True),  # off
+        ({"may_lever": False}, {"may_lever": True}, True),
+        ({"may_lever": True}, {"may_lever": False}, False),
+        ({"strategies.a/b@1.sizing": "risk"}, {"strategies.a/b@1.sizing": "atr"}, True),
         ({"sizing": ""}, {"sizing": "atr"}, True),  # cannot be compared
         ({"fees": []}, {"fees": [["sec", "2030-01-01", "1", ""]]}, True),
     ],
@@ -204,7 +209,7 @@ def test_rows_have_the_names_of_the_settings_file() -> None:
 
 
 def test_caps_of_a_strategy_have_rows_of_their_own() -> None:
-    own = (("test/turn@1", StrategyLimits(max_gross=0.5)),)
+    own = (("test/turn@1", StrategyChoice(max_gross=0.5)),)
     settings = replace(PipelineSettings(), strategies=own)
     assert with_terms(PipelineSettings(), json.loads(json.dumps(terms_of(settings)))) == settings
     row = "strategies.test/turn@1.max_gross"

@@ -48,11 +48,13 @@ class Sleeve:
     Attributes
     ----------
     share : of the account's equity, on which it sizes
+    sizes : settings of its allocator that differ from the account's (SIZE-14)
     """
 
     strategy: Strategy
     share: Decimal
     limits: StrategyLimits = field(default_factory=StrategyLimits)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +343,12 @@ def with_sleeves(parts: TradingParts, sleeves: Sequence[Sleeve]) -> TradingParts
     desk = parts.desks[0] if len(parts.desks) == 1 else None
     if not isinstance(desk, StrategyDesk):
         raise ConfigError("expected parts with one strategy desk, from which the others take allocator and planner")
-    netted = NettedDesk([(StrategyDesk(one.strategy, desk.stages), one) for one in sleeves])
+    allocator = desk.stages.allocator
+    stages = [
+        replace(desk.stages, allocator=allocator.otherwise(**one.sizes)) if one.sizes else desk.stages
+        for one in sleeves
+    ]
+    netted = NettedDesk([(StrategyDesk(one.strategy, own), one) for one, own in zip(sleeves, stages, strict=True)])
     trail = parts.trail
     if trail is None and parts.keeps_stops and any(getattr(one.strategy.spec, "trailing", False) for one in sleeves):
         trail = trail_source(parts.market)  # there is one position an instrument, whoever wants it
