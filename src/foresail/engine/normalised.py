@@ -32,7 +32,7 @@ from foresail.forecasting.registry import forecaster_class
 from foresail.forecasting.sectors import SectorNetworks
 from foresail.protocols import ExplainingForecaster, Forecaster, Progress
 
-__all__ = ["NORMALISERS", "Normalised", "normalised", "with_normaliser"]
+__all__ = ["NORMALISERS", "Normalised", "can_be_normalised", "normalised", "with_normaliser"]
 
 NORMALISERS = ("none", *METHODS)
 _FILE = "normaliser.json"  # in the folder of the weights
@@ -213,6 +213,11 @@ class _Transformer(_Network):
         return replace(told, variables=order, selection=told.selection @ member)
 
 
+def can_be_normalised(name: str) -> bool:
+    """Return whether a forecaster learns what to make of any feature, rather than reading some in their own units."""
+    return name in _AUDIENCES
+
+
 def normalised(spec: ForecasterSpec, method: str, options: Mapping[str, Any]) -> Forecaster:
     """Return a forecaster behind normalised inputs, not fitted yet.
 
@@ -226,7 +231,7 @@ def normalised(spec: ForecasterSpec, method: str, options: Mapping[str, Any]) ->
     if method not in METHODS:
         raise UnknownNameError("way to normalise", method, NORMALISERS)
     forecaster_class(spec.name)
-    if spec.name not in _AUDIENCES:
+    if not can_be_normalised(spec.name):
         raise ConfigError(
             f"{spec.name} reads features in their own units, so they cannot be normalised",
             hint=f"choose one of {', '.join(_AUDIENCES)}, or leave normalise out",

@@ -31,7 +31,7 @@ from foresail.service.models_folder import RECORD, WEIGHTS, read_document
 from foresail.service.models_loading import probe_document
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
-from foresail.service.training_baselines import baseline_rows, paired_tests
+from foresail.service.training_baselines import Beside, baseline_rows, paired_tests
 from foresail.service.training_card import card_document
 from foresail.service.training_classes import fit_classes
 from foresail.service.training_data import Ready, plan_refit, scaler_document
@@ -87,7 +87,12 @@ def train_model(
         held, job.ready, job.spec, classes=fitted.classes, model=fitted.report.model, seed=job.seed
     )
     others, left_out = baseline_rows(
-        job.loaded.data, job.ready, held.rows, job.spec, seed=job.seed, beside=job.recipe["beside"]
+        job.loaded.data,
+        job.ready,
+        held.rows,
+        job.spec,
+        seed=job.seed,
+        beside=Beside(job.recipe["beside"], job.recipe["normalise"]),
     )
     metrics["paired"] = paired_tests(held.values, others, held.rows, job.ready, job.spec, seed=job.seed)
     progress("scoring the test part", 1, 1)

@@ -19,6 +19,7 @@ from foresail.core.canonical import plain
 from foresail.core.errors import DataError, LookAheadError, ModelError
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec
+from foresail.engine.normalised import can_be_normalised, normalised
 from foresail.engine.settings import MarketData
 from foresail.engine.training_sets import of_windows, training_set
 from foresail.evaluation.paired import BETTER, CANNOT_TELL, WORSE, PairedSettings, compare_losses
@@ -31,7 +32,15 @@ from foresail.forecasting.rows import scale_unit
 from foresail.protocols import Forecaster
 from foresail.service.training_data import Ready, model_features
 
-__all__ = ["TRAINING_BASELINES", "BaselineRows", "baseline_rows", "paired_lines", "paired_tests", "pinball_of"]
+__all__ = [
+    "TRAINING_BASELINES",
+    "BaselineRows",
+    "Beside",
+    "baseline_rows",
+    "paired_lines",
+    "paired_tests",
+    "pinball_of",
+]
 
 # registry name -> what a reader calls it
 TRAINING_BASELINES: Mapping[str, str] = {
@@ -63,6 +72,20 @@ class BaselineRows:
     values: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Forecasters that are fitted beside a model.
+
+    Attributes
+    ----------
+    options : name -> its options, for example of an LSTM beside a TFT (BASE-09)
+    normalise : way that the model's inputs are normalised; those that learn from any feature get theirs so, too
+    """
+
+    options: Mapping[str, Mapping[str, Any]]
+    normalise: str = "none"
+
+
 def baseline_rows(
     data: MarketData,
     ready: Ready,
@@ -70,7 +93,7 @@ def baseline_rows(
     spec: ForecasterSpec,
     *,
     seed: int,
-    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Beside | None = None,
 ) -> tuple[tuple[BaselineRows, ...], tuple[str, ...]]:
     """Return what every baseline but the model itself says on some rows, and a note on each that has too little data.
 
@@ -78,7 +101,7 @@ def baseline_rows(
     ----------
     rows : (R, 2) instrument and time, of the test part
     spec : of the model
-    beside : forecaster that is fitted as well -> its options, for example an LSTM beside a TFT (BASE-09)
+    beside : forecasters that are fitted as well
     """
     if RETURN_FEATURE in ready.inputs.features.fields:
         returns = ready.inputs.features
@@ -92,9 +115,10 @@ def baseline_rows(
         features = ready.inputs.features if key in _LEARNING else _only_return(returns)
         own = replace(spec, name=key, features=features.fields, context_length=1)
         models[key] = registry.forecaster(key, own), features
-    for key, options in (beside or {}).items():
+    asked = Beside({}) if beside is None else beside
+    for key in asked.options:
         if key not in models and key != spec.name:
-            models[key] = _built(key, spec, options), ready.inputs.features
+            models[key] = _built(key, spec, asked), ready.inputs.features
     found, notes = [], []
     for key, (model, features) in models.items():
         name = TRAINING_BASELINES.get(key, key.replace("_", " "))
@@ -107,12 +131,14 @@ def baseline_rows(
     return tuple(found), tuple(notes)
 
 
-def _built(key: str, spec: ForecasterSpec, options: Mapping[str, Any]) -> Forecaster:
+def _built(key: str, spec: ForecasterSpec, beside: Beside) -> Forecaster:
     """Return a forecaster of these options, its context in its spec; a preset may say how long that is."""
-    own = replace(spec, name=key, context_length=1)
-    built = build_forecaster(key, own, options)
-    length = int(getattr(getattr(built, "settings", None), "context_length", 1))
-    return built if length == 1 else build_forecaster(key, replace(own, context_length=length), options)
+    options = beside.options[key]
+    built = build_forecaster(key, replace(spec, name=key, context_length=1), options)
+    own = replace(spec, name=key, context_length=int(getattr(getattr(built, "settings", None), "context_length", 1)))
+    if beside.normalise != "none" and can_be_normalised(key):
+        return normalised(own, beside.normalise, options)
+    return built if own.context_length == 1 else build_forecaster(key, own, options)
 
 
 def _only_return(panel: Panel) -> Panel:

@@ -16,10 +16,11 @@ from foresail.core.errors import (
 )
 from foresail.domain.forecast import QUANTILE_LEVELS
 from foresail.domain.training import ForecasterSpec
+from foresail.engine.normalised import Normalised
 from foresail.forecasting.baselines import NoChange
 from foresail.service import training_baselines, training_data, training_job
 from foresail.service.models import show_model
-from foresail.service.training_baselines import TRAINING_BASELINES, baseline_rows
+from foresail.service.training_baselines import TRAINING_BASELINES, Beside, baseline_rows
 from foresail.service.training_card import acceptance
 
 pytestmark = pytest.mark.usefixtures("same_code")
@@ -100,6 +101,36 @@ def test_another_forecaster_is_fitted_beside_the_model(workspace, monkeypatch):
     assert len((workspace / "trials.jsonl").read_text().splitlines()) == looks  # refused before the test part is seen
 
 
+def test_one_beside_has_the_normalised_inputs_of_the_model(workspace, monkeypatch):
+    pytest.importorskip("torch")
+    fitted = []
+    real = training_baselines._forecast
+
+    def spied(model, *rest, **more):
+        fitted.append(model)
+        return real(model, *rest, **more)
+
+    monkeypatch.setattr(training_baselines, "_forecast", spied)
+    small = {"width": "8", "epochs": "1", "context_length": "5", "threads": "1", "minimum_windows": "50"}
+    asked = {
+        "forecaster": "gru",
+        "beside": "lstm,last_direction",
+        "horizons": "1",
+        "targets": "close",
+        "options": small,
+    }
+    losses = {}
+    for way in ("standard", None):
+        record = train(normalise=way, **asked)["record"]
+        losses[way] = {one["other"]: one["other_loss"] for one in record["metrics"]["paired"]}
+        lstm, direction = fitted[-2:]
+        assert isinstance(lstm, Normalised) == (way is not None)
+        assert lstm.spec.context_length == 5
+        assert not isinstance(direction, Normalised)  # it reads the last return as it is
+    assert losses["standard"]["lstm"] != losses[None]["lstm"]
+    assert losses["standard"]["last direction"] == losses[None]["last direction"]
+
+
 def test_a_forecaster_beside_that_cannot_be_trained_loses_no_training(workspace, monkeypatch):
     """The test part was looked at by then, so the model is registered, and its card says who is left out and why."""
     pytest.importorskip("torch")
@@ -139,7 +170,7 @@ def test_one_beside_learns_from_windows_without_a_gap(small_market, monkeypatch)
     monkeypatch.setattr(training_baselines, "build_forecaster", lambda name, spec, options: Spy(spec))
     spec = ForecasterSpec("quantile_trees", "1", names, ("close",), (1,), QUANTILE_LEVELS)
     rows = training_data.held_out_rows(ready)
-    asked = {"tft": {"preset": "daily"}}
+    asked = Beside({"tft": {"preset": "daily"}})
     others, notes = baseline_rows(small_market, ready, rows, spec, seed=7, beside=asked)
     assert not notes
     ((context, data),) = seen
