@@ -100,7 +100,7 @@ def train_command(
 
     def work() -> tuple[Any, list[str], int]:
         from foresail.service.training import train_model
-        from foresail.service.training_request import TrainRequest, parse_options
+        from foresail.service.training_request import TrainRequest, parse_options, with_config
         from foresail.service.training_tickers import train_tickers
 
         request = TrainRequest(
@@ -129,12 +129,12 @@ def train_command(
             normalise=normalise,
             row_weights=row_weights,
             refit=refit,
-            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=True),
+            reading=reading_asked(frame=frame, extended=extended, series=series, pair=pair, models=config is None),
             config=config,
         )
-        progress = Progress()
-        work_on = train_tickers if per_ticker else train_model
-        outcome = work_on(request, progress=progress, note=progress.note)
+        progress, asked = Progress(), with_config(request)
+        work_on = train_tickers if asked.per_ticker else train_model
+        outcome = work_on(asked, progress=progress, note=progress.note)
         return outcome.document, outcome.lines, outcome.exit_code
 
     execute(work, as_json=as_json)
@@ -152,9 +152,7 @@ def predict_command(
     at: Annotated[str | None, typer.Option("--at", help="YYYY-MM-DD: stand at the end of that day, UTC.")] = None,
     calibration: Annotated[
         str,
-        typer.Option(
-            "--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."
-        ),
+        typer.Option("--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."),
     ] = "stored",
     timezone: _Zone = None,
     frame: Frame = None,

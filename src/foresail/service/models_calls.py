@@ -182,7 +182,7 @@ def train(
         without=_joined(without),
         row_weights=row_weights,
         normalise=normalise,
-        reading=asked_reading(frame, series, pair, extended=extended, models=True),
+        reading=asked_reading(frame, series, pair, extended=extended, models=config is None),
         config=None if config is None else Path(config),
     )
     outcome = train_model(request, progress=progress or _silent)

@@ -15,7 +15,15 @@ from foresail.adapters.files.description import read_toml
 from foresail.core.errors import ConfigError
 from foresail.domain.calendars import EXTENDED_FRAME
 
-__all__ = ["WORKSPACE_PAIRS", "Reading", "asked_reading", "configured_pairs", "parse_pairs", "reading_of"]
+__all__ = [
+    "WORKSPACE_PAIRS",
+    "Reading",
+    "asked_reading",
+    "check_learning",
+    "configured_pairs",
+    "parse_pairs",
+    "reading_of",
+]
 
 WORKSPACE_PAIRS = "pairs"  # table of the workspace's settings file: instrument = its second leg
 _Pairs = tuple[tuple[str, str], ...]
@@ -87,12 +95,26 @@ def asked_reading(
     ConfigError
         If a pair is not ``A=B``, or extended hours are asked for with a frame for which nothing counts them.
     """
-    if models and extended and frame != EXTENDED_FRAME:
+    found = Reading(frame=frame, extended=extended, series=tuple(series) or None, pairs=parse_pairs(pair))
+    if models:
+        check_learning(found)
+    return found
+
+
+def check_learning(reading: Reading) -> None:
+    """Refuse extended hours where models learn from the bars, but for the frame that needs them.
+
+    Raises
+    ------
+    ConfigError
+        If they are asked for with another frame.
+    """
+    if reading.extended and reading.frame != EXTENDED_FRAME:
         raise ConfigError(
-            f"--extended: models learn from regular hours, except in bars of 6h; received --frame {frame or 'none'}",
+            f"--extended: models learn from regular hours, except in bars of 6h; received --frame "
+            f"{reading.frame or 'none'}",
             hint="add --frame 6h, or leave --extended out",
         )
-    return Reading(frame=frame, extended=extended, series=tuple(series) or None, pairs=parse_pairs(pair))
 
 
 def parse_pairs(given: Sequence[str]) -> _Pairs | None:

@@ -13,7 +13,7 @@ from foresail.domain.instruments import AssetClass
 from foresail.forecasting.horizon_names import horizon_bars
 from foresail.forecasting.horizons import default_horizons
 from foresail.forecasting.preset_inputs import preset_inputs
-from foresail.service.reading import Reading
+from foresail.service.reading import Reading, check_learning, parse_pairs
 
 __all__ = ["TrainRequest", "horizons_of", "parse_options", "preset_note", "with_config", "with_preset"]
 
@@ -25,6 +25,8 @@ _TEXTS = (
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
 _FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
+_SWITCHES = ("per_ticker", "refit")
+_READING = ("frame", "extended", "series", "pair")  # how the bars are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class TrainRequest:
         a tft (BASE-09); baselines are without being named
     refit : after the test part was scored, fit once more on all bars and register that model
     reading : frame, extended hours, series and pairs beside the bars
-    config : TOML file with [train] and [options]
+    config : TOML file with [train] and [options], which hold what the request leaves open; a switch that is on in
+        either of them is on
     """
 
     data: str = ""
@@ -133,13 +136,32 @@ def with_config(request: TrainRequest) -> TrainRequest:
         if key not in _KEYS:
             raise UnknownNameError("key of a training file", key, _KEYS)
     found = {key: _value(key, value) for key, value in document.get("train", {}).items()}
+    reading = _reading(request.reading, {key: found.pop(key) for key in _READING if key in found})
     given = {one.name: getattr(request, one.name) for one in fields(request)}
-    taken = {key: value for key, value in found.items() if given[key] in ("", None)}
-    return replace(request, **taken, options={**document.get("options", {}), **request.options}, config=None)
+    taken = {key: value for key, value in found.items() if given[key] in ("", None, False)}
+    options = {**document.get("options", {}), **request.options}
+    return replace(request, **taken, options=options, reading=reading, config=None)
+
+
+def _reading(given: Reading, found: Mapping[str, Any]) -> Reading:
+    """Return how bars are read, what is left open taken from a file."""
+    merged = replace(
+        given,
+        frame=given.frame or found.get("frame"),
+        extended=given.extended or bool(found.get("extended", False)),
+        series=given.series or _parts(found.get("series")) or None,
+        pairs=given.pairs or parse_pairs(_parts(found.get("pair"))),
+    )
+    check_learning(merged)
+    return merged
+
+
+def _parts(text: str | None) -> tuple[str, ...]:
+    return tuple(one.strip() for one in (text or "").split(",") if one.strip())
 
 
 def _value(key: str, value: Any) -> Any:
-    known = (*_TEXTS, *_NUMBERS, *_FRACTIONS)
+    known = (*_TEXTS, *_NUMBERS, *_FRACTIONS, *_SWITCHES, *_READING)
     if key not in known:
         raise UnknownNameError("key in [train]", key, known)
     if isinstance(value, list):
@@ -148,7 +170,10 @@ def _value(key: str, value: Any) -> Any:
         raise ConfigError(f"[train] {key}: expected a whole number, received {value!r}")
     if key in _FRACTIONS and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ConfigError(f"[train] {key}: expected a number, received {value!r}")
-    if key in _TEXTS and not isinstance(value, str):
+    if key in (*_SWITCHES, "extended"):
+        if not isinstance(value, bool):
+            raise ConfigError(f"[train] {key}: expected true or false, received {value!r}")
+    elif key not in (*_NUMBERS, *_FRACTIONS) and not isinstance(value, str):
         raise ConfigError(f"[train] {key}: expected text or a list, received {value!r}")
     return value
 
