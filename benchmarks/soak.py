@@ -1,7 +1,7 @@
 """The long proof of the money path: seeds, kills, crash images, hostile orders, planted bugs.
 
-    python -m benchmarks.soak [--seeds 200000] [--app-seeds 20000] [--kills 2000] [--images 20000] [--hostile 1000000]
-                              [--workers 2] [--share 1.0]
+    python -m benchmarks.soak [--seeds 200000] [--app-seeds 20000] [--accounts 2000] [--kills 2000] [--images 20000]
+                              [--hostile 1000000] [--workers 2] [--share 1.0]
 
 Every line is one kind of trial: how many, how many were wrong, trials a second; every half minute a line tells how far
 a long one is. Kills (SIGKILL) are shared between the trading core and the paper daemon. ``--share 0.01`` makes a
@@ -76,19 +76,17 @@ def paper_kills(first: int, count: int) -> list[str]:
     return [] if run.returncode == 0 else [f"paper kills {first}: {run.stderr.strip()[-2000:]}"]
 
 
+def accounts(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.account import run_account
+
+    return [f"account {seed}: {wrong}" for seed in range(first, first + count) if (wrong := run_account(seed))]
+
+
 def planted(first: int, count: int) -> list[str]:
     from foresail.testing.simulation.bugs import planted_bugs
-    from foresail.testing.simulation.trading import make_trading_core
-    from foresail.testing.simulation.world import WorldSettings, run_seed
 
-    missed = []
-    for bug in planted_bugs()[first : first + count]:
-        # The reference core has no part that some bugs break: those are looked for in the trading core.
-        settings = WorldSettings() if bug.fits_reference else WorldSettings(make_core=make_trading_core)
-        with bug.planted():
-            if not any(run_seed(seed, settings, bug.mix).violation for seed in range(2_000)):
-                missed.append(f"planted bug not caught: {bug.name}")
-    return missed
+    missed = [bug for bug in planted_bugs()[first : first + count] if bug.caught(2_000) is None]
+    return [f"planted bug not caught: {bug.name}" for bug in missed]
 
 
 def chunks(total: int, size: int) -> Iterable[tuple[int, int]]:
@@ -100,8 +98,8 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="part of every kind of trial, for example 0.01")
-    for name, usual in (("seeds", 200_000), ("app-seeds", 20_000), ("kills", 2_000), ("images", 20_000),
-                        ("hostile", 1_000_000), ("workers", 2)):  # fmt: skip
+    for name, usual in (("seeds", 200_000), ("app-seeds", 20_000), ("accounts", 2_000), ("kills", 2_000),
+                        ("images", 20_000), ("hostile", 1_000_000), ("workers", 2)):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=usual)
     options = parser.parse_args()
 
@@ -112,6 +110,7 @@ def main() -> int:
         ("planted bugs caught", planted, len(planted_bugs()), 4),
         ("seeds of the core", core_seeds, share(options.seeds), _CHUNK),
         ("seeds of the trading core", app_seeds, share(options.app_seeds), _CHUNK),
+        ("accounts, two lives each", accounts, share(options.accounts), 50),
         ("crash images", crash_images, share(options.images), _CHUNK),
         ("kills of the trading core", kills, share(options.kills - options.kills // 2), 100),
         ("kills of the paper daemon", paper_kills, share(options.kills // 2), 100),

@@ -220,7 +220,8 @@ def picture(curves: dict[str, list[list[float]]]) -> str:
         y = top + 16 * (sorted(curves).index(name) + 1)
         out.append(f'<text x="{wide - 180}" y="{y}" fill="{colour}">{name}</text>')
     out.append(
-        f'<text x="{left}" y="{high - 12}">processor seconds of training; validation loss upwards to the left</text>'
+        f'<text x="{left}" y="{high - 12}">across: processor seconds of training, a logarithmic scale; '
+        "up: validation loss, lower is better</text>"
     )
     return "\n".join([*out, "</svg>"]) + "\n"
 

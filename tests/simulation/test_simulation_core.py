@@ -17,8 +17,15 @@ FAULTS = [
     "drop_request", "drop_response", "delay", "duplicate_request", "duplicate_report", "partial", "early_fill",
     "late_fill", "reject", "never_answer", "silent_fill", "bust", "correct", "overfill", "late_reject", "lie",
     "power_cut", "kill", "disk_error", "clock_back", "freeze", "operator_kill", "recovery", "resend", "replaced",
-    "expired", "fill", "order id repeated", "request too old", "reset", "lost in a reset", "ban", "request while banned",
-    "kill_close",
+    "expired", "fill", "order id repeated", "request too old", "reset", "lost in a reset", "ban",
+    "request while banned", "kill_close",
+]  # fmt: skip
+FAMILIES = [
+    "duplicate orders", "lost orders", "missed fills", "double fills", "wrong positions", "state lost on restart",
+    "partial fills", "disk full", "clock skew", "silent stall", "old signals", "kill switch", "busts and corrections",
+    "replace races", "brackets and OCO", "netting", "slices", "reductions", "expiries", "position levels", "snapshots",
+    "limits versions", "breakers", "order rate", "account commands", "funding, borrow and swap", "splits and dividends",
+    "currency conversion",
 ]  # fmt: skip
 SEEDS = 400  # here; test_simulation_many runs more, `make soak` most
 BUG_SEEDS = 150
@@ -79,5 +86,10 @@ def test_every_planted_bug_is_caught(bug):
 
 def test_the_register_is_large_enough_and_names_are_unique():
     names = [bug.name for bug in planted_bugs()]
-    assert len(names) >= 30
+    assert len(names) >= 60
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_incidents_has_a_planted_bug(family):
+    assert family in {bug.family for bug in planted_bugs()}

@@ -202,6 +202,10 @@ def backtest_command(
     names: _Names = None,
     timezone: _Zone = None,
     slices: _Slice = "",
+    book: Annotated[
+        list[str] | None,
+        typer.Option("--book", help="Recorded order book on which orders fill: FILE, or INSTRUMENT=FILE."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -217,6 +221,6 @@ def backtest_command(
             bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
             sleeves=sleeves, slices=slices,
         )  # fmt: skip
-        return _leave(run_strategy_backtest(request, out=out, force=force, progress=Progress()))
+        return _leave(run_strategy_backtest(request, out=out, force=force, progress=Progress(), books=book or ()))
 
     execute(work, as_json=as_json)

@@ -8,8 +8,8 @@ events and gathers what reports need; every decision about money is the core's (
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
@@ -18,6 +18,7 @@ from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.accounts import Account
 from foresail.domain.actions import DelistingRule
+from foresail.domain.books import BookStream
 from foresail.domain.events import BarsClosed, Event, OrderEvent, VenueReport
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Fill
@@ -58,6 +59,7 @@ class BacktestInputs:
     ----------
     features : (N, T, F), rows aligned with the bars
     reference : name -> (T,) value known at each row
+    books : order books by which orders in a name are filled, in place of its bars
     """
 
     data: MarketData
@@ -66,6 +68,7 @@ class BacktestInputs:
     reference: dict[str, FloatArray]
     walk: WalkForward
     bars_per_year: float
+    books: Mapping[InstrumentId, BookStream] = field(default_factory=dict)
 
 
 def history_parts(
@@ -106,7 +109,7 @@ def history_parts(
         parts.planner if environment == parts.planner.environment else replace(parts.planner, environment=environment)
     )
     if limits is not None and limits.market.thin_hours is not None:
-        planner = replace(planner, limit_distance=_THIN_DISTANCE)
+        planner = replace(planner, limit_distance=_THIN_DISTANCE, thin_hours=limits.market.thin_hours)
     exits = None
     if limits is not None and limits.profile and settings.trading.stops != "none":
         exits = DeskExits(
@@ -133,7 +136,11 @@ def history_parts(
         limits_digest="" if limits is None else limits_digest(limits, own),
     )
     rules = VenueRules(
-        data.bar_set.asset_class, data.blocked_from, data.universe, DelistingRule(settings.delisting_return)
+        data.bar_set.asset_class,
+        data.blocked_from,
+        data.universe,
+        DelistingRule(settings.delisting_return),
+        inputs.books,
     )
     return trading, SimulatedLink(parts.venue, market, rules)
 

@@ -23,7 +23,7 @@ from foresail.domain.accounts import Account
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side, TargetWeights
-from foresail.execution.crypto_hours import market_orders_allowed
+from foresail.domain.thin_hours import is_thin
 
 __all__ = ["Plan", "PlanRequest", "PlannerSettings", "plan_quantities", "plan_weights", "target_quantities"]
 
@@ -44,8 +44,9 @@ class PlannerSettings:
     allow_short : whether a negative target is planned; otherwise it counts as zero
     check_cash : whether purchases are cut to cash and proceeds (off for margined instruments)
     cash_buffer : share of a purchase kept for costs and for a higher price at the fill
-    limit_distance : where market orders are not allowed (EXEC-04), fraction of the last price by which a limit may be
-        worse than it; None plans market orders at all hours and leaves the refusal to others
+    thin_hours : UTC hours in which crypto is traded by limit orders (EXEC-04), as of ``MarketLimits.thin_hours``
+    limit_distance : there, fraction of the last price by which a limit may be worse than it; without one of the two
+        market orders are planned at all hours, and the refusal is left to others
     """
 
     no_trade_band: float = 0.10
@@ -55,6 +56,7 @@ class PlannerSettings:
     cash_buffer: float = 0.005
     environment: str = "backtest"
     limit_distance: Decimal | None = None
+    thin_hours: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.limit_distance is not None and not 0 <= self.limit_distance < 1:
@@ -285,7 +287,7 @@ def _limit_price(leg: _Leg, request: PlanRequest, settings: PlannerSettings) -> 
     """
     one = leg.instrument
     price = request.prices.get(one.id, math.nan)
-    is_free = settings.limit_distance is None or market_orders_allowed(one.asset_class, request.decided_at)
+    is_free = not is_thin(one.asset_class, request.decided_at, settings.thin_hours)
     if is_free or settings.limit_distance is None or not (math.isfinite(price) and price > 0):
         return None
     worse = settings.limit_distance if leg.signed > 0 else -settings.limit_distance

@@ -225,7 +225,7 @@ def predict(
     weights : of the models of a panel; none = equal
     symbols : ids or tickers; none = all
     at : "2015-12-31": stand at the end of that day, UTC; None = now
-    calibration : "stored", "online" or "none"
+    calibration : "stored", "online", "adaptive" or "none"
     explain : tell the leading features of each forecast
     timezone, frame, extended, series, pair, progress : as in ``train``
 

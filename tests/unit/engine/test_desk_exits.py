@@ -31,7 +31,7 @@ from foresail.engine.trading_settings import CostChoice, ExitChoice, TradingSett
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.protocols import MarketView
-from foresail.risk.accounts import trading_limits
+from foresail.risk.accounts import edited, trading_limits
 from foresail.testing.builders import bar_panel
 
 D = Decimal
@@ -257,7 +257,7 @@ def test_exits_and_guarded_entries_are_left_alone() -> None:
 CRYPTO = (BTC, SOL)
 
 
-def crypto_run(weights: Sequence[tuple[InstrumentId, float]], hour: int, profile: str | None) -> Backtest:
+def crypto_run(weights: Sequence[tuple[InstrumentId, float]], hour: int, profile: str | None, **edits: Any) -> Backtest:
     """Hold weights from a decision at an hour of the third day on, hourly bars."""
     flat = [100.0] * 72
     bars = bar_panel(dict.fromkeys(CRYPTO, flat), frame="1h", calendar="24/7", first_day="2024-01-02")
@@ -269,7 +269,7 @@ def crypto_run(weights: Sequence[tuple[InstrumentId, float]], hour: int, profile
     data = MarketData(bars, bar_set, {}, np.full(2, 72), None)
     settings = PipelineSettings(capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",))
     inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 8760.0)
-    limits = None if profile is None else trading_limits(profile)
+    limits = None if profile is None else edited(trading_limits(profile), edits)
     return run_backtest(inputs, strategy=Once([Weights(tuple(weights))], 1), first=48 + hour - 1, limits=limits)
 
 
@@ -280,6 +280,13 @@ def test_weights_become_limit_orders_in_thin_crypto_hours(hour: int, kind: Order
     assert (one.order.kind, one.rulings) == (kind, ())
     assert len(book.fills) == 1
     assert crypto_run([(BTC, 0.05)], hour, None).orders[0].order.kind is OrderKind.MARKET
+
+
+@pytest.mark.parametrize(("hour", "kind"), [(3, OrderKind.LIMIT), (7, OrderKind.LIMIT), (9, OrderKind.MARKET)])
+def test_the_planner_has_the_thin_hours_of_the_limits(hour: int, kind: OrderKind) -> None:
+    book = crypto_run([(BTC, 0.05)], hour, "multi-asset", **{"market.thin_hours": (0, 8)})
+    (one,) = book.orders
+    assert (one.order.kind, one.rulings) == (kind, ())
 
 
 def test_a_strategy_may_want_less_than_nothing_where_the_profile_allows_it() -> None:

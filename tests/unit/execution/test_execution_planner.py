@@ -151,7 +151,7 @@ def test_purchases_on_order_hold_back_their_money():
 def test_thin_crypto_hours_get_limit_orders():
     coin = instrument_id("crypto.BTC-USD")
     records = {coin: Instrument(coin, "BTC", AssetClass.CRYPTO, tick=D("0.01"), lot=D("0.001"))}
-    settings = PlannerSettings(limit_distance=D("0.001"))
+    settings = PlannerSettings(limit_distance=D("0.001"), thin_hours=(2, 6))
     hour = 3_600_000_000_000
 
     def plan(at, wanted, held=0):

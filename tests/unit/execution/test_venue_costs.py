@@ -11,11 +11,12 @@ from foresail.core.clock import to_ns
 from foresail.core.errors import ConfigError, UnknownNameError
 from foresail.core.ids import OrderId, instrument_id
 from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.limits import MarketLimits
 from foresail.domain.orders import Fill, FillReason
 from foresail.domain.signals import Side
+from foresail.domain.thin_hours import is_thin
 from foresail.execution.carry import SwapRates, funding_charge, funding_instants, swap_charge, swap_instants
 from foresail.execution.costs import CostModel, CostSettings
-from foresail.execution.crypto_hours import market_orders_allowed
 from foresail.execution.impact import IMPACT_MODELS, ImpactModel, impact_fractions, impact_model
 from foresail.execution.slippage import measure_slippage
 
@@ -106,10 +107,12 @@ def test_backward_periods_are_refused():
         swap_instants(1, 0)
 
 
-@pytest.mark.parametrize(("hour", "allowed"), [(1, True), (2, False), (5, False), (6, True)])
-def test_no_market_orders_in_thin_crypto_hours(hour, allowed):
-    assert market_orders_allowed(AssetClass.CRYPTO, at(2024, 5, 1, hour, 59)) is allowed
-    assert market_orders_allowed(AssetClass.STOCK, at(2024, 5, 1, hour, 59))
+@pytest.mark.parametrize(("hour", "thin"), [(1, False), (2, True), (5, True), (6, False)])
+def test_crypto_has_thin_hours(hour, thin):
+    hours = MarketLimits().thin_hours
+    assert is_thin(AssetClass.CRYPTO, at(2024, 5, 1, hour, 59), hours) is thin
+    assert not is_thin(AssetClass.STOCK, at(2024, 5, 1, hour, 59), hours)
+    assert not is_thin(AssetClass.CRYPTO, at(2024, 5, 1, hour, 59), None)
 
 
 def test_slippage_is_told_against_the_middle_at_the_decision():

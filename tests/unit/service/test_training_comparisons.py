@@ -111,7 +111,7 @@ def test_one_beside_has_the_normalised_inputs_of_the_model(workspace, monkeypatc
         return real(model, *rest, **more)
 
     monkeypatch.setattr(training_baselines, "_forecast", spied)
-    small = {"width": "8", "epochs": "1", "context_length": "5", "threads": "1", "minimum_windows": "50"}
+    small = {"width": "8", "epochs": "1", "context_length": "5", "threads": "1", "minimum_windows": "50", "stride": "5"}
     asked = {
         "forecaster": "gru",
         "beside": "lstm,last_direction",

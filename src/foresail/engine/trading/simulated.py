@@ -22,6 +22,7 @@ from foresail.core.errors import OrderRejectedError
 from foresail.core.ids import InstrumentId, OrderId
 from foresail.core.numbers import round_tick
 from foresail.domain.actions import DelistingRule
+from foresail.domain.books import BookStream
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.events import BarsClosed, Event, Fact, OrderEvent, Rank, VenueOutcome, VenueReport
 from foresail.domain.orders import Fill, FillReason, Order
@@ -53,12 +54,14 @@ class VenueRules:
     blocked_from : (N,) time position from which a name may not be traded; T where never
     universe : who was listed when; None = not known, ten silent bars end a listing
     delisting : what a holder gets then
+    books : order books of names, by which alone their orders are filled; their bars only mark what is held
     """
 
     asset_class: Any
     blocked_from: IntArray
     universe: Universe | None = None
     delisting: DelistingRule = field(default_factory=lambda: DelistingRule(0.0))
+    books: Mapping[InstrumentId, BookStream] = field(default_factory=dict)
 
 
 class SimulatedLink:
@@ -79,6 +82,8 @@ class SimulatedLink:
         self._column = {name: bars.index(name) for name in (*_PRICES, *(one for one in _STATES if bars.has(one)))}
         self._has_impact = venue.has_impact
         self._tradable = bars.present & ~absurd_bars(bars, rules.asset_class)
+        self._tradable[[market.row[name] for name in rules.books]] = False
+        self._fed = dict.fromkeys(rules.books, 0)  # rows of each book that were taken in
         self._waiting: list[Order] = []
         self._known: dict[OrderId, tuple[Decimal, Decimal]] = {}  # open orders: units in all, units filled
         self._sent: dict[OrderId, None] = {}
@@ -164,8 +169,8 @@ class SimulatedLink:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an order waits here or a report has not been taken yet."""
-        return bool(self._waiting or self._known or self._reports or self._venue.open_orders)
+        """Whether a bar may not be passed over: an order waits here, a report was not taken yet, or books are read."""
+        return bool(self._rules.books or self._waiting or self._known or self._reports or self._venue.open_orders)
 
     def levels(self, instrument: InstrumentId) -> tuple[Decimal | None, Decimal | None]:
         """Return the stop and target that hang on a position."""
@@ -225,11 +230,22 @@ class SimulatedLink:
         if self._has_impact:  # of the days that were over before this bar
             columns["average_volume"] = self._market.average_volumes(now - 1)
             columns["volatility"] = self._market.daily_volatility(now - 1)
+        self._read_books(now, end)
         present = self._tradable[:, now] & (now < self._rules.blocked_from)
         for fill in self._venue.step(VenueBar(now, end, present=present, start=start, **columns)):
             self._filled(fill, now)
         self._read_reports()
         self._end_listings(now, end)
+
+    def _read_books(self, now: int, end: int) -> None:
+        """Match the rows of every book that arrived by the end of a bar (ns UTC) and were not read yet."""
+        for name in sorted(self._rules.books):
+            book, first = self._rules.books[name], self._fed[name]
+            last = int(np.searchsorted(book.available_at, end, side="right"))
+            if last > first:
+                self._fed[name] = last
+                for fill in self._venue.step_book(book.rows(first, last)):
+                    self._filled(fill, now)
 
     def _release(self, start: int) -> None:
         """Put the orders into the book whose decision is not after the start of this bar."""
@@ -349,6 +365,7 @@ class SimulatedLink:
             "sent": list(self._sent),
             "changed": {str(name): revision for name, revision in self._changed.items()},
             "counted": self._counted,
+            **({"books": {str(name): rows for name, rows in self._fed.items()}} if self._fed else {}),
             "at": self._at,
         }
 
@@ -360,5 +377,6 @@ class SimulatedLink:
         self._known = {OrderId(name): (Decimal(all_), Decimal(filled)) for name, (all_, filled) in known}
         self._sent = dict.fromkeys(OrderId(name) for name in plain["sent"])
         self._changed = {OrderId(name): int(revision) for name, revision in plain.get("changed", {}).items()}
+        self._fed.update({InstrumentId(name): int(rows) for name, rows in plain.get("books", {}).items()})
         self._counted, self._at = int(plain["counted"]), int(plain["at"])
         self._reports = []

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import MarketLimits
 from foresail.domain.orders import Order, Ruling
+from foresail.domain.thin_hours import is_thin
 from foresail.risk.exposure import allow, asset_class_of, refuse
 from foresail.risk.projected import Projected
 
 __all__ = ["ThinHours"]
-
-_HOUR_NS = 3_600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,7 @@ class ThinHours:
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return nothing for an opening without a limit price in these hours."""
         hours = self.limits.thin_hours
-        if hours is None or order.limit_price is not None or asset_class_of(order.instrument) is not AssetClass.CRYPTO:
-            return allow(self.name, order)
-        if hours[0] <= view.now // _HOUR_NS % 24 < hours[1]:
+        is_open = order.limit_price is not None or not is_thin(asset_class_of(order.instrument), view.now, hours)
+        if hours is not None and not is_open:
             return refuse(self.name, f"limit orders only from {hours[0]:02d}:00 to {hours[1]:02d}:00 UTC")
         return allow(self.name, order)

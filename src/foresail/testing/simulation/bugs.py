@@ -7,9 +7,8 @@ core meets them: at the journal, the order book, the books, the link and the pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -26,49 +25,19 @@ from foresail.ledger.entries import Entry, FillBooked
 from foresail.ledger.log import EntryLog
 from foresail.ledger.orders import OrderBook, OrderState, OrderStatus, Reserved
 from foresail.testing.disk import PessimisticDisk
+from foresail.testing.simulation.account_bugs import ACCOUNT_BUGS
 from foresail.testing.simulation.faults import FaultMix
+from foresail.testing.simulation.planting import PlantedBug
 from foresail.testing.simulation.process import Link, LiveProcess, Process
 from foresail.testing.simulation.reference import ReferenceCore
+from foresail.testing.simulation.trading_bugs import TRADING_BUGS
 
-__all__ = ["PlantedBug", "planted_bugs"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
-    """A mistake.
-
-    Attributes
-    ----------
-    family : what it is called where it happened (design notes on reliability, section 2)
-    make : (the right function) -> the wrong one
-    fits_all : whether it can be planted under any core, not only under the reference core
-    fits_reference : whether the reference core has what it breaks
-    mix : faults under which it shows, where those that a seed draws show it too seldom
-    """
-
-    name: str
-    family: str
-    owner: Any
-    attribute: str
-    make: Callable[[Any], Any]
-    fits_all: bool = True
-    fits_reference: bool = True
-    mix: FaultMix | None = None
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """Put the bug in place, and take it out again."""
-        right = self.owner.__dict__[self.attribute]
-        setattr(self.owner, self.attribute, self.make(right))
-        try:
-            yield
-        finally:
-            setattr(self.owner, self.attribute, right)
+__all__ = ["planted_bugs"]
 
 
 def planted_bugs() -> tuple[PlantedBug, ...]:
     """Return the register."""
-    return (*_SENDING, *_TELLING, *_KEEPING, *_DECIDING, *_HALTING)
+    return (*_SENDING, *_TELLING, *_KEEPING, *_DECIDING, *_HALTING, *TRADING_BUGS, *ACCOUNT_BUGS)
 
 
 # -- what leaves -----------------------------------------------------------------------------------------------------

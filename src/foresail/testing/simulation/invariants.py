@@ -14,8 +14,12 @@ from foresail.ledger.entries import (
     Entry,
     FactKnown,
     FillBooked,
+    FillBusted,
+    FillCorrected,
     LevelsSet,
     OrderIntended,
+    OrderReplaced,
+    ReplaceIntended,
     Reviewed,
     TradingHalted,
     TradingResumed,
@@ -29,8 +33,11 @@ from foresail.testing.simulation.trace import ViolationError
 from foresail.testing.simulation.venue import FakeVenue
 
 __all__ = [
+    "check_age",
+    "check_changes",
     "check_decisions",
     "check_durable",
+    "check_filled",
     "check_halts",
     "check_intents",
     "check_levels",
@@ -43,6 +50,7 @@ __all__ = [
     "differences",
 ]
 
+_LATEST = 10_500_000_000  # ns; both cores send an order again within ten seconds of its decision
 _NO_LEVELS: frozenset[FillReason] = frozenset()
 _STREAMED = frozenset({"facts", "charged_until"})  # not journalled: running the stream again gives them
 
@@ -63,6 +71,12 @@ def check_opening(order: Order, core: Core, *, age: int, oldest: int, is_latched
         raise ViolationError(f"7: order {order.id} left while the kill switch was latched")
     if age > oldest:
         raise ViolationError(f"5: order {order.id} left on a price {age / 1e9:.1f} s old, {oldest / 1e9:.1f} s allowed")
+
+
+def check_age(order: Order, now: int) -> None:
+    """Check that an order does not leave long after its decision, however often it has to be sent."""
+    if now > order.decided_at + _LATEST:
+        raise ViolationError(f"41: order {order.id} left {(now - order.decided_at) / 1e9:.1f} s after its decision")
 
 
 def check_send(order: Order, core: Core, sent: dict[OrderId, Order]) -> None:
@@ -202,6 +216,38 @@ def check_decisions(entries: tuple[Entry, ...]) -> None:
     seen = [(one.strategy, one.decided_at) for one in entries if isinstance(one, Decided)]
     if len(seen) != len(set(seen)):
         raise ViolationError("1: a decision was taken twice")
+
+
+def check_changes(entries: tuple[Entry, ...]) -> None:
+    """Check that a change which the venue confirms was asked for, and is newer than those confirmed before it."""
+    asked: dict[OrderId, list[Decimal]] = {}
+    for entry in entries:
+        if isinstance(entry, ReplaceIntended):
+            asked.setdefault(entry.order_id, []).append(entry.quantity)
+        elif isinstance(entry, OrderReplaced):
+            waiting = asked.get(entry.order_id, [])
+            if entry.quantity not in waiting:
+                raise ViolationError(f"53: {entry} is no change that was asked for since the last one")
+            last = len(waiting) - 1 - waiting[::-1].index(entry.quantity)
+            asked[entry.order_id] = waiting[last + 1 :]
+
+
+def check_filled(entries: tuple[Entry, ...], core: Core) -> None:
+    """Check that what counts as filled of each order is the sum of its executions that still count."""
+    fills: dict[OrderId, dict[str, Decimal]] = {}
+    for entry in entries:
+        if isinstance(entry, FillBooked):
+            fills.setdefault(entry.fill.order_id, {})[entry.fill.execution] = entry.fill.quantity
+        elif isinstance(entry, FillBusted):
+            fills[entry.order_id].pop(entry.execution)
+        elif isinstance(entry, FillCorrected):
+            own = fills[entry.fill.order_id]
+            own.pop(entry.execution)
+            own[entry.fill.execution] = entry.fill.quantity
+    for name, own in fills.items():
+        state, total = core.orders.get(name), sum(own.values(), Decimal(0))
+        if state is not None and state.filled != total:
+            raise ViolationError(f"2: order {name} counts {state.filled} filled, its executions add up to {total}")
 
 
 def check_money(entries: tuple[Entry, ...], core: Core) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from foresail.core.seeds import generator
 from foresail.testing.simulation.trace import Trace
@@ -14,6 +14,7 @@ __all__ = ["MS", "SECOND", "Chance", "VirtualLoop"]
 MS = 1_000_000  # ns
 SECOND = 1_000 * MS
 _BLOCK = 128
+_T = TypeVar("_T")
 
 
 class Chance:
@@ -40,6 +41,15 @@ class Chance:
     def between(self, low: int, high: int) -> int:
         """Return a whole number in [low, high]."""
         return low + int(self.unit() * (high - low + 1))
+
+    def one_of(self, choices: Sequence[_T]) -> _T:
+        """Return one of several things."""
+        return choices[self.below(len(choices))]
+
+    def some_of(self, choices: Sequence[_T], count: int) -> list[_T]:
+        """Return so many different ones of several things, in the order of a draw."""
+        left = list(choices)
+        return [left.pop(self.below(len(left))) for _ in range(count)]
 
 
 class VirtualLoop:

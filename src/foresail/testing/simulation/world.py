@@ -326,6 +326,7 @@ class World:
         """Carry an order; what leaves is checked here."""
         process = self._sender()
         invariants.check_send(order, process.core, self.sent)
+        invariants.check_age(order, self.loop.now)
         if self.settings.looks_at_disk:
             invariants.check_durable(order, self.disk)
         if order.id in self.sent:
@@ -464,6 +465,8 @@ class World:
         invariants.check_decisions(entries)
         invariants.check_intents(entries, self.venue)
         invariants.check_levels(entries)
+        invariants.check_changes(entries)
+        invariants.check_filled(entries, process.core)
         if hasattr(process.core, "latches"):  # the reference core compares nothing and has no rules
             invariants.check_halts(entries)
         invariants.check_money(entries, process.core)
