@@ -59,3 +59,44 @@ def test_schedule_and_clipping_reach_the_recipe():
     made = built("lstm", schedule="plateau", clipping="norm", largest_norm="0.5", weight_decay="0.01").recipe()
     assert (made.rates.schedule, made.clipping, made.largest_norm, made.weight_decay) == ("plateau", "norm", 0.5, 0.01)
     assert made.rates.patience < made.patience  # the rate is cut before training stops
+
+
+def test_every_part_of_a_schedule_can_be_set():
+    asked = {"epochs": "50", "warm_up": "5", "minimum_rate": "1e-6"}
+    cosine = built(**asked).recipe().rates
+    told = [cosine.at(epoch) for epoch in (0, 1, 5, 27, 50)]
+    assert told == pytest.approx([1e-6, 2e-4, 1e-3, 5.179e-4, 1e-6], rel=1e-4)  # TRAIN-11
+    cyclic = built(schedule="cyclic", rate="0.01", minimum_rate="1e-4", cycle="10").recipe().rates
+    assert [cyclic.at(0, step=s) for s in (0, 2, 5, 7, 10)] == pytest.approx([1e-4, 4.06e-3, 1e-2, 6.04e-3, 1e-4])
+    assert built(schedule="cyclic", cycle="4").recipe().rates.at(0, step=2) == pytest.approx(1e-3)
+    plateau = built(schedule="plateau", plateau_patience="3", cut_factor="0.1").recipe().rates
+    assert (plateau.patience, plateau.at(9, stale=2)) == (3, pytest.approx(1e-5))
+    step = built(schedule="step", step_every="4", cut_factor="0.25").recipe().rates
+    assert [step.at(epoch) for epoch in (3, 4, 8)] == pytest.approx([1e-3, 2.5e-4, 6.25e-5])
+    assert built(warm_up="0").recipe().rates.at(0) == pytest.approx(1e-3)  # no warm-up at all
+
+
+def test_the_defaults_of_the_schedules_are_as_they_were():
+    rates = built().recipe().rates
+    assert (rates.minimum, rates.warm_up, rates.cycle, rates.patience) == (pytest.approx(1e-6), 2, 10, 2)
+    assert (rates.factor, rates.every) == (0.5, 15)
+    assert built(schedule="cyclic").recipe().rates.minimum == pytest.approx(1e-5)
+    again = built(minimum_rate="1e-4").recipe(0.5).rates  # a training that begins again at half the rate
+    assert (again.base, again.minimum) == (pytest.approx(5e-4), pytest.approx(5e-5))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("warm_up", "21"),
+        ("warm_up", "-2"),
+        ("minimum_rate", "0.1"),
+        ("cut_factor", "1.0"),
+        ("cycle", "1"),
+        ("step_every", "0"),
+        ("plateau_patience", "-1"),
+    ],
+)
+def test_a_schedule_that_makes_no_rate_is_refused(name, value):
+    with pytest.raises(ConfigError, match=name):
+        built(**{name: value})

@@ -42,6 +42,12 @@ class NetworkSettings:
     device, precision : of training: cpu, cuda or auto; float32, mixed, bfloat16 or float16
     minimum_windows : training windows below which no network is trained (TRAIN-06)
     memory : where windows are cut from: ram, mapped (a file) or automatic; no number depends on it
+    warm_up : epochs in which a cosine rate rises; -1 = a tenth of them, at least one
+    minimum_rate : lowest rate, from which a cyclic one swings up; 0 = a thousandth of the rate, a hundredth if cyclic
+    cycle : steps of a swing up and down of the cyclic rate
+    plateau_patience : epochs without gain that cut the rate; 0 = half of ``patience``, five at most
+    cut_factor : what plateau and step multiply the rate by
+    step_every : epochs between two cuts of the step schedule
     """
 
     context_length: int = 60
@@ -65,6 +71,12 @@ class NetworkSettings:
     largest_norm: float = 1.0
     weight_decay: float = 1e-5
     memory: str = "automatic"
+    warm_up: int = -1
+    minimum_rate: float = 0.0
+    cycle: int = 10
+    plateau_patience: int = 0
+    cut_factor: float = 0.5
+    step_every: int = 15
 
     def __post_init__(self) -> None:
         check_network_settings(self)
@@ -72,22 +84,14 @@ class NetworkSettings:
     def recipe(self, rate_factor: float = 1.0) -> Recipe:
         """Return the training recipe.
 
-        A tenth of the epochs, at least one, warm the rate up. Half the patience of early stopping, five epochs at most,
-        make a plateau cut it. A cyclic one swings up to the rate from a hundredth of it.
+        Parameters
+        ----------
+        rate_factor : multiplies the rate and the lowest rate, as a training that begins again asks for
         """
-        base = self.rate * rate_factor
-        rates = Rates(
-            self.schedule,
-            base,
-            minimum=base * (1e-2 if self.schedule == "cyclic" else 1e-3),
-            warm_up=max(1, self.epochs // 10),
-            total=max(2, self.epochs),
-            patience=min(_PLATEAU, max(1, self.patience // 2)),
-        )
         return Recipe(
             self.epochs,
             self.batch,
-            rates,
+            self._rates(rate_factor),
             self.clipping,
             self.largest_norm,
             self.weight_decay,
@@ -95,6 +99,20 @@ class NetworkSettings:
             self.delta,
             self.device,
             self.precision,
+        )
+
+    def _rates(self, factor: float) -> Rates:
+        base, share = self.rate * factor, 1e-2 if self.schedule == "cyclic" else 1e-3
+        return Rates(
+            self.schedule,
+            base,
+            minimum=self.minimum_rate * factor if self.minimum_rate > 0.0 else base * share,
+            warm_up=max(1, self.epochs // 10) if self.warm_up < 0 else self.warm_up,
+            total=max(2, self.epochs),
+            cycle=self.cycle,
+            patience=self.plateau_patience or min(_PLATEAU, max(1, self.patience // 2)),
+            factor=self.cut_factor,
+            every=self.step_every,
         )
 
     def is_mapped(self, size: int) -> bool:
@@ -125,9 +143,23 @@ def check_network_settings(settings: NetworkSettings) -> None:
             raise ConfigError(f"expected {name} > 0, received {getattr(settings, name)}")
     if not settings.weight_decay >= 0.0:
         raise ConfigError(f"expected weight_decay >= 0, received {settings.weight_decay}")
+    _check_rates(settings)
     if settings.memory not in MEMORY:
         raise UnknownNameError("memory", settings.memory, MEMORY)
     if settings.schedule not in SCHEDULES:
         raise UnknownNameError("schedule", settings.schedule, SCHEDULES)
     if settings.clipping not in CLIPPING:
         raise UnknownNameError("clipping", settings.clipping, CLIPPING)
+
+
+def _check_rates(settings: NetworkSettings) -> None:
+    """Refuse settings of the schedules that make no rate."""
+    if not -1 <= settings.warm_up <= settings.epochs:
+        raise ConfigError(f"expected warm_up from -1 to the {settings.epochs} epochs, received {settings.warm_up}")
+    if not 0.0 <= settings.minimum_rate <= settings.rate:
+        raise ConfigError(f"expected minimum_rate from 0 to the rate {settings.rate}, received {settings.minimum_rate}")
+    if not 0.0 < settings.cut_factor < 1.0:
+        raise ConfigError(f"expected 0 < cut_factor < 1, received {settings.cut_factor}")
+    for name, least in (("cycle", 2), ("step_every", 1), ("plateau_patience", 0)):
+        if getattr(settings, name) < least:
+            raise ConfigError(f"expected {name} >= {least}, received {getattr(settings, name)}")
