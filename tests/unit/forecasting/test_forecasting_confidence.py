@@ -47,6 +47,26 @@ def test_buckets_sum_to_one_and_match_the_normal():
     assert wide[4] == pytest.approx(1 - norm.cdf(np.log1p(0.035) / 0.03), abs=0.03)
 
 
+@pytest.mark.parametrize(("edge", "below"), [(-0.035, 0), (-0.01, 1), (0.01, 2), (0.035, 3)])
+def test_every_edge_of_the_buckets(edge, below):
+    """FCST-13: > +3.5 %, +1 to +3.5, -1 to +1, -3.5 to -1, < -3.5, of simple returns; a mass on an edge is halved."""
+    point = np.log1p(edge)
+    width = 1e-6 * Z  # so narrow that all of a curve lies on one side
+    under, above = (bucket_probabilities(point + side + width, QUANTILE_LEVELS) for side in (-1e-4, 1e-4))
+    assert under[below] == pytest.approx(1.0, abs=1e-9)
+    assert above[below + 1] == pytest.approx(1.0, abs=1e-9)
+    on = bucket_probabilities(np.full(7, point), QUANTILE_LEVELS)
+    assert on[[below, below + 1]] == pytest.approx([0.5, 0.5])
+
+
+def test_the_edges_are_of_simple_returns():
+    """log(1.035) = 0.0344: a log return of 0.0345 is above +3.5 %, one of -0.0350 not below -3.5 %."""
+    narrow = 1e-7 * Z
+    assert bucket_probabilities(0.0345 + narrow, QUANTILE_LEVELS)[4] == pytest.approx(1.0)
+    assert bucket_probabilities(-0.0350 + narrow, QUANTILE_LEVELS)[1] == pytest.approx(1.0)
+    assert bucket_probabilities(-0.0357 + narrow, QUANTILE_LEVELS)[0] == pytest.approx(1.0)
+
+
 def test_class_probabilities_use_the_volatility_threshold():
     p = class_probabilities(0.02 * Z, QUANTILE_LEVELS, np.array(0.02), ClassRule())
     assert p.sum() == pytest.approx(1.0)

@@ -11,8 +11,10 @@ from foresail.forecasting.neural.recipe import (  # noqa: E402
     Clipper,
     EarlyStopping,
     Rates,
+    class_loss,
     class_weights,
     focal_loss,
+    is_focal,
     pinball_loss,
 )
 
@@ -85,3 +87,30 @@ def test_unknown_words_are_refused():
         Clipper("none")
     with pytest.raises(ConfigError):
         Rates(minimum=0.1, base=0.01)
+
+
+def test_three_to_one_is_still_cross_entropy_and_beyond_it_focal():
+    """TRAIN-17: the focal loss when the ratio exceeds 3, not at 3."""
+    assert not is_focal([100, 300, 100])
+    assert is_focal([100, 301, 100])
+    assert is_focal([0, 5, 5])
+    assert not is_focal([7, 7])
+    for counts in ([5], [-1, 2], [0, 0]):
+        with pytest.raises(ConfigError, match="two classes"):
+            is_focal(counts)
+
+
+def test_the_loss_of_classes_follows_the_choice():
+    told = torch.tensor([[0.9, 0.05, 0.05], [0.25, 0.5, 0.25]])
+    came = torch.tensor([0, 1])
+    plain = class_loss(told, came, [100, 300, 100])
+    weights = class_weights([100, 300, 100])
+    entropy = -(weights[0] * torch.log(torch.tensor(0.9)) + weights[1] * torch.log(torch.tensor(0.5))) / 2
+    assert plain.item() == pytest.approx(entropy.item(), rel=1e-6)
+    assert class_loss(told, came, [50, 50, 50]).item() == pytest.approx(
+        -(torch.log(torch.tensor(0.9)) + torch.log(torch.tensor(0.5))).item() / 2, rel=1e-6
+    )
+    heavy = class_weights([100, 400, 100])
+    focal = class_loss(told, came, [100, 400, 100])
+    assert focal.item() == pytest.approx((heavy[0] * 0.0010536 + heavy[1] * 0.1732868) / 2, rel=1e-4)
+    assert torch.isfinite(class_loss(torch.tensor([[0.0, 1.0]]), torch.tensor([0]), [1, 1]))

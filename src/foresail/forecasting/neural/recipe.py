@@ -18,8 +18,10 @@ __all__ = [
     "Clipper",
     "EarlyStopping",
     "Rates",
+    "class_loss",
     "class_weights",
     "focal_loss",
+    "is_focal",
     "pinball_loss",
     "plateau_cuts",
 ]
@@ -29,6 +31,7 @@ CLIPPING = ("adaptive", "norm", "value")
 _HISTORY = 100
 _OWN_SHARE = 0.1  # of the newest norm in the running mean
 _BOUND = 2.0  # times the running mean
+_IMBALANCE = 3.0  # largest class over smallest, above which the focal loss takes over (TRAIN-17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,3 +233,42 @@ def focal_loss(probability: Tensor, weights: Tensor | float = 1.0, gamma: float 
     [0.0010536, 0.1732868]
     """
     return weights * (1.0 - probability) ** gamma * -torch.log(probability)
+
+
+def is_focal(counts: Sequence[int]) -> bool:
+    """Return whether classes are so unequal that the focal loss is used; at 3 to 1 exactly they are not (TRAIN-17).
+
+    Parameters
+    ----------
+    counts : rows of each class in the training part; one that never came makes them unequal
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two classes, a count is negative, or none has a row.
+
+    Examples
+    --------
+    >>> [is_focal(counts) for counts in ([100, 300, 100], [100, 301, 100], [0, 1])]
+    [False, True, True]
+    """
+    if len(counts) < 2 or min(counts) < 0 or max(counts) == 0:
+        raise ConfigError(f"expected the rows of at least two classes, received {list(counts)}")
+    return max(counts) > _IMBALANCE * min(counts)
+
+
+def class_loss(probabilities: Tensor, classes: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return the mean loss of class probabilities: cross entropy or focal loss as ``is_focal`` says, both weighted.
+
+    The mean is over rows, not over weights, so that a row counts alike whatever the batch holds. It is the loss of a
+    network of classes; quantile networks, from whose curves classes are read, minimise ``pinball_loss``.
+
+    Parameters
+    ----------
+    probabilities : (R, C), rows sum to 1
+    classes : (R,) int64, the one that came
+    counts : rows of each class in the training part
+    """
+    chosen = probabilities.gather(1, classes[:, None])[:, 0].clamp_min(torch.finfo(probabilities.dtype).tiny)
+    weights = torch.tensor(class_weights(counts), dtype=probabilities.dtype, device=probabilities.device)[classes]
+    return focal_loss(chosen, weights, gamma=2.0 if is_focal(counts) else 0.0).mean()
