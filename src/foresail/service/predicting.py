@@ -42,7 +42,7 @@ from foresail.service.reading import Reading
 from foresail.service.training_data import forecast_inputs
 from foresail.service.workspace import find_workspace
 
-__all__ = ["CALIBRATIONS", "PredictRequest", "check_moment", "forecast_market", "predict_with", "settled"]
+__all__ = ["PredictRequest", "check_moment", "forecast_market", "predict_with", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
