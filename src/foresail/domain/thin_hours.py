@@ -1,4 +1,4 @@
-"""Hours in which crypto markets are thin (EXEC-04): what is opened then has a limit price; planner and gate ask here."""
+"""Hours in which crypto markets are thin (EXEC-04): what is opened then has a limit price. One home of them."""
 
 from __future__ import annotations
 

@@ -146,6 +146,10 @@ def test_a_backtest_is_told_nothing_of_all_this() -> None:
     one = order(A, NOON - MINUTE, quantity=100, stop_price=Decimal("9.5"))
     core.intend(NOON - MINUTE, [one])
     filled(core, one, NOON - MINUTE)
-    bar(core, NOON, 0, a=9.4)
+    effects = bar(core, NOON, 0, a=9.4)
     decide(core, NOON + S)
     assert said(core, "ALERT-03") == said(core, "ALERT-10") == []
+    assert [(one.order.reason, one.order.quantity) for one in effects if isinstance(one, Send)] == [
+        (FillReason.STOP, 100)  # and yet what is through its stop is sold, as in an account (EXIT-01)
+    ]
+    assert [one for one in bar(core, NOON + MINUTE, 1, a=9.3) if isinstance(one, Send)] == []  # it is leaving

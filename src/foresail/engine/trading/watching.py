@@ -38,26 +38,49 @@ _REGIMES = ((15.0, "complacent"), (20.0, "normal"), (30.0, "elevated fear"), (ma
 def watch_prices(core: TradingCore, at: int) -> list[CoreEffect]:
     """Tell what the prices of a bar bring about, and sell what is through its stop and still held (ALERT-03).
 
-    A position whose stop the venue is filling by parts is left to it.
+    A position whose stop the venue is filling by parts is left to it. Only an account that is audited is told; what is
+    sold is the same in every backtest.
     """
     limits, positions = core.parts.limits, core.books.positions()
-    if not core.parts.is_audited or core.risk is None or limits is None or not positions:
+    if core.risk is None or limits is None or not positions:
         return []
+    if not core.parts.is_audited:
+        return _sell_through(core, at, limits) if core.levels.standing else []
     marks = core.books.last_marks
     is_marked = all(p.instrument in marks for p in positions)
     if is_marked and not (core.levels.standing or core.notes.facts) and is_calm(core):
         return []
-    prices, stops = {}, {}
-    for name, (stop, _target) in core.levels.standing.items():
-        price = core.parts.market.price(name)
-        if stop is not None and price is not None and name not in core.levels.leaving:
-            prices[name], stops[name] = float(price), stop
+    prices, stops = _standing(core)
     inputs = AlertInputs(
         equity=float(core.books.equity(rates=core.parts.market.rates())),
         values=position_values(core, positions), prices=prices, stops=stops, facts=core.notes.facts,
     )  # fmt: skip
     found = alerts_due(core.risk, limits, inputs)
-    effects = tell(core, at, unsaid(found, core.risk, at))
+    return [*tell(core, at, unsaid(found, core.risk, at)), *_sell(core, at, found)]
+
+
+def _standing(core: TradingCore) -> tuple[dict[InstrumentId, float], dict[InstrumentId, float]]:
+    """Return last prices and stops of what has a stop that the venue is not filling already."""
+    prices, stops = {}, {}
+    for name, (stop, _target) in core.levels.standing.items():
+        price = core.parts.market.price(name)
+        if stop is not None and price is not None and name not in core.levels.leaving:
+            prices[name], stops[name] = float(price), stop
+    return prices, stops
+
+
+def _sell_through(core: TradingCore, at: int, limits: TradingLimits) -> list[CoreEffect]:
+    """Sell what is through its stop, and tell nobody."""
+    prices, stops = _standing(core)
+    if core.risk is None or not stops:
+        return []
+    values = position_values(core, core.books.positions())
+    inputs = AlertInputs(equity=math.nan, values=values, prices=prices, stops=stops)
+    return _sell(core, at, alerts_due(core.risk, limits, inputs))
+
+
+def _sell(core: TradingCore, at: int, found: Sequence[Alert]) -> list[CoreEffect]:
+    effects: list[CoreEffect] = []
     for alert in found:
         if alert.kind.startswith(_THROUGH):
             name = InstrumentId(alert.kind.removeprefix(_THROUGH))
