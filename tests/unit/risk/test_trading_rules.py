@@ -6,19 +6,21 @@ from decimal import Decimal as D
 
 import numpy as np
 import pytest
-from tests.unit.risk.trading_world import ALT, BTC, DAY, EUR, GBP, NOON, A, B, funded, order, review, world
+from tests.unit.risk.trading_world import ALT, BTC, DAY, EUR, GBP, KNOWN, NOON, A, B, funded, order, review, world
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import OrderId
 from foresail.domain.instruments import AssetClass
-from foresail.domain.limits import AccountLimits, MarketLimits
+from foresail.domain.limits import AccountLimits, MarketLimits, TradingLimits
 from foresail.domain.orders import Fill, FillReason, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.entries import CancelIntended, FillBooked, OrderIntended, TradingHalted, TradingResumed
+from foresail.risk.accounts import edited
+from foresail.risk.gate import RiskGate
 from foresail.risk.rules.conditions import condition_factors
 from foresail.risk.rules.correlation import correlations
 from foresail.risk.rules.day_trades import day_trade_rule
-from foresail.risk.rules.leverage import margin_ratio, margin_state, safe_leverage
+from foresail.risk.rules.leverage import LeverageCap, margin_ratio, margin_state, safe_leverage
 
 NONE = {"book__leverage": (9.0, 9.0, 20.0), "flow__submitted_per_minute": None}
 
@@ -125,6 +127,24 @@ def test_the_asian_session_of_forex_is_from_22_to_09(hour, units):
     limits = {**NONE, "book__currency_risk": None, "book__max_margin_use": None, "book__leverage": (1.0, 3.0, 10.0)}
     seen = world(now=NOON + (hour - 12) * 3_600 * 10**9)
     assert review([order(EUR, "12000")], seen, **limits)[0][0] == units
+
+
+def test_the_ruling_on_leverage_says_what_lowers_it():
+    limits = edited(TradingLimits(), {"book.leverage": (2.0, 3.0, 10.0), "flow.submitted_per_minute": None})
+    rules = (LeverageCap(limits.book),)
+
+    def told(one, seen):
+        return RiskGate((), KNOWN, trading=rules, flow=limits.flow).review([one], seen)[0][1][0].text
+
+    night = world(now=NOON - 9 * 3_600 * 10**9, facts={"portfolio_volatility": 0.2})
+    assert "limited to 2.5; the portfolio's volatility is 20%; half in the Asian session" in told(
+        order(EUR, "12000"), night
+    )
+    assert "limited to 1; none above 1 at the weekend" in told(order(BTC, "5000"), world(now=NOON + 4 * DAY))
+    wild = world(facts={"portfolio_volatility": 0.35})
+    assert told(order(quantity="2500"), wild).startswith(
+        "leverage of stock is limited to 1; the portfolio's volatility is 35%"
+    )
 
 
 def test_margin_ratio_of_risk_21():

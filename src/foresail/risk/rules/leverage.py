@@ -92,21 +92,26 @@ class LeverageCap:
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return the units that the leverage of the class leaves."""
         own = asset_class_of(order.instrument)
-        most = class_leverage(self.limits, own)
+        most, why = class_leverage(self.limits, own), list[str]()
         if most > _LEAST_SAFE[own]:
             volatility = view.fact("portfolio_volatility")
             if math.isnan(volatility):
                 volatility = _volatility(view, own)
-            if not math.isnan(volatility):
-                most = min(most, safe_leverage(own, volatility=volatility))
+            safe = math.inf if math.isnan(volatility) else safe_leverage(own, volatility=volatility)
+            if safe < most:
+                most, why = safe, [f"the portfolio's volatility is {volatility:.0%}"]
         if own is AssetClass.FOREX and is_asian_forex(view.now):
-            most *= 0.5  # SIZE-10
+            most *= 0.5
+            why.append("half in the Asian session (SIZE-10)")
         if own is AssetClass.CRYPTO and (view.now // _DAY_NS - _FIRST_SATURDAY) % 7 < 2:
-            most = min(most, 1.0)  # EXIT-08
+            most = min(most, 1.0)
+            why.append("none above 1 at the weekend (EXIT-08)")
         used = class_value(view, own)
         room = most * (1.0 + 1e-9) * number(view.account.equity) - used
         if not math.isfinite(room):
             room = math.nan
         if number(order.quantity) * view.price(order.instrument) <= room:
             return allow(self.name, order)
-        return shrink_to_money(self.name, order, view, room, text=f"leverage of {own.value} is limited to {most:g}")
+        return shrink_to_money(
+            self.name, order, view, room, text=f"leverage of {own.value} is limited to {most:g}{why}"
+        )
