@@ -112,6 +112,5 @@ class LeverageCap:
             room = math.nan
         if number(order.quantity) * view.price(order.instrument) <= room:
             return allow(self.name, order)
-        return shrink_to_money(
-            self.name, order, view, room, text=f"leverage of {own.value} is limited to {most:g}{why}"
-        )
+        text = "; ".join([f"leverage of {own.value} is limited to {most:g}", *why])
+        return shrink_to_money(self.name, order, view, room, text=text)
