@@ -131,6 +131,7 @@ def history_parts(
         ranges=market.average_range,
         trail=trail_source(market) if exits is not None and _trails(settings, parts.strategy) else None,
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
+        margin_cost=parts.costs.margin_cost if parts.limits.cash_floor < 0.0 else None,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,
         limits_digest="" if limits is None else limits_digest(limits, own),
@@ -190,7 +191,8 @@ class Driver:
         t = inputs.data.bars.shape[1]
         trading, self.link = history_parts(inputs, parts, limits=limits)
         self._market = self.link.market
-        self._is_free = parts.costs.is_free_to_hold
+        # what is bought on credit costs something with every bar, whatever it is
+        self._is_free = parts.costs.is_free_to_hold if trading.margin_cost is None else lambda _position: False
         self._capital, self._by_id = settings.capital, parts.by_id
         self.journal = Journal()
         self.core = TradingCore(replace(trading, watch=self._on_decision, is_audited=False), self.journal)

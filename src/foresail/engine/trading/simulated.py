@@ -184,6 +184,10 @@ class SimulatedLink:
         """Take in bars up to an instant (ns UTC) through which nothing waited or hung on what was held."""
         self._at = max(self._at, at)
 
+    def stand_at(self, at: int) -> None:
+        """Date what is asked for next by an instant of the journal (ns UTC), until the next event."""
+        self._at = at
+
     # -- the market's events in ---------------------------------------------------------------------------------------
 
     def take_in(self, event: Event) -> None:
@@ -220,7 +224,7 @@ class SimulatedLink:
     def _on_bar(self, now: int) -> None:
         bars = self._market.bars
         start, end = int(bars.start[now]), int(bars.end[now])
-        self._release(start)
+        self._release(start, end)
         for i in np.flatnonzero(self._rules.blocked_from == now):
             self._leave_blocked(int(i), now, start)
         row = bars.values[:, now]
@@ -247,12 +251,17 @@ class SimulatedLink:
                 for fill in self._venue.step_book(book.rows(first, last)):
                     self._filled(fill, now)
 
-    def _release(self, start: int) -> None:
-        """Put the orders into the book whose decision is not after the start of this bar."""
-        due = [order for order in self._waiting if order.decided_at <= start]
+    def _release(self, start: int, end: int) -> None:
+        """Hand over the orders whose decision is not after the start of this bar.
+
+        Those that fill on an order book may come later: the venue lets them act from the first message after it.
+        """
+        books = self._rules.books
+        due = [one for one in self._waiting if one.decided_at <= (end if one.instrument in books else start)]
         if not due:
             return
-        self._waiting = [order for order in self._waiting if order.decided_at > start]
+        known = {order.id for order in due}
+        self._waiting = [order for order in self._waiting if order.id not in known]
         for order in due:
             try:
                 self._venue.submit(order)
