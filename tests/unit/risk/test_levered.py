@@ -13,7 +13,7 @@ from tests.unit.risk.trading_world import ALT, EUR, order, review, world
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
 from foresail.domain.forecast import ForecastBlock
-from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.instruments import AssetClass, Instrument, PriceBasis
 from foresail.domain.limits import BookLimits
 from foresail.domain.signals import Weights
 from foresail.engine.backtest import run_backtest
@@ -21,6 +21,8 @@ from foresail.engine.driver import BacktestInputs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
+from foresail.execution.costs import default_costs
+from foresail.ledger.entries import HoldingCharged, HoldingKind
 from foresail.risk.accounts import edited, trading_limits
 from foresail.risk.editing import trading_values
 from foresail.risk.levered import levered_positions
@@ -87,8 +89,8 @@ class _Weights:
         return [Weights(self._weights)]
 
 
-def gross(weights, own, values, prices, profile="multi-asset"):
-    """Return the largest gross exposure of a backtest, fraction of equity, and the rules that cut an order."""
+def backtest(weights, own, values, prices, profile="multi-asset"):
+    """Return a backtest in which the same weights are wanted at every bar."""
     step = 0.0002 if own is AssetClass.FOREX else 0.002
     closes = {name: [price * (1 + step * (t % 2)) for t in range(BARS)] for name, price in prices.items()}
     bars = bar_panel(closes, fields={"volume": {name: [5e7] * BARS for name in closes}})
@@ -114,7 +116,12 @@ def gross(weights, own, values, prices, profile="multi-asset"):
     )
     inputs = BacktestInputs(data, asked, bars, {}, WalkForward(block, ()), 252.0)
     limits = edited(trading_limits(profile, asset_class=own), trading_values(values))
-    book = run_backtest(inputs, strategy=_Weights(weights), first=0, limits=limits)
+    return run_backtest(inputs, strategy=_Weights(weights), first=0, limits=limits)
+
+
+def gross(*asked):
+    """Return the largest gross exposure of a backtest, fraction of equity, and the rules that cut an order."""
+    book = backtest(*asked)
     return float(book.exposure.max()), {ruling.rule for one in book.orders for ruling in one.rulings}
 
 
@@ -140,6 +147,22 @@ def test_forex_reaches_one_and_a_half_by_default_and_one_where_leverage_is_taken
     off, rules = gross({PAIR: 1.5}, AssetClass.FOREX, {"book.leverage": (1.0, 1.0, 1.0)}, {PAIR: 1.1})
     assert 0.85 < off < 1.0
     assert isinstance(rules, set)
+
+
+def test_what_is_bought_on_credit_costs_interest_and_own_money_and_forex_none():
+    values = {**MANY, "book.leverage": (2.0, 1.0, 2.0)}
+    book = backtest(EACH, AssetClass.STOCK, values, AT_100, "nasdaq")
+    paid = [one for one in book.journal if isinstance(one, HoldingCharged)]
+    assert {one.kind for one in paid} == {HoldingKind.MARGIN}
+    assert {one.instrument for one in paid} == {None}
+    credit = np.maximum(0.0, -book.cash)
+    assert 45_000 < credit.max() < 60_000
+    rate = float(default_costs(AssetClass.STOCK, PriceBasis.RAW).borrow_per_year)
+    span = (book.journal[-1].at - book.journal[0].at) / (365.25 * 86_400e9)
+    assert float(sum(one.amount for one in paid)) == pytest.approx(rate * credit.mean() * span, rel=0.15)
+    for asked in ((EACH, AssetClass.STOCK, MANY, AT_100, "nasdaq"), ({PAIR: 1.5}, AssetClass.FOREX, {}, {PAIR: 1.1})):
+        kinds = {one.kind for one in backtest(*asked).journal if isinstance(one, HoldingCharged)}
+        assert HoldingKind.MARGIN not in kinds
 
 
 def test_foresail_limits_shows_what_leverage_makes_of_the_shares(tmp_path):

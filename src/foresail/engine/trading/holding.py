@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["charge_to", "take_fact"]
 
 _DIVIDEND_DIGITS = 8  # of a dividend per unit
+_ZERO = Decimal(0)
 
 
 def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
@@ -74,6 +75,24 @@ def _charge(core: TradingCore, since: int, until: int) -> None:
         amount = core.parts.holding_cost(position, value, since, until)
         if amount:
             core.write(HoldingCharged, until, amount=amount, kind=_kind(one), instrument=name, currency=one.currency)
+    cost_of = core.parts.margin_cost
+    credit = _ZERO if cost_of is None else _credit(core)
+    amount = _ZERO if cost_of is None or credit <= 0 else cost_of(credit, since, until)
+    if amount:
+        core.write(HoldingCharged, until, amount=amount, kind=HoldingKind.MARGIN, currency=core.parts.currency)
+
+
+def _credit(core: TradingCore) -> Decimal:
+    """Return the money that was bought for beyond the account's own; what stands on margin was not paid for with it."""
+    books, market = core.books, core.parts.market
+    rates, free = market.rates(), _ZERO
+    for currency in books.currencies:
+        free += books.totals(currency).cash * rates.get(currency, Decimal(1))
+    for position in books.positions():
+        one, price = core.parts.instruments[position.instrument], market.price(position.instrument)
+        if price is not None and (one.asset_class is AssetClass.FOREX or one.kind == "perp"):
+            free += position.quantity * price * one.multiplier * rates.get(one.currency, Decimal(1))
+    return max(_ZERO, -free)
 
 
 def _kind(one: Instrument) -> HoldingKind:

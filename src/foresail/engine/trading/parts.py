@@ -234,6 +234,7 @@ class TradingParts:
     ----------
     allow_short : whether books may hold less than nothing
     holding_cost : (position, notional, since ns, until ns) -> money in the quote currency (COST-10)
+    margin_cost : (credit, since ns, until ns) -> interest, account currency; None = nothing may be bought on credit
     watch : told of every decision after the gate, for reports; it decides nothing
     limits : of breakers and caps; None = no risk state is kept and no breaker trips
     limits_digest : hash of all of them and of the limits of positions, for the journal (COMP-05)
@@ -263,6 +264,7 @@ class TradingParts:
     round_trip: Callable[[InstrumentId, float, int], float] | None = None
     strategies: tuple[str, ...] = ()
     slicer: Slicer | None = None
+    margin_cost: Callable[[Decimal, int, int], Decimal] | None = None
     keeps_stops: bool = False
     ranges: Callable[[InstrumentId, int], float] | None = None
     trail: Callable[[InstrumentId, int, int, int], float] | None = None
