@@ -33,7 +33,7 @@ from foresail.service.runfolder import code_hash
 from foresail.service.training_classes import rule_of
 from foresail.service.training_data import FeatureBinding, Ready, available_features, forecast_inputs, plan_parts
 from foresail.service.training_inputs import asked_names, chosen_inputs
-from foresail.service.training_request import TrainRequest, horizons_of, with_preset
+from foresail.service.training_request import TrainRequest, horizons_of, with_preset, with_static_features
 
 __all__ = ["FittedModel", "TrainJob", "made_forecaster", "resolve_training", "symbols_of"]
 
@@ -108,6 +108,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     if base is None:
         request, preset = with_preset(request, loaded.data.bars.frame)
         request = replace(request, features=request.features or _DEFAULT_FEATURES)
+        request = with_static_features(request)
     inputs, absent, learned = _inputs_of(request, loaded, base)
     inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
     ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)

@@ -15,7 +15,15 @@ from foresail.forecasting.horizons import default_horizons
 from foresail.forecasting.preset_inputs import preset_inputs
 from foresail.service.reading import Reading, check_learning, parse_pairs
 
-__all__ = ["TrainRequest", "horizons_of", "parse_options", "preset_note", "with_config", "with_preset"]
+__all__ = [
+    "TrainRequest",
+    "horizons_of",
+    "parse_options",
+    "preset_note",
+    "with_config",
+    "with_preset",
+    "with_static_features",
+]
 
 _KEYS = {"version": "", "train": "", "options": ""}
 _TEXTS = (
@@ -25,6 +33,7 @@ _TEXTS = (
 )  # fmt: skip
 _NUMBERS = ("context", "seed", "names", "keep")
 _FRACTIONS = ("neutral_band", "fixed_threshold", "round_trip_cost")
+_SECTOR = "sector"  # the feature, and the static input that is read from it
 _SWITCHES = ("per_ticker", "refit")
 _READING = ("frame", "extended", "series", "pair")  # how the bars are read
 
@@ -214,6 +223,13 @@ def with_preset(request: TrainRequest, frame: str) -> tuple[TrainRequest, dict[s
         told["features"] = found.features
     horizons, features = told.get("horizons", request.horizons), told.get("features", request.features)
     return replace(request, horizons=horizons, features=features), told
+
+
+def with_static_features(request: TrainRequest) -> TrainRequest:
+    """Return the request with the feature that a static input is read from among its features."""
+    if request.options.get("statics") != _SECTOR or _SECTOR in _parts(request.features):
+        return request
+    return replace(request, features=f"{request.features},{_SECTOR}")
 
 
 def preset_note(taken: Mapping[str, str], frame: str) -> str:

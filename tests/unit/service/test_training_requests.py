@@ -20,7 +20,13 @@ from foresail.core.errors import (
 from foresail.service import training_job
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.outcome import Outcome
-from foresail.service.training_request import TrainRequest, horizons_of, parse_options, with_config
+from foresail.service.training_request import (
+    TrainRequest,
+    horizons_of,
+    parse_options,
+    with_config,
+    with_static_features,
+)
 from foresail.service.training_tickers import train_tickers
 from foresail.testing.builders import bar_set, fixed_clock
 
@@ -146,3 +152,11 @@ def test_a_ticker_that_cannot_be_trained_is_told(workspace, monkeypatch):
     told = train_tickers(asked, progress=quiet, clock=fixed_clock())
     assert told.document["refused"] == [{"instrument": bad, "reason": "3 training rows, 250 needed"}]
     assert told.lines[-1] == "1 of 2 tickers have a model of their own"
+
+
+def test_a_static_sector_brings_the_feature_that_it_is_read_from():
+    asked = TrainRequest(features="spine", options={"statics": "sector"})
+    assert with_static_features(asked).features == "spine,sector"
+    for features in ("sector", "spine, sector"):
+        assert with_static_features(replace(asked, features=features)).features == features
+    assert with_static_features(replace(asked, options={})).features == "spine"

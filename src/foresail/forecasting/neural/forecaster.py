@@ -55,6 +55,10 @@ __all__ = ["NetworkForecaster"]
 _FEWEST = 40  # calibration rows below which the network's own intervals stay
 _SEGMENTS = 64  # in a batch of prediction
 _DIGITS = 9  # of a contribution: alike alone and in company
+_HINDSIGHT = (
+    "the sector of each instrument is an input as the data tell it now; of names that changed their business since, "
+    "or of a table written today, that is hindsight"
+)
 _EXPLAINED = 4_000_000  # numbers of one layer that are held at once, for slopes
 
 
@@ -122,14 +126,14 @@ class NetworkForecaster(ABC):
                 f"{len(rows)} training windows, {self.settings.minimum_windows} needed for a network (TRAIN-06)",
                 hint="use ridge or quantile_trees, or more history",
             )
-        inputs = InputMap.fit(data, self._spec)
+        inputs = InputMap.fit(data, self._spec, self.settings.statics)
         network = self._network(inputs, seed)
         done, validation = self._train(network, inputs, data, self.settings.recipe(), seed)
         mean_for_unknown(network)
         usable = tuple(bool(np.isfinite(data.targets.values[rows[:, 0], rows[:, 1], k]).any()) for k in self._targets)
         none = np.zeros((len(self._spec.targets), len(self._spec.horizons), len(self._spec.levels)))
         self._fitted = FittedNetwork(inputs, network.eval(), none, usable, asdict(done.history))
-        notes = [*done.notes, *self._calibrate(data)]
+        notes = [*done.notes, *([] if inputs.sectors is None else [_HINDSIGHT]), *self._calibrate(data)]
         return self._report(data, rows, validation, notes)
 
     def fine_tune(self, data: TrainingSet, *, seed: int) -> FitReport:

@@ -1,19 +1,19 @@
 """From a panel to what networks read: standardised features, calendar numbers, codes of what an instrument is.
 
 Means and deviations come from the training rows of the fold. Codes are of the instruments seen in training; one that is
-new gets code 0, whose embedding is the mean of the others. A sector is no input: the table of sectors names today's
-business, not that of the past.
+new gets code 0, whose embedding is the mean of the others. A sector is no input unless asked for (``statics=sector``):
+the table of sectors names today's business, not that of the past. It is then read from the feature of that name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
+from foresail.core.errors import ConfigError, DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
 from foresail.domain.training import ForecasterSpec, TrainingSet
@@ -22,7 +22,10 @@ from foresail.forecasting.neural.calendar import known_ahead
 from foresail.forecasting.neural.windows import WindowInputs
 from foresail.forecasting.rows import feature_rows
 
-__all__ = ["InputMap", "StandardisedInputs", "market_of", "standardised_panel"]
+__all__ = ["SECTOR", "STATICS", "InputMap", "StandardisedInputs", "market_of", "standardised_panel"]
+
+SECTOR = "sector"
+STATICS = ("none", SECTOR)  # what may be told of an instrument beside its id and market
 
 
 def market_of(instrument: InstrumentId) -> str:
@@ -40,20 +43,51 @@ class InputMap:
     features : columns of the panel, in order
     scaler : of the training rows
     instruments, markets : known categories; the code is the place + 1
+    sectors : known ones, as the feature numbers them; None = they are no input
+    own_sectors : of each of ``instruments``, -1 = unknown; what the panel says counts for others only
     """
 
     features: tuple[str, ...]
     scaler: Scaler
     instruments: tuple[str, ...]
     markets: tuple[str, ...]
+    sectors: tuple[int, ...] | None = None
+    own_sectors: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, data: TrainingSet, spec: ForecasterSpec) -> InputMap:
-        """Return the map of a training set, from its training rows only."""
+    def fit(cls, data: TrainingSet, spec: ForecasterSpec, statics: str = "none") -> InputMap:
+        """Return the map of a training set, from its training rows only.
+
+        Parameters
+        ----------
+        statics : of ``STATICS``
+
+        Raises
+        ------
+        ConfigError
+            If sectors are asked for, and no feature tells them.
+        DataError
+            If no instrument of the training has one, or one changes in time.
+        """
         scaler = Scaler.fit(feature_rows(data.features, data.train_rows, spec.features))
         seen = sorted({str(data.features.instruments[i]) for i in np.unique(data.train_rows[:, 0])})
         markets = sorted({market_of(InstrumentId(name)) for name in seen})
-        return cls(spec.features, scaler, tuple(seen), tuple(markets))
+        if statics == "none":
+            return cls(spec.features, scaler, tuple(seen), tuple(markets))
+        if SECTOR not in spec.features:
+            raise ConfigError(
+                f"statics={statics} needs the feature {SECTOR}", hint=f"add it to the features: spine,{SECTOR}"
+            )
+        told = _sectors_of(data.features, data.train_rows)
+        own = tuple(told.get(name, -1) for name in seen)
+        if max(own) < 0:
+            raise DataError("statics=sector: no instrument of the training has a sector", hint="leave it out")
+        return cls(spec.features, scaler, tuple(seen), tuple(markets), tuple(sorted(set(own) - {-1})), own)
+
+    @property
+    def statics(self) -> tuple[str, ...]:
+        """Names of the static categories."""
+        return ("instrument", "market") if self.sectors is None else ("instrument", "market", SECTOR)
 
     @property
     def observed(self) -> int:
@@ -66,16 +100,32 @@ class InputMap:
         return (*self.features, *(f"{self.features[j]} missing" for j in self.scaler.marked))
 
     @property
-    def categories(self) -> tuple[int, int]:
+    def categories(self) -> tuple[int, ...]:
         """Sizes of the static categories, the unknown one included."""
-        return len(self.instruments) + 1, len(self.markets) + 1
+        sizes = (len(self.instruments) + 1, len(self.markets) + 1)
+        return sizes if self.sectors is None else (*sizes, len(self.sectors) + 1)
 
-    def codes(self, instruments: Sequence[InstrumentId]) -> IntArray:
-        """Return (N, 2) codes of instrument and market, 0 where unknown."""
+    def codes(self, panel: Panel) -> IntArray:
+        """Return (N, S) codes of instrument, market and sector if it is an input, 0 where unknown.
+
+        Raises
+        ------
+        DataError
+            If a sector is read from the panel and changes in it.
+        """
         own = {name: place + 1 for place, name in enumerate(self.instruments)}
         market = {name: place + 1 for place, name in enumerate(self.markets)}
-        pairs = [(own.get(str(one), 0), market.get(market_of(one), 0)) for one in instruments]
-        return np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
+        names = [str(one) for one in panel.instruments]
+        pairs = [(own.get(one, 0), market.get(market_of(InstrumentId(one)), 0)) for one in names]
+        found = np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
+        if self.sectors is None:
+            return found
+        known = dict(zip(self.instruments, self.own_sectors, strict=True))
+        new = [i for i, one in enumerate(names) if one not in known]
+        told = {**(_sectors_of(panel, np.array([(i, -1) for i in new])) if new else {}), **known}
+        place = {sector: code + 1 for code, sector in enumerate(self.sectors)}
+        third = [place.get(told.get(one, -1), 0) for one in names]
+        return np.column_stack([found, np.array(third, dtype=np.int64)])
 
     def inputs(self, panel: Panel, steps: int) -> WindowInputs:
         """Return what windows are cut from, ``steps`` bars of the calendar beyond the panel included."""
@@ -83,7 +133,7 @@ class InputMap:
             StandardisedInputs(panel, self.features, self.scaler),
             known_ahead(panel, steps),
             panel.present,
-            self.codes(panel.instruments),
+            self.codes(panel),
         )
 
     def content(self) -> dict[str, Any]:
@@ -95,6 +145,7 @@ class InputMap:
             "marked": list(self.scaler.marked),
             "instruments": list(self.instruments),
             "markets": list(self.markets),
+            **({} if self.sectors is None else {"sectors": list(self.sectors), "own_sectors": list(self.own_sectors)}),
         }
 
     @classmethod
@@ -105,7 +156,37 @@ class InputMap:
             np.array(content["deviation"], dtype=np.float64),
             tuple(content["marked"]),
         )
-        return cls(tuple(content["features"]), scaler, tuple(content["instruments"]), tuple(content["markets"]))
+        sectors = content.get("sectors")
+        return cls(
+            tuple(content["features"]),
+            scaler,
+            tuple(content["instruments"]),
+            tuple(content["markets"]),
+            None if sectors is None else tuple(sectors),
+            tuple(content.get("own_sectors", ())),
+        )
+
+
+def _sectors_of(panel: Panel, rows: IntArray) -> dict[str, int]:
+    """Return the sector of each instrument of some rows that has one, by its feature.
+
+    Parameters
+    ----------
+    rows : (R, 2) instrument and the last time that is read of it; the newest of an instrument counts, -1 = all
+    """
+    column, found = panel.field(SECTOR), dict[str, int]()
+    for i in np.unique(rows[:, 0]).tolist():
+        last = int(rows[rows[:, 0] == i, 1].max())
+        seen = column[i, : last + 1] if last >= 0 else column[i]
+        told = np.unique(seen[np.isfinite(seen)])
+        if len(told) > 1 or (told != np.round(told)).any():
+            raise DataError(
+                f"{panel.instruments[i]}: the feature {SECTOR} is not one number that stays: {told[:3].tolist()}",
+                hint="a static input never changes, nor is it scaled: leave statics=sector out, or --normalise",
+            )
+        if len(told):
+            found[str(panel.instruments[i])] = int(told[0])
+    return found
 
 
 class StandardisedInputs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.forecasting.neural.inputs import STATICS
 from foresail.forecasting.neural.recipe import CLIPPING, SCHEDULES, Rates
 from foresail.forecasting.neural.training import Recipe
 from foresail.forecasting.neural.windows import WindowSettings
@@ -48,6 +49,7 @@ class NetworkSettings:
     plateau_patience : epochs without gain that cut the rate; 0 = half of ``patience``, five at most
     cut_factor : what plateau and step multiply the rate by
     step_every : epochs between two cuts of the step schedule
+    statics : what is told of an instrument beside its id and market: none, or its sector by the feature of that name
     """
 
     context_length: int = 60
@@ -77,6 +79,7 @@ class NetworkSettings:
     plateau_patience: int = 0
     cut_factor: float = 0.5
     step_every: int = 15
+    statics: str = "none"
 
     def __post_init__(self) -> None:
         check_network_settings(self)
@@ -144,12 +147,14 @@ def check_network_settings(settings: NetworkSettings) -> None:
     if not settings.weight_decay >= 0.0:
         raise ConfigError(f"expected weight_decay >= 0, received {settings.weight_decay}")
     _check_rates(settings)
-    if settings.memory not in MEMORY:
-        raise UnknownNameError("memory", settings.memory, MEMORY)
-    if settings.schedule not in SCHEDULES:
-        raise UnknownNameError("schedule", settings.schedule, SCHEDULES)
-    if settings.clipping not in CLIPPING:
-        raise UnknownNameError("clipping", settings.clipping, CLIPPING)
+    named = (("static input", settings.statics, STATICS), ("memory", settings.memory, MEMORY))
+    for what, name, known in (
+        *named,
+        ("schedule", settings.schedule, SCHEDULES),
+        ("clipping", settings.clipping, CLIPPING),
+    ):
+        if name not in known:
+            raise UnknownNameError(what, name, known)
 
 
 def _check_rates(settings: NetworkSettings) -> None:

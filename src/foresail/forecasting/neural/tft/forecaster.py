@@ -85,7 +85,7 @@ class TftForecaster(NetworkForecaster):
         return explanation_of(
             rows,
             Seen.joined(parts),
-            names=(fitted.inputs.names, KNOWN, ("instrument", "market")),
+            names=(fitted.inputs.names, KNOWN, fitted.inputs.statics),
             groups=groups,
             horizons=self.spec.horizons,
         )

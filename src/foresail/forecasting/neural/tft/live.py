@@ -45,7 +45,7 @@ class LiveForecasts:
         self._spec, self._threads = forecaster.spec, forecaster.settings.threads
         self._horizon = max(self._spec.horizons)
         self._steps = np.asarray(self._spec.horizons) - 1
-        self._server = TftServer(self._network(), torch.from_numpy(self._inputs.codes(history.instruments)))
+        self._server = TftServer(self._network(), torch.from_numpy(self._inputs.codes(history)))
         recent = history.cut(max(0, history.shape[1] - forecaster.settings.context_length - 1), history.shape[1])
         known = calendar_numbers(recent.end, self._frame)
         with fixed_threads(self._threads):
