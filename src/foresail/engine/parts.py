@@ -36,7 +36,7 @@ from foresail.signals.strategies.rank_expected_return import Explain, RankExpect
 _SMALL = "small-account"
 _GAP = Decimal("0.01")  # allowance of SIZE-12 for a price that jumps over the stop, fraction
 
-__all__ = ["Parts", "build_parts", "costs_of", "levered_parts", "round_trip_costs", "trading_gate"]
+__all__ = ["Parts", "build_parts", "class_limits", "costs_of", "levered_parts", "round_trip_costs", "trading_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,10 @@ def build_parts(
     instruments = tuple(records[name] for name in bars.instruments)
     _check_currencies(instruments, settings.currency)
     costs = costs_of(bar_set, settings)
-    by_class = _class_limits(settings, instruments, bar_set.asset_class)
+    by_class = class_limits(settings, instruments, bar_set.asset_class)
     limits = _widest(by_class)
     per_year = bars_per_year(bars.calendar, bars.frame)
-    per_day = (
-        max(1.0, NS_PER_DAY / frame_ns(bars.frame))
-        if bar_set.asset_class is not AssetClass.STOCK
-        else max(1.0, per_year / 252.0)
-    )
+    per_day = _bars_per_day(bars, bar_set.asset_class)
     is_given = strategy is not None
     if strategy is None:
         ranking = RankSettings(
@@ -124,14 +120,14 @@ def build_parts(
         strategy = RankExpectedReturn(
             ranking, costs=lambda n, p, now: round_trip_costs(costs, records, n, p, now), explain=explain
         )
-    sizing = AllocatorSettings(
-        frame=bars.frame, bars_per_year=per_year, bars_per_day=per_day, price_basis=bar_set.price_basis,
-        worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
-        sizing=settings.trading.sizing_of(settings.profile),
-        target_volatility=settings.trading.volatility_target or None, may_lever=settings.trading.may_lever,
-        exit_target=settings.trading.exits.target_of(is_given=is_given),
+    sizing = replace(
+        _sizing(settings, costs, is_given=is_given),
+        frame=bars.frame,
+        bars_per_year=per_year,
+        bars_per_day=per_day,
+        price_basis=bar_set.price_basis,
         shorting=is_given and limits.shorting,  # the built-in strategy buys only; others may want less than nothing
-    )  # fmt: skip
+    )
     venue = settings.trading.venue.settings(close_only=not bars.has("open"), allow_short=limits.shorting)
     return Parts(
         instruments=instruments,
@@ -145,6 +141,24 @@ def build_parts(
         limits=limits,
         sizing=sizing,
         by_class=by_class,
+    )
+
+
+def _bars_per_day(bars: Panel, asset_class: AssetClass) -> float:
+    if asset_class is AssetClass.STOCK:
+        return max(1.0, bars_per_year(bars.calendar, bars.frame) / 252.0)
+    return max(1.0, NS_PER_DAY / frame_ns(bars.frame))
+
+
+def _sizing(settings: PipelineSettings, costs: CostModel, *, is_given: bool) -> AllocatorSettings:
+    """Return how signals are sized as far as the settings decide it."""
+    trading = settings.trading
+    return AllocatorSettings(
+        worst_case=_worst_case(costs) if settings.profile == _SMALL else None,
+        sizing=trading.sizing_of(settings.profile),
+        target_volatility=trading.volatility_target or None,
+        may_lever=trading.may_lever,
+        exit_target=trading.exits.target_of(is_given=is_given),
     )
 
 
@@ -179,7 +193,7 @@ def trading_gate(parts: Parts, limits: TradingLimits) -> RiskGate:
     return RiskGate(_position_rules(parts.by_class), parts.by_id, trading=rules, flow=limits.flow)
 
 
-def _class_limits(
+def class_limits(
     settings: PipelineSettings, instruments: Sequence[Instrument], own: AssetClass
 ) -> dict[AssetClass, PositionLimits]:
     """Return the profile's limits of every class among the instruments; of one class only, those of the set's."""

@@ -364,6 +364,23 @@ def run_value(settings: PipelineSettings, key: str) -> Any:
     return getattr(of, key)
 
 
+_TABLES_WITHOUT_KEYS = (
+    "",
+    "[forecaster]",
+    "# Settings of the forecaster itself, such as width and epochs of a network (tft).",
+    "",
+    "[limits]",
+    "# Risk limits that differ from the profile's; foresail limits tells all with their values and origins.",
+    '# breakers.daily_loss = 0.01   # a fraction; "off" takes a limit away where it may be absent',
+    "",
+    "[pairs]",
+    '# KO = "PEP"   # the second leg of an instrument, by ticker or id; spreads and their tests read it',
+    "",
+    '# [strategies."mine/trend@1"]   # limits of one strategy of an account (RISK-09)',
+    "# max_position = 0.05   # or max_gross, daily_loss, drawdown, sizing, volatility_target, may_lever",
+)
+
+
 def template() -> str:
     """Return a settings file in which every key is shown with its default for daily bars, all commented out."""
     base = default_settings("1d", 252.0)
@@ -398,21 +415,7 @@ def template() -> str:
     lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in RUN_KEYS.items()]
     lines += ["", "[walk_forward]"]
     lines += [f"# {key} = {json.dumps(shown[key])}   # {kind}: {meaning}" for key, (kind, meaning) in WALK_KEYS.items()]
-    lines += ["", "[forecaster]", "# Settings of the forecaster itself, such as width and epochs of a network (tft)."]
-    lines += [
-        "",
-        "[limits]",
-        "# Risk limits that differ from the profile's; foresail limits tells all with their values and origins.",
-    ]
-    lines += ['# breakers.daily_loss = 0.01   # a fraction; "off" takes a limit away where it may be absent']
-    lines += [
-        "",
-        "[pairs]",
-        '# KO = "PEP"   # the second leg of an instrument, by ticker or id; spreads and their tests read it',
-    ]
-    lines += ["", '# [strategies."mine/trend@1"]   # limits of one strategy of an account (RISK-09)']
-    lines += ["# max_position = 0.05   # or max_gross, daily_loss, drawdown, sizing, volatility_target, may_lever"]
-    lines += ["", "[venue]"]
+    lines += [*_TABLES_WITHOUT_KEYS, "", "[venue]"]
     lines += [
         f"# {key} = {json.dumps(getattr(base.trading.venue, key))}   # {kind}: {meaning}"
         for key, (kind, meaning) in VENUE_KEYS.items()

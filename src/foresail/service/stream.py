@@ -19,7 +19,7 @@ from foresail.domain.forecast import ForecastBlock
 from foresail.domain.limits import PositionLimits, TradingLimits
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
-from foresail.engine.parts import build_parts, costs_of
+from foresail.engine.parts import build_parts, class_limits, costs_of
 from foresail.engine.risk_facts import risk_facts
 from foresail.engine.settings import PipelineSettings
 from foresail.engine.strategy_choices import StrategyChoices, choice_of
@@ -157,8 +157,10 @@ class Stream:
 
     def limits_digest(self) -> str:
         """Return the hash of every limit, and of every term that is not as by default (COMP-05)."""
-        asset_class = self.inputs.data.bar_set.asset_class
-        digest = limits_digest(self.limits(), {asset_class.value: self.position_limits()})
+        bar_set, names = self.inputs.data.bar_set, set(self.inputs.data.bars.instruments)
+        traded = [one for one in bar_set.instruments if one.id in names]
+        positions = class_limits(self.settings, traded, bar_set.asset_class)
+        digest = limits_digest(self.limits(), {kind.value: one for kind, one in positions.items()})
         return terms_digest(digest, terms_of(self.settings)) if self.names_terms else digest
 
     def limit_rows(self) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from foresail.engine.history import history_events
 from foresail.engine.netted_backtest import NettedBacktest, run_netted_backtest
 from foresail.engine.parts import build_parts
 from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.core import TradingCore
-from foresail.engine.trading.netted import Sleeve, StrategyLimits, with_sleeves
+from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.parts import Decision
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.strategy_breakers import take_back_own

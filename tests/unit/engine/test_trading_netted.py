@@ -23,9 +23,10 @@ from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
 from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.account import AccountRun, StreamRules
 from foresail.engine.trading.core import TradingCore
-from foresail.engine.trading.netted import Sleeve, StrategyLimits, with_sleeves
+from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink

@@ -36,7 +36,7 @@ from foresail.execution.planner import Plan, PlanRequest, plan_quantities, targe
 from foresail.ledger.strategies import StrategyBooks
 from foresail.protocols import Strategy
 
-__all__ = ["NettedDesk", "Sleeve", "StrategyLimits", "with_sleeves"]
+__all__ = ["NettedDesk", "Sleeve", "with_sleeves"]
 
 _ZERO = Decimal(0)
 
