@@ -115,7 +115,8 @@ def test_the_state_is_what_the_last_layer_reads(kind: str) -> None:
     values = holed().values.copy()
     values[:, cut:] = 9.0
     before = ROWS[ROWS[:, 1] < cut]
-    np.testing.assert_array_equal(model.encode(replace(holed(), values=values), before), states[: len(before)])
+    alone = model.encode(replace(holed(), values=values), before)
+    np.testing.assert_allclose(alone, states[: len(before)], rtol=0.0, atol=1e-12)  # other batches round otherwise
     network = model._needed("test").network
     with pytest.raises(AttributeError):
         read_by_head(torch.nn.Linear(1, 1), next(iter(model._windows_of(holed(), ROWS)))[1])
