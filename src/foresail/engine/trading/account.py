@@ -45,6 +45,10 @@ class RestorableLink(MarketLink, Protocol):
         """Take over a state that ``to_plain`` returned."""
         ...
 
+    def stand_at(self, at: int) -> None:
+        """Date what is asked for next by an instant of the journal, ns UTC."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
@@ -251,5 +255,6 @@ class AccountRun:
 
     def _operate(self, command: str, operator: str, at: int) -> None:
         event = Operator(at, at, Rank.DECISION, source=operator, command=command)
+        self.link.stand_at(at)  # events that no entry tells of may come before or after it when the stream is run again
         self._shell.settle(self.core.step(event))
         self._log.commit()

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
     from foresail.ledger.orders import OrderState
 
-__all__ = ["close_orders", "leaving_units", "send_closing", "take_back_waiting"]
+__all__ = ["close_orders", "leaving_units", "send_closing", "take_back_asked", "take_back_waiting"]
+
+_CLOSERS = frozenset({"operator", "breaker", "reduction", "stop", "expiry", "margin", "value-at-risk", "news"})
 
 
 def close_orders(
@@ -39,7 +41,7 @@ def close_orders(
 
     Parameters
     ----------
-    why : who closes, operator, breaker, reduction, stop or expiry; part of the ids
+    why : who closes, one of ``_CLOSERS``; part of the ids
     only : the one position that is meant; None = all
     """
     orders = []
@@ -78,6 +80,23 @@ def take_back_waiting(core: TradingCore, at: int) -> list[CoreEffect]:
     """Journal that every open order is taken back, but for the market exits that are on their way."""
     names = [one.parent.id for one in core.slices.open()]
     return take_back_orders(core, at, [*names, *(s.order.id for s in core.orders.open() if not _is_leaving(core, s))])
+
+
+def take_back_asked(core: TradingCore, at: int, instruments: Sequence[InstrumentId]) -> list[CoreEffect]:
+    """Journal that what is open in some instruments is taken back because a strategy asked for it.
+
+    The exits by which a person, a breaker or a rule closes against its wish stay.
+    """
+    effects: list[CoreEffect] = []
+    for name in instruments:
+        parents = [one.parent.id for one in core.slices.open(name)]
+        own = [one.order.id for one in core.orders.open(name) if not _is_closer(one.order)]
+        effects += take_back_orders(core, at, [*parents, *own])
+    return effects
+
+
+def _is_closer(order: Order) -> bool:
+    return order.reduce_only and order.strategy in _CLOSERS
 
 
 def _replaced(core: TradingCore, order: Order) -> list[OrderId]:

@@ -11,6 +11,7 @@ import msgspec
 from foresail.core.canonical import hash_bytes
 from foresail.core.ids import OrderId
 from foresail.engine.trading.changes import review_together, send_changes, take_back_orders
+from foresail.engine.trading.closing import take_back_asked
 from foresail.engine.trading.expiring import renew
 from foresail.engine.trading.ladders import fitted, with_rungs
 from foresail.engine.trading.level_keeping import with_kept_stops
@@ -57,8 +58,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
         core.parts.watch(desk, at, decision, reviewed)
     if is_nothing:
         return effects
-    for name in decision.cancels:
-        effects += core.take_back(at, name)
+    effects += take_back_asked(core, at, decision.cancels)
     effects += take_back_orders(core, at, decision.cancel_orders)
     effects += send_changes(core, at, changes.passed)
     effects += warn_of_cost(core, allowed, call)
