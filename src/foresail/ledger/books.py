@@ -264,6 +264,7 @@ class Books:
                     str(one.multiplier),
                     one.currency,
                     [[str(lot.quantity), str(lot.cost), lot.opened_at] for lot in one.lots],
+                    [str(one.quantity), str(one.cost)],
                 ]
                 for name, one in self._holdings.items()
             },
@@ -277,13 +278,15 @@ class Books:
         books = cls(plain["account"], plain["currency"], allow_short=plain["allow_short"])
         books.at, books.entries = int(plain["at"]), int(plain["entries"])
         books._totals = {name: Totals(*(Decimal(one) for one in sums)) for name, sums in plain["totals"].items()}
-        for name, (multiplier, currency, lots) in plain["holdings"].items():
+        for name, (multiplier, currency, lots, *sums) in plain["holdings"].items():
             holding = Holding(InstrumentId(name), Decimal(multiplier), currency)
             for quantity, cost, opened_at in lots:
                 lot = Lot(Decimal(quantity), Decimal(cost), int(opened_at))
                 holding.lots.append(lot)
                 holding.quantity = MONEY_CONTEXT.add(holding.quantity, lot.quantity)
                 holding.cost = MONEY_CONTEXT.add(holding.cost, lot.cost)
+            if sums:  # their digits too: decisions are hashed as text
+                holding.quantity, holding.cost = (Decimal(one) for one in sums[0])
             books._holdings[holding.instrument] = holding
         books._marks = {InstrumentId(name): Decimal(price) for name, price in plain["marks"].items()}
         books._recent = RecentFills.from_plain(plain["recent"])
