@@ -104,11 +104,7 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     asked = replace(request.reading, timezone=request.timezone, names=request.names)
     until = parse_until(request.until)
     loaded = load_reading(request.data, asked, workspace=workspace, until_ns=until, clock=clock)
-    preset: dict[str, str] = {}
-    if base is None:
-        request, preset = with_preset(request, loaded.data.bars.frame)
-        request = replace(request, features=request.features or _DEFAULT_FEATURES)
-        request = with_static_features(request)
+    request, preset = _completed(request, base, loaded.data.bars.frame)
     inputs, absent, learned = _inputs_of(request, loaded, base)
     inputs = of_windows(inputs, int(_options(request).get("context_length", 1)))
     ready, sectors = plan_parts(inputs, absent, request.row_weights or "none"), _sectors(request, loaded)
@@ -146,6 +142,14 @@ def resolve_training(request: TrainRequest, workspace: Path, registry: ModelRegi
     }
     key = _key(request, loaded, sectors, learned)
     return TrainJob(request, loaded, key, spec, options, seed, ready, base, sectors, rule, recipe)
+
+
+def _completed(request: TrainRequest, base: LoadedModel | None, frame: str) -> tuple[TrainRequest, dict[str, str]]:
+    """Return the request with what the frame of its bars settles, and what came from a preset."""
+    if base is not None:
+        return request, {}
+    request, preset = with_preset(request, frame)
+    return with_static_features(replace(request, features=request.features or _DEFAULT_FEATURES)), preset
 
 
 def _inputs_of(

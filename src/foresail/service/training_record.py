@@ -27,7 +27,7 @@ _PACKAGES = ("numpy", "scipy", "lightgbm", "torch")
 
 def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any], trials: int) -> dict[str, Any]:
     """Return ``model.json`` but for the name, which the registry gives, and what is read off the saved weights."""
-    bars, bar_set, fold, spec = job.loaded.data.bars, job.loaded.data.bar_set, job.ready.fold, job.spec
+    bars, spec = job.loaded.data.bars, job.spec
     report, end = fitted.report, bars.end
     usable_from = int(end[min(fitted.ready.fold.test_from, len(end) - 1)])
     learned = sorted({int(i) for i in fitted.ready.training.train_rows[:, 0]})
@@ -46,16 +46,7 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
         "features": FeatureBinding.of(spec.features).document(),
         "absent": job.ready.absent,
         "instruments": names,
-        "data": {
-            **job.loaded.inputs,
-            "from": int(bars.end[fold.train_from]),
-            "to": int(bars.end[fold.test_to - 1]),
-            "instruments": names,
-            "frame": bars.frame,
-            "calendar": bars.calendar,
-            "price_basis": bar_set.price_basis,
-            "universe_basis": bar_set.universe_basis,
-        },
+        "data": _data(job, names),
         "splits": _splits(job.ready, end),
         "refit": _splits(fitted.ready, end) if job.request.refit else [],
         "usable_from": format_ns(usable_from),
@@ -77,6 +68,21 @@ def training_record(job: TrainJob, fitted: FittedModel, metrics: dict[str, Any],
         "sectors": {name: list(own) for name, own in job.sectors.items()},
         "base": None if job.base is None else job.base.entry.name,
         "config": _config(job, names, metrics),
+    }
+
+
+def _data(job: TrainJob, names: list[InstrumentId]) -> dict[str, Any]:
+    """Return which bars the model was made of."""
+    bars, bar_set, fold = job.loaded.data.bars, job.loaded.data.bar_set, job.ready.fold
+    return {
+        **job.loaded.inputs,
+        "from": int(bars.end[fold.train_from]),
+        "to": int(bars.end[fold.test_to - 1]),
+        "instruments": names,
+        "frame": bars.frame,
+        "calendar": bars.calendar,
+        "price_basis": bar_set.price_basis,
+        "universe_basis": bar_set.universe_basis,
     }
 
 
