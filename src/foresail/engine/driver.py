@@ -39,6 +39,7 @@ from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink, VenueRules
 from foresail.engine.view import AsOfView, WholeRun
 from foresail.engine.walkforward import WalkForward
+from foresail.execution.planner import PlannerSettings
 from foresail.ledger.journal import Journal
 from foresail.protocols import Strategy
 from foresail.risk.versions import limits_digest
@@ -91,33 +92,9 @@ def history_parts(
     if limits is not None:
         parts = levered_parts(parts, limits, dict(settings.limits))
     market = PanelMarket(data.bars, parts.by_id, settings.currency)
-    run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
-    issued = {int(p): i for i, p in enumerate(inputs.walk.block.position)}
-    blocked = _Blocked(data.bars.instruments, data.blocked_from)
-
-    def view(position: int, account: Account) -> AsOfView:
-        return AsOfView(
-            run,
-            position=position,
-            cause="decision",
-            index=issued.get(position, -1),
-            holdings=account,
-            blocked=blocked.at(position),
-        )
-
-    planner = (
-        parts.planner if environment == parts.planner.environment else replace(parts.planner, environment=environment)
-    )
-    if limits is not None and limits.market.thin_hours is not None:
-        planner = replace(planner, limit_distance=_THIN_DISTANCE, thin_hours=limits.market.thin_hours)
-    exits = None
-    if limits is not None and limits.profile and settings.trading.stops != "none":
-        exits = DeskExits(
-            parts.by_id, data.bar_set.price_basis, settings.trading.stops == "class_and_target",
-            may_exceed=settings.trading.exits.may_exceed, has_ladders=settings.trading.exits.ladder,
-            ranges=market.average_range,
-        )  # fmt: skip
-    stages = DeskStages(view, parts.by_id, parts.allocator, planner, exits, _least_move(settings, parts))
+    exits = _exits(inputs, parts, limits, market)
+    planner = _planner(parts, environment, limits)
+    stages = DeskStages(_views(inputs), parts.by_id, parts.allocator, planner, exits, _least_move(settings, parts))
     trading = TradingParts(
         environment=environment,
         account=account,
@@ -144,6 +121,50 @@ def history_parts(
         inputs.books,
     )
     return trading, SimulatedLink(parts.venue, market, rules)
+
+
+def _views(inputs: BacktestInputs) -> Callable[[int, Account], AsOfView]:
+    """Return what shows a strategy the market as it was known at a position."""
+    data = inputs.data
+    run = WholeRun(data.bars, inputs.features, inputs.walk.block, inputs.reference)
+    issued = {int(p): i for i, p in enumerate(inputs.walk.block.position)}
+    blocked = _Blocked(data.bars.instruments, data.blocked_from)
+
+    def view(position: int, account: Account) -> AsOfView:
+        return AsOfView(
+            run,
+            position=position,
+            cause="decision",
+            index=issued.get(position, -1),
+            holdings=account,
+            blocked=blocked.at(position),
+        )
+
+    return view
+
+
+def _planner(parts: Parts, environment: str, limits: TradingLimits | None) -> PlannerSettings:
+    planner = (
+        parts.planner if environment == parts.planner.environment else replace(parts.planner, environment=environment)
+    )
+    if limits is None or limits.market.thin_hours is None:
+        return planner
+    return replace(planner, limit_distance=_THIN_DISTANCE, thin_hours=limits.market.thin_hours)
+
+
+def _exits(inputs: BacktestInputs, parts: Parts, limits: TradingLimits | None, market: PanelMarket) -> DeskExits | None:
+    """Return what puts stops in, None where no profile's limits hold or the settings want none."""
+    trading = inputs.settings.trading
+    if limits is None or not limits.profile or trading.stops == "none":
+        return None
+    return DeskExits(
+        parts.by_id,
+        inputs.data.bar_set.price_basis,
+        trading.stops == "class_and_target",
+        may_exceed=trading.exits.may_exceed,
+        has_ladders=trading.exits.ladder,
+        ranges=market.average_range,
+    )
 
 
 def _trails(settings: PipelineSettings, strategy: Strategy) -> bool:
