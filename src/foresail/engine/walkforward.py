@@ -140,14 +140,12 @@ def walk_forward(
     contributions: dict[tuple[int, InstrumentId], tuple[Contribution, ...]] = {}
     inside: Inside | None = None
     for fold, chosen in zip(folds, choice.fields, strict=True):
-        if options.progress is not None:
-            options.progress("walk-forward", fold.index, len(folds))
+        own = _of_fold(options, fold.index, len(folds))
         here = np.flatnonzero((positions >= fold.test_from) & (positions < fold.test_to))
         newest = len(here) > 0 and int(here[-1]) == len(positions) - 1
         rows = _test_rows(inputs, positions[here])
         seen = inputs if chosen is None else replace(inputs, features=with_fields(features, chosen))
-        named = replace(options, progress=_of_fold(options.progress, fold.index + 1, len(folds)))
-        served = _serve(seen, fold, (positions[here], rows), settings, named, newest=newest)
+        served = _serve(seen, fold, (positions[here], rows), settings, own, newest=newest)
         results.append(replace(served.result, selected=chosen))
         inside = served.inside if newest else None
         if served.raw is not None:
@@ -253,15 +251,17 @@ def _fitted(
     return report
 
 
-def _of_fold(progress: Progress | None, number: int, count: int) -> Progress | None:
-    """Return a progress that says which fold its stages are of."""
+def _of_fold(options: RunOptions, done: int, count: int) -> RunOptions:
+    """Tell that the next fold begins, and return options whose progress says which fold its stages are of."""
+    progress = options.progress
     if progress is None:
-        return None
+        return options
+    progress("walk-forward", done, count)
 
-    def tell(stage: str, done: int, total: int) -> None:
-        progress(f"fold {number} of {count}: {stage}", done, total)
+    def tell(stage: str, steps: int, total: int) -> None:
+        progress(f"fold {done + 1} of {count}: {stage}", steps, total)
 
-    return tell
+    return replace(options, progress=tell)
 
 
 def _forecaster(spec: ForecasterSpec, settings: PipelineSettings) -> Forecaster:
