@@ -1,7 +1,7 @@
 """What the process of a followed account knows of its links (RISK-31): a feed that is silent, a clock that is off.
 
-1. Data: after the end of the newest stored bar the calendar says when the next one ends. From then on the link is
-   silent, until newer bars are stored.
+1. Data: after the end of the newest stored bar the calendar says when the next one ends. From then on, and so much
+   later as the set says that its bars are there, the link is silent, until newer bars are stored.
 2. Clock: a stored bar that ends in the future of the machine's clock shows that the clock is behind, by so much at
    least. A clock that is ahead does not show.
 3. Broker: the venue is simulated in the same process and never silent.
@@ -51,11 +51,11 @@ def expected_end(calendar: str, frame: str, end: int) -> int | None:
 def link_facts(bars: Panel, now: int) -> dict[str, float]:
     """Return the facts of the links at an instant, ns UTC."""
     newest = int(bars.end[-1])
-    due = expected_end(bars.calendar, bars.frame, newest)
+    due, delay = expected_end(bars.calendar, bars.frame, newest), int(bars.available_at[-1]) - newest
     return {
         _BROKER: 0.0,
         _CLOCK: float(max(0, newest - now) // _NS_PER_MS),
-        _DATA: 0.0 if due is None else float(max(0, now - due) // NS_PER_S),
+        _DATA: 0.0 if due is None else float(max(0, now - due - delay) // NS_PER_S),
     }
 
 

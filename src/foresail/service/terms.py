@@ -8,7 +8,7 @@ differs from the defaults is kept, so that a new key means nothing for an accoun
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -32,10 +32,7 @@ _CAPS = tuple(one.name for one in fields(StrategyLimits))
 
 def terms_of(settings: PipelineSettings) -> dict[str, Any]:
     """Return the terms that differ from the defaults, as plain data."""
-    base = PipelineSettings()
-    return _difference(
-        {name: _plain(getattr(settings, name)) for name in TERMS}, {name: _plain(getattr(base, name)) for name in TERMS}
-    )
+    return _difference(_all(settings), _all(PipelineSettings()))
 
 
 def with_terms(settings: PipelineSettings, terms: Mapping[str, Any]) -> PipelineSettings:
@@ -55,9 +52,8 @@ def terms_digest(limits: str, terms: Mapping[str, Any]) -> str:
 def term_rows(settings: PipelineSettings) -> dict[str, Any]:
     """Return every term by name."""
     rows: dict[str, Any] = {}
-    for name in TERMS:
-        value = _plain(getattr(settings, name))
-        _flatten(name, _said(value) if name == _STRATEGIES else value, rows)
+    for name, value in _all(settings).items():
+        _flatten(name, dict(value) if name == _STRATEGIES else value, rows)
     return {name.removeprefix(_PREFIX): value for name, value in rows.items()}
 
 
@@ -96,8 +92,8 @@ def _strictness(name: str, value: Any) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as it comes back from JSON."""
-    return msgspec.to_builtins(value)
+    """Return a value as plain data, lists for tuples, as it comes back from JSON."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _difference(value: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,9 +105,13 @@ def _difference(value: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, 
     return out
 
 
-def _said(strategies: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Return what is said of strategies, by id; what is not said is as the account has it."""
-    return {one: {key: value for key, value in own.items() if value not in (None, "")} for one, own in strategies}
+def _all(settings: PipelineSettings) -> dict[str, Any]:
+    """Return every term as plain data; of a strategy only what is said of it, the rest is as the account has it."""
+    terms = {name: _plain(getattr(settings, name)) for name in TERMS}
+    said = [
+        [one, {key: value for key, value in own.items() if value not in (None, "")}] for one, own in terms[_STRATEGIES]
+    ]
+    return {**terms, _STRATEGIES: said}
 
 
 def _flatten(name: str, value: Any, rows: dict[str, Any]) -> None:

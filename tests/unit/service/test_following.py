@@ -22,7 +22,7 @@ from foresail.service import paper
 from foresail.service.accounts import AccountFolder
 from foresail.service.bars_seen import BarsSeen, SeenBar
 from foresail.service.following import BarFollower, settled_events
-from foresail.service.links import expected_end, link_commands
+from foresail.service.links import expected_end, link_commands, link_facts
 from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, StreamRequest, open_stream
 
@@ -253,7 +253,7 @@ def test_a_feed_that_is_silent_blocks_entries_until_it_is_heard_again(
         "fact broker_link_silence_s 0",
         "fact clock_offset_ms 0",
         "fact data_link_silence_s 0",
-        "fact data_link_silence_s 100800",  # since 20:00 of the 30th
+        "fact data_link_silence_s 100799",  # since a second after 20:00 of the 30th
     ]
     assert {one["operator"] for one in acted} == {"process"}
     rulings = foresail.read_ledger("f").table("rulings")
@@ -316,3 +316,14 @@ def test_a_fact_is_told_where_it_crosses_its_limit() -> None:
     assert link_commands(silent, {**well, "data_link_silence_s": 99.0}, limits) == []
     assert link_commands(silent, well, limits) == ["fact data_link_silence_s 0"]
     assert link_commands(well, silent, replace(limits, max_link_silence_s=None)) == []
+
+
+def test_a_set_whose_bars_come_late_is_silent_later(place: Path) -> None:
+    bars = open_stream(StreamRequest(place_of(), Path("rotate.py")), place, check_leaks=False).inputs.data.bars
+    due = expected_end(bars.calendar, bars.frame, int(bars.end[-1]))
+    assert due is not None
+    hour = 3600 * 10**9
+    late = replace(bars, available_at=bars.end + hour)
+    told = [link_facts(one, due + hour + 90 * 10**9)["data_link_silence_s"] for one in (bars, late)]
+    assert told == [3600 + 89, 90]
+    assert link_facts(bars, int(bars.end[-1]) - 10**9)["clock_offset_ms"] == 1000
