@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from foresail.core.canonical import canonical_bytes
 from foresail.core.errors import UnknownNameError, UserError
 from foresail.engine.pipeline import PipelineResult
+from foresail.service import verify
 from foresail.service.finished import Finished
 from foresail.service.report_baselines import baseline_scores
 from foresail.service.report_scores import outcomes
-from foresail.service.run import RunRequest, _command
+from foresail.service.run import RunRequest, _command, record_of
 from foresail.service.settings import Overrides, default_settings, read_settings
 
 BASE = default_settings("1d", 252.0)
@@ -74,3 +77,11 @@ def test_what_cannot_stand_beside_is_refused_first(tmp_path: Path) -> None:
     path.write_text('version = 1\n[run]\nnormalise = "standard"\nbeside = ["drift"]\n')
     with pytest.raises(UserError, match="drift"):
         read_settings(BASE, path, Overrides())
+
+
+def test_a_record_gives_it_back(finished: Finished) -> None:
+    settings = replace(BASE, beside=("lstm", "ridge"))
+    stored = json.loads(canonical_bytes(record_of("run", finished.loaded, settings, None)))["settings"]
+    assert verify._settings(stored) == settings
+    del stored["beside"]  # as runs of older releases were recorded
+    assert verify._settings(stored) == replace(settings, beside=())

@@ -15,6 +15,8 @@ from foresail.engine.settings import PipelineSettings
 from foresail.forecasting.horizons import decision_horizon, default_horizons
 from foresail.service.run import RunRequest, _command, settings_for
 from foresail.service.settings import Overrides, default_settings, read_settings
+from foresail.service.stream import StreamRequest, open_stream
+from foresail.service.workspace import write_strategy
 
 STOCK, CRYPTO = AssetClass.STOCK, AssetClass.CRYPTO
 
@@ -101,3 +103,10 @@ def test_the_settings_of_a_market_are_of_its_class(tmp_path: Path) -> None:
     path = tmp_path / "foresail.toml"
     path.write_text('version = 1\n[run]\nhorizons = ["4h", "1w"]\n', encoding="utf-8")
     assert of(settings_for(loaded, path, Overrides())) == ((4, 35), 35)
+
+
+def test_a_strategy_is_traded_under_a_settings_file_with_spans(workspace: Path) -> None:
+    (workspace / "foresail.toml").write_text('version = 1\n[run]\nhorizons = ["1d", "2w"]\n', encoding="utf-8")
+    write_strategy("steady", frame="1d", force=False)
+    stream = open_stream(StreamRequest("mine", workspace / "steady.py"), workspace, check_leaks=False)
+    assert of(stream.settings) == ((1, 10), 10)
