@@ -158,7 +158,7 @@ def backtest(
     names: int | None = None,
     timezone: str | None = None,
     slices: str = "",
-    books: str | Path | Sequence[str | Path] = (),
+    book: str | Path | Sequence[str | Path] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> BacktestResult:
@@ -175,7 +175,7 @@ def backtest(
     names : only the first so many instruments, by id
     timezone : of times that carry none
     slices : how large orders leave, for example "twap:6:1h"; empty = at once
-    books : recorded order books on which orders are filled: a file, or "INSTRUMENT=FILE"
+    book : recorded order books on which orders are filled: a file, or "INSTRUMENT=FILE"
     force : replace an existing folder
     progress : called with stage, steps done, steps in all
 
@@ -190,7 +190,7 @@ def backtest(
         sleeves=sleeves, slices=slices,
     )  # fmt: skip
     target = None if out is None else Path(out)
-    given = _texts(books)
+    given = _texts(book)
     outcome = run_strategy_backtest(request, out=target, force=force, progress=progress or _silent, books=given)
     told = outcome.document
     return BacktestResult(*_report(outcome), out=Path(told["run"]), fingerprint=told["fingerprint"])

@@ -98,7 +98,7 @@ def test_a_backtest_fills_on_it_and_records_it(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "once.py").write_text(STRATEGY)
     source, file = bars(tmp_path), lobster(tmp_path)
     plain = foresail.backtest(source, "once.py", out="plain")
-    book = foresail.backtest(source, "once.py", out="book", books=file)
+    book = foresail.backtest(source, "once.py", out="book", book=file)
 
     def paid(found: foresail.BacktestResult) -> list[tuple[float, float]]:
         rows = found.table("executions").to_dict("records")
