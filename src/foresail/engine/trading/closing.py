@@ -17,11 +17,11 @@ from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
 from foresail.engine.trading.latches import reduces
+from foresail.engine.trading.leaving import is_leaving, leaving_units, sleeps
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
-    from foresail.ledger.orders import OrderState
 
 __all__ = ["close_orders", "leaving_units", "send_closing", "take_back_asked", "take_back_waiting"]
 
@@ -63,11 +63,6 @@ def close_orders(
     return orders
 
 
-def leaving_units(core: TradingCore, name: InstrumentId) -> Decimal:
-    """Return the units >= 0 that market exits on their way take off what is held."""
-    return sum((one.reserved for one in core.orders.open(name) if _is_leaving(core, one)), Decimal(0))
-
-
 def send_closing(core: TradingCore, at: int, orders: Sequence[Order]) -> list[CoreEffect]:
     """Journal orders of ``close_orders`` and return them, after the cancels of the exits that they replace."""
     effects: list[CoreEffect] = []
@@ -79,7 +74,7 @@ def send_closing(core: TradingCore, at: int, orders: Sequence[Order]) -> list[Co
 def take_back_waiting(core: TradingCore, at: int) -> list[CoreEffect]:
     """Journal that every open order is taken back, but for the market exits that are on their way."""
     names = [one.parent.id for one in core.slices.open()]
-    return take_back_orders(core, at, [*names, *(s.order.id for s in core.orders.open() if not _is_leaving(core, s))])
+    return take_back_orders(core, at, [*names, *(s.order.id for s in core.orders.open() if not is_leaving(core, s))])
 
 
 def take_back_asked(core: TradingCore, at: int, instruments: Sequence[InstrumentId]) -> list[CoreEffect]:
@@ -112,23 +107,9 @@ def _replaced(core: TradingCore, order: Order) -> list[OrderId]:
     resting = [
         one
         for one in core.orders.open(name)
-        if reduces(one.order, held) and not (one.is_cancelling or _is_leaving(core, one) or _sleeps(core, one))
+        if reduces(one.order, held) and not (one.is_cancelling or is_leaving(core, one) or sleeps(core, one))
     ]
     if kept <= 0:
         return [*(one.id for one in slices), *(one.order.id for one in resting)]
     plain = [one for one in resting if not one.order.reduce_only]
     return [one.order.id for one in plain] if sum((one.reserved for one in plain), Decimal(0)) > kept else []
-
-
-def _is_leaving(core: TradingCore, state: OrderState) -> bool:
-    """Return whether an open order is a market exit on its way."""
-    order = state.order
-    if order.kind is not OrderKind.MARKET or state.is_cancelling or _sleeps(core, state):
-        return False
-    return reduces(order, core.books.quantity(order.instrument))
-
-
-def _sleeps(core: TradingCore, state: OrderState) -> bool:
-    """Return whether an order waits for the fill of another that is still open."""
-    parent = None if state.order.parent is None else core.orders.get(state.order.parent)
-    return parent is not None and parent.is_open

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from foresail.domain.alerts import Alert, Severity
 from foresail.domain.orders import Order
 from foresail.domain.signals import Signal
 from foresail.engine.trading.alerting import tell
+from foresail.engine.trading.leaving import leaving_units
 from foresail.engine.trading.parts import DeskCall, ReviewedOrder
 from foresail.engine.trading.risk_view import CoreRiskView, in_account_currency
 from foresail.ledger.entries import OrderReview, Reviewed, SignalSeen, TradingHalted
@@ -51,9 +53,12 @@ def review(core: TradingCore, orders: Sequence[Order], call: DeskCall) -> tuple[
         levels=core.levels.standing,
     )
     reviewed = core.parts.gate.review(asked, view)
-    return tuple(
-        _latched(core, ReviewedOrder(order, passed.quantity, rulings))
-        for order, (passed, rulings) in zip(orders, reviewed, strict=True)
+    return _latched(
+        core,
+        [
+            ReviewedOrder(order, passed.quantity, rulings)
+            for order, (passed, rulings) in zip(orders, reviewed, strict=True)
+        ],
     )
 
 
@@ -82,7 +87,7 @@ def review_or_halt(
     effects = core.take_back(call.at, None, entries_only=True)
     text = f"nothing is opened until somebody rearms: {why}"
     effects += tell(core, call.at, [Alert(FAULT_RULE, Severity.CRITICAL, text)])
-    return tuple(_latched(core, one) for one in reviewed), effects
+    return _latched(core, reviewed), effects
 
 
 def record(
@@ -123,9 +128,25 @@ def record_changes(core: TradingCore, at: int, strategy: str, reviewed: Sequence
         core.write(Reviewed, at, strategy=strategy, orders=rows)
 
 
-def _latched(core: TradingCore, one: ReviewedOrder) -> ReviewedOrder:
-    """Return an order as far as what is halted lets it pass."""
-    stopped = core.latches.ruling(one.order, core.books.quantity(one.order.instrument))
-    if stopped is None or stopped.quantity >= one.allowed:
-        return one
-    return ReviewedOrder(one.order, stopped.quantity, (*one.rulings, stopped))
+def _latched(core: TradingCore, reviewed: Sequence[ReviewedOrder]) -> tuple[ReviewedOrder, ...]:
+    """Return orders as far as what is halted lets them pass.
+
+    What is on its way out is not there to be reduced once more: two exits of one position would turn it. An order that
+    only reduces never does, and may rest beside others.
+    """
+    if not core.latches.halted:
+        return tuple(reviewed)
+    passed, taken = [], dict[InstrumentId, Decimal]()
+    for one in reviewed:
+        order, name = one.order, one.order.instrument
+        held = core.books.quantity(name)
+        if not order.reduce_only:
+            left = max(Decimal(0), abs(held) - leaving_units(core, name) - taken.get(name, Decimal(0)))
+            held = left if held > 0 else -left
+        stopped = core.latches.ruling(order, held)
+        if stopped is not None and stopped.quantity < one.allowed:
+            one = replace(one, allowed=stopped.quantity, rulings=(*one.rulings, stopped))  # noqa: PLW2901
+        if stopped is not None and not order.reduce_only:
+            taken[name] = taken.get(name, Decimal(0)) + one.allowed
+        passed.append(one)
+    return tuple(passed)
