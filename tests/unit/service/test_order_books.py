@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import foresail
+from foresail.adapters.lobster.reader import read_lobster
+from foresail.core.clock import format_ns
 from foresail.core.errors import ConfigError, DataError
 from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass, Instrument
@@ -110,3 +115,64 @@ def test_a_backtest_fills_on_it_and_records_it(tmp_path: Path, monkeypatch: pyte
     assert list(record["books"]) == record["instruments"]
     assert "books" not in plain.figures["record"]
     assert any("says nothing in 11 of 12 bars" in text for text in book.figures["warnings"])
+
+
+LOBSTER = Path(os.environ.get("FORESAIL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "lobster"
+DAY = "AMZN_2012-06-21_34200000_57600000_{}_1.csv.gz"
+MAKER = """
+from decimal import Decimal
+
+from foresail.domain.signals import OrderIntent, Side
+
+api = 1
+id = "test/maker@1"
+
+
+class Spec:
+    id, every, critical_inputs = id, 15, ("close",)
+
+
+class Strategy:
+    spec = Spec()
+
+    def start(self):
+        return {}
+
+    def step(self, state, view):
+        name = view.instruments[0]
+        low = Decimal(repr(view.value(name, "low")))
+        return [
+            OrderIntent(name, Side.BUY, Decimal(7), leg="now"),
+            OrderIntent(name, Side.BUY, Decimal(5), "limit", low, leg="rest"),
+        ]
+"""
+
+
+@pytest.mark.data
+def test_a_real_day_fills_at_the_prices_of_its_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AMZN, 21 June 2012, best level: market orders pay the ask of the moment, resting ones their price, later."""
+    if not LOBSTER.is_dir():
+        pytest.skip(f"no LOBSTER files under {LOBSTER}: set FORESAIL_DATA")
+    message, beside = (LOBSTER / DAY.format(kind) for kind in ("message", "orderbook"))
+    day = read_lobster(message, beside, A)
+    times = day.stream.available_at[day.stream.closes][-len(day.book) :]
+    ask, bid = (day.book[:, side, 0, 0] * 0.01 for side in (1, 0))
+    minute, rows = 60 * 10**9, []
+    for start in range(int(times[0]) // minute * minute, int(times[-1]), minute):
+        here = (times >= start) & (times < start + minute)
+        if here.any():
+            last = np.flatnonzero(here)[-1]
+            rows.append(
+                f"{format_ns(start)},AMZNUSD,{bid[last]:.2f},{ask[last]:.2f},{bid[last]:.2f},{bid[last]:.2f},1e6"
+            )
+    source = bars(tmp_path)
+    (source / "bars.csv").write_text("time,ticker,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maker.py").write_text(MAKER)
+    told = foresail.backtest(source, "maker.py", out="day", book=message, capital="1000000 USD")
+    fills = [one for one in told.table("executions").to_dict("records") if one["action"] == "BUY"]
+    assert len(fills) >= 6  # position limits end it
+    for one in fills:
+        at = int(np.searchsorted(times, pd.Timestamp(one["timestamp"]).value, side="right"))
+        near = ask[max(0, at - 50) : at + 50]
+        assert near.min() - 0.5 <= float(one["price"]) <= near.max() + 0.005
