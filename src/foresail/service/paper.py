@@ -101,6 +101,7 @@ class _Daemon:
         self._folder, self._request, self._clock, self._progress = folder, request, clock, progress
         self._speed = parse_speed(request.speed)
         self._is_stopping = False
+        self._is_live = False  # whether the account has followed its set, now or before
         self._journalled: set[str] | None = None  # ids of commands that were in the journal when it was opened
         self.total = 0  # events of the stream, as far as it is stored
         self._told_at = float("-inf")
@@ -164,7 +165,7 @@ class _Daemon:
         """
         folder = self._folder.path
         versions = read_versions(folder)
-        is_live = self._request.follow_s is not None or any(one.is_live for one in versions)
+        is_live = self._is_live = self._request.follow_s is not None or any(one.is_live for one in versions)
         stream = replace(stream, is_live=is_live)
         wanted = stream.limits_digest()
         if not versions:
@@ -243,12 +244,14 @@ class _Daemon:
             seen.note(bars, passed, to_ns(self._clock.now()))
             if self._clock.monotonic_s() - self._told_at >= _STATUS_EVERY_S:
                 self._tell(run, len(events), is_running=True)
+        if run.is_live and not is_told:
+            self._tell_links(run, bars)
         self._obey(run)
 
     def _tell_links(self, run: AccountRun, bars: Panel) -> bool:
         """Journal what this process knows of a followed account's links where it crosses a limit (RISK-31)."""
         limits = run.core.parts.limits
-        if self._request.follow_s is not None and limits is not None:
+        if self._is_live and limits is not None:
             found = link_facts(bars, to_ns(self._clock.now()))
             for command in link_commands(run.core.notes.facts, found, limits.market):
                 run.command(command, _PROCESS)

@@ -247,6 +247,9 @@ def test_a_feed_that_is_silent_blocks_entries_until_it_is_heard_again(
         store(place, rows(50))  # to 10 April, at the end of May
         NOW["at"] = datetime(2015, 6, 1, tzinfo=UTC)
 
+    def silent_for_months() -> None:
+        NOW["at"] = datetime(2015, 9, 1, tzinfo=UTC)
+
     ended = follow("f", monkeypatch, [silent, late, end])
     acted = [json.loads(one["content"]) for one in shown("OperatorActed")]
     assert [one["command"] for one in acted] == [
@@ -263,6 +266,10 @@ def test_a_feed_that_is_silent_blocks_entries_until_it_is_heard_again(
     heard = follow("f", monkeypatch, [lambda: store(place, rows(80)), end])
     assert heard.figures["links"]["data_link_silence_s"] == 0.0
     assert "NO NEW BARS" not in str(heard)
+    follow("f", monkeypatch, [silent_for_months, end])
+    assert "NO NEW BARS" in str(foresail.paper(account="f"))
+    NOW["at"] = datetime(2015, 5, 22, 22, tzinfo=UTC)  # as if the clock had been wrong: the newest bar is of that day
+    assert "NO NEW BARS" not in str(foresail.paper("start", account="f"))  # told without --follow too
     newer = foresail.read_ledger("f").table("rulings")
     assert set(newer["rule"][len(rulings) :]) & {"", "RISK-27"}  # entries pass again
     assert "RISK-31 links and clock" not in set(newer["rule"][len(rulings) :])
