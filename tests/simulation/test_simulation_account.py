@@ -12,8 +12,8 @@ from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.account import AccountStream, live_through, run_account
 from foresail.testing.simulation.bugs import planted_bugs
 
-SEEDS = int(os.environ.get("FORESAIL_ACCOUNT_SEEDS", "60"))
-BUG_SEEDS = 12
+SEEDS = int(os.environ.get("FORESAIL_ACCOUNT_SEEDS", "30"))
+BUG_SEEDS = 40
 RARE = (
     kinds.AlertRaised, kinds.BreakerReset, kinds.BreakerTripped, kinds.CancelIntended, kinds.Deposited,
     kinds.DividendPaid, kinds.FactKnown, kinds.HoldingCharged, kinds.LevelsSet, kinds.LimitsLoaded,

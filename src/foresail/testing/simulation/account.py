@@ -21,8 +21,9 @@ import numpy as np
 from foresail.core.canonical import canonical_bytes
 from foresail.core.errors import ConfigError, IntegrityError, JournalStoppedError
 from foresail.core.ids import InstrumentId
+from foresail.core.seeds import generator
 from foresail.domain.accounts import Position
-from foresail.domain.events import Event, Fact, Rank, event_key
+from foresail.domain.events import Event, Fact, Rank, Timer, event_key
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.limits import BookLimits, BreakerLimits, FlowLimits, MarketLimits, TradingLimits
 from foresail.domain.panel import Panel
@@ -53,7 +54,7 @@ __all__ = ["CAPITAL", "LIMITS", "AccountStream", "holding_cost", "live_through",
 
 CAPITAL = Decimal(40_000)
 BARS = 36
-_LIVES = 5  # misfortunes of one account, at most
+_LIVES = 8  # misfortunes of one account, at most
 LIMITS = TradingLimits(
     breakers=BreakerLimits(daily_loss=None, weekly_loss=None, consecutive_losses=None, trades_per_day=None,
                            drawdown_warning=0.04, drawdown_cut=0.08, drawdown_close=0.12, pause_days=6),
@@ -89,7 +90,7 @@ class AccountStream:
     @cached_property
     def panel(self) -> Panel:
         """Daily bars of the names, prices on ticks."""
-        draw = np.random.default_rng(self.seed)
+        draw = generator(self.seed, "market")
         steps = draw.normal(0.0, 0.035, (3, BARS))
         rows = np.maximum(20.0, 100.0 * np.exp(np.cumsum(steps, axis=1))).round(2)
         closes = {str(name): rows[k].tolist() for k, name in enumerate((_A, _B, _C))}
@@ -114,8 +115,10 @@ class AccountStream:
         more = []
         for now in range(2, BARS):
             start = int(panel.start[now])
-            if draw.happens(0.12):
-                kind, value = draw.one_of((("split", 2.0), ("split", 1.5), ("dividend", 0.25), ("dividend", 0.4)))
+            if draw.happens(0.35):
+                kind, value = draw.one_of(
+                    (("split", 2.0), ("split", 1.5), ("dividend", 0.25), ("dividend", 0.4), ("dividend", 0.1))
+                )
                 name = draw.one_of((_A, _B, _C))
                 more.append(Fact(start, start, Rank.CORPORATE_ACTION, "bars", name, kind=kind, value=value))
             if draw.happens(0.15):
@@ -128,9 +131,17 @@ class AccountStream:
     def commands(self) -> Mapping[int, str]:
         """What a person asks before an event, by the event's number; the remark makes each unique."""
         draw = Chance(self.seed, "commands")
-        asked = [command for script in draw.some_of(_COMMANDS, 3) for command in script]
-        places = sorted(draw.some_of(range(4, len(self.events) - 4), len(asked)))
-        return {place: f"{command}: number {k}" for k, (place, command) in enumerate(zip(places, asked, strict=True))}
+        asked = [command for script in draw.some_of(_COMMANDS, 4) for command in script]
+        free = range(4, len(self.events) - 4)
+        after_facts = [place for place in free if isinstance(self.events[place - 1], Fact)]
+        chosen = draw.some_of(after_facts, min(len(after_facts), len(asked) // 2))
+        others = [place for place in free if place not in chosen]
+        places = sorted([*chosen, *draw.some_of(others, len(asked) - len(chosen))])
+        for k, command in enumerate(asked):  # just before a decision, which may not undo it
+            while command == "kill close" and not isinstance(self.events[places[k]], Timer):
+                places[k] += 1
+        given = zip(sorted(set(places)), asked, strict=False)
+        return {place: f"{command}: number {k}" for k, (place, command) in enumerate(given)}
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -210,29 +221,29 @@ def _misled(stream: AccountStream) -> tuple[AccountRun, tuple[Entry, ...]]:
     disk, lives = PessimisticDisk(stream.seed), 0
     while True:
         lives += 1
-        budget = draw.between(2, 40)
+        budget = draw.between(2, 60)
         if lives < _LIVES:
             fate = draw.unit()
             if fate < 0.4:
                 disk.arm(crash_in=budget)
             elif fate < 0.55:
                 disk.arm(fail_in=budget, error=draw.one_of((errno.EIO, errno.ENOSPC)))
-        stop = draw.between(5, len(stream.events)) if lives < _LIVES else len(stream.events)
+        more = draw.between(2, 30) if lives < _LIVES else len(stream.events)
         try:
-            found = live_through(stream, disk, snapshot_every=draw.between(3, 9), stop=stop)
+            found = live_through(stream, disk, snapshot_every=draw.between(3, 20), more=more)
         except (PowerCutError, JournalStoppedError):
             disk = disk.image()
             continue
-        if stop == len(stream.events):
+        if found[0].applied == len(stream.events):
             return found
         disk.arm()
         disk.close()  # killed between two events: what was written stays
 
 
 def live_through(
-    stream: AccountStream, disk: PessimisticDisk, *, snapshot_every: int, stop: int | None = None
+    stream: AccountStream, disk: PessimisticDisk, *, snapshot_every: int, more: int | None = None
 ) -> tuple[AccountRun, tuple[Entry, ...]]:
-    """Run one life of the account up to an event, or to the end; return it with the journal.
+    """Run one life of the account through so many events, or to the end; return it with the journal.
 
     Raises
     ------
@@ -243,7 +254,7 @@ def live_through(
     """
     run = stream.open(disk, snapshot_every=snapshot_every)
     given = {one.command for one in read_entries(disk) if isinstance(one, OperatorActed)}
-    last = len(stream.events) if stop is None else stop
+    last = len(stream.events) if more is None else min(len(stream.events), run.applied + more)
     while run.applied < last:
         command = stream.commands.get(run.applied)
         if command is not None and command not in given:

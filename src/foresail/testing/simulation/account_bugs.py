@@ -13,8 +13,8 @@ from typing import Any
 
 from foresail.core.ids import OrderId
 from foresail.domain.orders import Fill, Order
+from foresail.engine.trading import closing, holding, paying, protection, reviewing, simulated
 from foresail.engine.trading import core as core_module
-from foresail.engine.trading import holding, paying, protection, simulated
 from foresail.engine.trading.account import AccountRun
 from foresail.engine.trading.latches import Latches
 from foresail.engine.trading.reductions import Reductions
@@ -154,6 +154,14 @@ def _latches_only(run: AccountRun) -> None:
     run._writer.fold_through()  # noqa: SLF001
 
 
+def _without_digits(right: Callable[[Books], dict[str, Any]]) -> Any:
+    def to_plain(books: Books) -> dict[str, Any]:
+        plain = right(books)
+        return {**plain, "holdings": {name: row[:3] for name, row in plain["holdings"].items()}}
+
+    return to_plain
+
+
 _LIMITS = (
     _bug("other limits are loaded and not taken up", "limits versions", RiskState, "_limits_loaded",
          _does(lambda state, entry: None)),
@@ -168,7 +176,14 @@ _LIMITS = (
          _does(lambda core, currency="": Decimal("1e12"))),
     _bug("a command is lost in a restart", "account commands", AccountRun, "_catch_up",
          _does(_latches_only)),
+    _bug("a command is dated by what no entry tells of", "account commands", simulated.SimulatedLink, "stand_at",
+         _does(lambda link, at: None)),
+    _bug("a strategy takes back the exit of a closing kill", "kill switch", closing, "_is_closer",
+         _does(lambda order: False)),
+    _bug("what is leaving is sold once more behind a halt", "kill switch", reviewing, "leaving_units",
+         _does(lambda core, name: Decimal(0))),
     _bug("whoever resumes one name rearms the account", "account commands", Latches, "apply", _rearms_all),
+    _bug("a snapshot keeps values without their digits", "snapshots", Books, "to_plain", _without_digits),
     _bug("latches are not in a snapshot", "snapshots", Latches, "to_plain", _does(lambda latches: {})),
 )  # fmt: skip
 

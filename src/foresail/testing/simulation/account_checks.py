@@ -11,12 +11,14 @@ from foresail.engine.rates import account_rates
 from foresail.engine.trading.account import AccountRun
 from foresail.ledger.entries import (
     AlertRaised,
+    CancelIntended,
     Deposited,
     Entry,
     FillBooked,
     LimitsLoaded,
     Marked,
     OperatorActed,
+    OrderIntended,
     SharesPlanned,
     TradingHalted,
     TradingResumed,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_account", "check_levels_hang"]
 
-_CLOSED_WITHIN = 4  # marks after a closing kill
+_CLOSED_WITHIN = 2  # marks after a closing kill
 _TICKS = 0.021  # a split rounds levels to ticks
 
 
@@ -141,12 +143,17 @@ class _Commands:
         self._seen: set[str] = set()
         self._last: OperatorActed | None = None
         self._closing = -1  # marks since a closing kill
+        self._exits: set[OrderId] = set()
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Look at what comes directly after a command."""
         if self._last is not None:
             self._follow(self._last, entry, account)
             self._last = None
+        if isinstance(entry, OrderIntended) and entry.order.strategy == "operator":
+            self._exits.add(entry.order.id)
+        elif isinstance(entry, CancelIntended) and entry.order_id in self._exits:
+            raise ViolationError(f"commands: {entry} takes back an exit of a closing kill")
         if isinstance(entry, OperatorActed):
             if entry.command in self._seen:
                 raise ViolationError(f"commands: {entry.command} was done twice")

@@ -51,7 +51,7 @@ class RandomDesk:
             shares += share
         return Decision(
             tuple(orders),
-            (self._names[0],) if draw.unit() < 0.08 else (),
+            self._names if draw.unit() < (0.5 if call.halted else 0.1) else (),
             _levels(draw, call),
             tuple(_signal(draw, call, one) for one in orders if draw.unit() < 0.5),
             changes=_changes(draw, call),
@@ -67,6 +67,8 @@ class RandomDesk:
         entry = replace(
             _order(call, name, "entry", side, Decimal(draw.between(10, 90))), strategy=draw.one_of(STRATEGIES)
         )
+        if held and call.halted:  # it wants out as well, and knows nothing of who closes already
+            what, entry = 1.0, replace(entry, side=Side.SELL if held > 0 else Side.BUY, quantity=abs(held))
         if abs(held) > 1 and what < 0.4:
             return _pair(call, name, held // 2, price), []
         if what < 0.5:
@@ -78,7 +80,7 @@ class RandomDesk:
             return [replace(entry, strategy="test/net@1")], [_netted(draw, entry, price)]
         if what < 0.85:
             return [replace(entry, quantity=Decimal(draw.between(150, 300)))], []  # leaves in slices
-        sign = 1 if side is Side.BUY else -1
+        sign = 1 if entry.side is Side.BUY else -1
         stop, target = (price * (100 + sign * one) / 100 for one in (Decimal(-4), Decimal(5)))
         return [replace(entry, stop_price=stop.quantize(_TICK), target_price=target.quantize(_TICK))], []
 

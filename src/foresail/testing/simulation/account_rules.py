@@ -189,17 +189,23 @@ class Ladder:
         self._peak: Fraction | None = None
         self._fall = 0.0
         self._acted: dict[str, float] = {}
+        self._equity = Fraction(0)
         self._due: set[str] = set()
+        self._may: set[str] = set()  # money that goes makes the share that is lost larger; it trips with the next fill
         self._until: dict[str, int] = {}
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Follow equity and its peak, and what trips."""
         if isinstance(entry, Deposited):
             rate = Fraction(self._now.get(entry.currency, Decimal(1)))
-            self._peak = None if self._peak is None else self._peak + Fraction(entry.amount) * rate
+            if self._peak is not None:
+                self._peak, self._equity = (one + Fraction(entry.amount) * rate for one in (self._peak, self._equity))
+                self._fall = float((self._peak - self._equity) / self._peak)
+                self._may = self._beyond(entry.at)
         elif isinstance(entry, BreakerTripped) and entry.rule in self._steps:
-            _demand(entry.rule in self._due, f"breakers: {entry} at a drawdown of {self._fall:.2%}")
+            _demand(entry.rule in self._due | self._may, f"breakers: {entry} at a drawdown of {self._fall:.2%}")
             self._due.discard(entry.rule)
+            self._may.discard(entry.rule)
             self._acted[entry.rule] = self._steps[entry.rule]
             self._until[entry.rule] = entry.until
         elif isinstance(entry, BreakerReset) and entry.operator:
@@ -214,16 +220,20 @@ class Ladder:
         """Value the account after a mark."""
         _demand(not self._due, f"breakers: {sorted(self._due)} did not trip at a drawdown of {self._fall:.2%}")
         self._now = self._rates[entry.at]
-        equity = account.equity(self._now)
+        equity = self._equity = account.equity(self._now)
         self._peak = equity if self._peak is None else max(self._peak, equity)
         self._fall = float((self._peak - equity) / self._peak)
         for rule in [rule for rule, step in self._acted.items() if self._fall < step]:
             del self._acted[rule]
             if self._until.get(rule) == 0:
                 del self._until[rule]
-        in_force = {rule for rule, until in self._until.items() if until == 0 or entry.at < until}
+        self._due, self._may = self._beyond(entry.at), set()
+
+    def _beyond(self, at: int) -> set[str]:
+        """Return the steps that are due now."""
+        in_force = {rule for rule, until in self._until.items() if until == 0 or at < until}
         beyond = {rule for rule, step in self._steps.items() if self._fall > step}
-        self._due = beyond - set(self._acted) - in_force
+        return beyond - set(self._acted) - in_force
 
 
 @dataclass

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from foresail.core.ids import InstrumentId, OrderId
-from foresail.domain.orders import FillReason, Order
+from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.books import Books
 from foresail.ledger.entries import (
@@ -24,7 +24,7 @@ from foresail.ledger.entries import (
     TradingHalted,
     TradingResumed,
 )
-from foresail.ledger.orders import OrderBook, OrderStatus
+from foresail.ledger.orders import OrderBook, OrderState, OrderStatus
 from foresail.risk.gate import FAULT_RULE
 from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.oracle import naive_ledger
@@ -181,7 +181,7 @@ def check_halts(entries: tuple[Entry, ...]) -> None:
             if failed:
                 raise ViolationError(f"17: a rule failed on {failed}, and the account was not halted")
         elif isinstance(entry, OrderIntended) and halted & {"", str(entry.order.instrument)}:
-            _check_reduces(entry.order, books.quantity(entry.order.instrument))
+            _check_reduces(entry.order, books.quantity(entry.order.instrument), orders)
         elif isinstance(entry, FactKnown) and entry.at > before and _is_apart(entry, books, orders, halted):
             raise ViolationError(f"8: {entry} is not what the books hold, and nothing was halted")
         books.apply(entry)
@@ -189,9 +189,17 @@ def check_halts(entries: tuple[Entry, ...]) -> None:
         before = max(before, entry.at)
 
 
-def _check_reduces(order: Order, held: Decimal) -> None:
-    if held * (1 if order.side is Side.BUY else -1) >= 0 or order.quantity > abs(held):
-        raise ViolationError(f"7: order {order} was intended behind a halt, {held} units are held")
+def _check_reduces(order: Order, held: Decimal, orders: OrderBook) -> None:
+    """Check that an order behind a halt reduces what is held and not on its way out already."""
+    leaving = sum((one.reserved for one in orders.open(order.instrument) if _leaves(one, held)), Decimal(0))
+    room = abs(held) if order.reduce_only else abs(held) - leaving
+    if held * (1 if order.side is Side.BUY else -1) >= 0 or order.quantity > room:
+        raise ViolationError(f"7: order {order} was intended behind a halt, {held} held, {leaving} leaving")
+
+
+def _leaves(one: OrderState, held: Decimal) -> bool:
+    is_exit = held * (1 if one.order.side is Side.BUY else -1) < 0
+    return is_exit and one.order.kind is OrderKind.MARKET and not one.is_cancelling
 
 
 def _is_apart(entry: FactKnown, books: Books, orders: OrderBook, halted: set[str]) -> bool:
