@@ -20,6 +20,7 @@ from foresail.core.ids import OrderId
 from foresail.domain.calendars import bars_per_year, frame_ns
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Fill, Order, OrderKind
+from foresail.domain.panel import Panel
 from foresail.engine.trading.market import PanelMarket
 from foresail.engine.trading.parts import TradingParts
 from foresail.execution.costs import CostModel
@@ -51,7 +52,15 @@ from foresail.service.real_time import real_time_days
 from foresail.service.stream import Stream, open_stream
 from foresail.service.workspace import find_workspace
 
-__all__ = ["AccountRecord", "account_record", "gate_account", "last_alerts", "slippage_figures", "slippage_line"]
+__all__ = [
+    "AccountRecord",
+    "account_record",
+    "days_lived",
+    "gate_account",
+    "last_alerts",
+    "slippage_figures",
+    "slippage_line",
+]
 
 _ALERTS = 10
 _REARM = "rearm"
@@ -235,7 +244,7 @@ def gate_account(account: str) -> Outcome:
     stream = first_limits(open_stream(replace(request, until=None), workspace, check_leaks=False), folder.path)
     record = account_record(stream, account, entries, read_versions(folder.path))
     bars = stream.inputs.data.bars
-    lived = real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), frame_ns(bars.frame))
+    lived = days_lived(folder, bars)
     verdict = _verdict(record, lived, bars_per_year(bars.calendar, "1d"))
     slippage = slippage_figures(record)
     document = {
@@ -252,6 +261,11 @@ def gate_account(account: str) -> Outcome:
     lines = [head, *(f"  {'yes' if ok else 'no ':<3} {name}: {text}" for name, ok, text in verdict.conditions)]
     lines += [slippage_line(slippage), *([_LIVE_SMALL] if verdict.is_passed else [])]
     return Outcome(document, lines)
+
+
+def days_lived(folder: AccountFolder, bars: Panel) -> frozenset[date]:
+    """Return the UTC days that an account traded as their bars came (PAPER-01)."""
+    return real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), frame_ns(bars.frame))
 
 
 def _verdict(record: AccountRecord, lived: frozenset[date], days_per_year: float) -> PaperVerdict:

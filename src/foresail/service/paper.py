@@ -39,7 +39,7 @@ from foresail.service.limit_versions import (
     write_versions,
 )
 from foresail.service.links import link_commands, link_facts
-from foresail.service.monitor import account_record, last_alerts, slippage_figures, slippage_line
+from foresail.service.monitor import account_record, days_lived, last_alerts, slippage_figures, slippage_line
 from foresail.service.outcome import Outcome
 from foresail.service.paper_status import latency_figures, status_lines, status_of
 from foresail.service.stream import Stream, StreamRequest, open_stream
@@ -380,6 +380,8 @@ def paper_status(account: str, *, is_measured: bool = False) -> Outcome:
             stream = open_stream(request, workspace, check_leaks=False)
             record = account_record(stream, account, entries, read_versions(folder.path))
             document["slippage"] = slippage_figures(record)
+            document["real_time_days"] = lived = len(days_lived(folder, stream.inputs.data.bars))
+            lines.append(f"{lived} days were traded as their bars came; foresail paper gate asks for 30 (PAPER-01)")
             document["value_at_risk_exceptions"] = exceptions(stream, account, entries, record.returns)
             lines += [slippage_line(document["slippage"]), *exception_lines(document["value_at_risk_exceptions"])]
         except ForesailError as error:  # a moved file of bars or strategy must not hide how the account stands

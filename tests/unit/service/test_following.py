@@ -197,6 +197,7 @@ def test_only_days_traded_as_their_bars_came_count_before_real_money(
     assert told()["trades"]["text"].startswith("0 trades")
     follow("f", monkeypatch, [*(come(count) for count in range(41, 61)), end])
     gate = foresail.paper("gate", account="f")
+    assert foresail.paper(account="f").figures["real_time_days"] == 26
     assert gate.figures["real_time_days"] == 26  # 30 March to 24 April; Good Friday is among them
     assert "26 days of 30 were traded as their bars came" in str(gate)
     assert told()["trades"]["text"] != "0 trades, 30 are asked for"
