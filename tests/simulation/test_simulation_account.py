@@ -12,7 +12,7 @@ from foresail.testing.disk import PessimisticDisk
 from foresail.testing.simulation.account import AccountStream, live_through, run_account
 from foresail.testing.simulation.bugs import planted_bugs
 
-SEEDS = int(os.environ.get("FORESAIL_ACCOUNT_SEEDS", "30"))
+SEEDS = int(os.environ.get("FORESAIL_ACCOUNT_SEEDS", "20"))
 BUG_SEEDS = 40
 RARE = (
     kinds.AlertRaised, kinds.BreakerReset, kinds.BreakerTripped, kinds.CancelIntended, kinds.Deposited,

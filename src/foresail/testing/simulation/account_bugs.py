@@ -35,8 +35,9 @@ from foresail.testing.simulation.planting import PlantedBug
 __all__ = ["ACCOUNT_BUGS"]
 
 
-def _bug(name: str, family: str, owner: Any, attribute: str, make: Callable[[Any], Any]) -> PlantedBug:
-    return PlantedBug(name, family, owner, attribute, make, fits_all=False, fits_reference=False, fits_account=True)
+def _bug(name: str, family: str, owner: Any, attribute: str, make: Callable[[Any], Any], *seed: int) -> PlantedBug:
+    right = PlantedBug(name, family, owner, attribute, make, fits_all=False, fits_reference=False, fits_account=True)
+    return replace(right, first=seed[0]) if seed else right
 
 
 def _does(wrong: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -177,13 +178,13 @@ _LIMITS = (
     _bug("a command is lost in a restart", "account commands", AccountRun, "_catch_up",
          _does(_latches_only)),
     _bug("a command is dated by what no entry tells of", "account commands", simulated.SimulatedLink, "stand_at",
-         _does(lambda link, at: None)),
+         _does(lambda link, at: None), 12),
     _bug("a strategy takes back the exit of a closing kill", "kill switch", closing, "_is_closer",
          _does(lambda order: False)),
     _bug("what is leaving is sold once more behind a halt", "kill switch", reviewing, "leaving_units",
          _does(lambda core, name: Decimal(0))),
     _bug("whoever resumes one name rearms the account", "account commands", Latches, "apply", _rearms_all),
-    _bug("a snapshot keeps values without their digits", "snapshots", Books, "to_plain", _without_digits),
+    _bug("a snapshot keeps values without their digits", "snapshots", Books, "to_plain", _without_digits, 21),
     _bug("latches are not in a snapshot", "snapshots", Latches, "to_plain", _does(lambda latches: {})),
 )  # fmt: skip
 

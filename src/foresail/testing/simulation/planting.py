@@ -28,6 +28,7 @@ class PlantedBug:
     fits_reference : whether the reference core has what it breaks; else it shows under the trading core
     fits_account : it breaks what only a whole account has, and shows there (``account.run_account``)
     mix : faults under which it shows, where those that a seed draws show it too seldom
+    first : seed from which on it is looked for, where it shows in one of many accounts only
     """
 
     name: str
@@ -39,6 +40,7 @@ class PlantedBug:
     fits_reference: bool = True
     fits_account: bool = False
     mix: FaultMix | None = None
+    first: int = 0
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -58,7 +60,7 @@ class PlantedBug:
     def caught(self, seeds: int) -> int | None:
         """Return the first seed that finds the bug where it shows, None where none of so many does."""
         with self.planted():
-            return next((seed for seed in range(seeds) if self.violation(seed)), None)
+            return next((seed for seed in range(self.first, self.first + seeds) if self.violation(seed)), None)
 
     def violation(self, seed: int) -> str:
         """Return what a seed finds under the core that has what the bug breaks, planted or not."""
