@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from foresail.ledger.orders import OrderStatus
+from foresail.testing.failpoints import FAILPOINTS
 from foresail.testing.killlab import KillLab
 from foresail.testing.simulation.faults import FaultMix
 
@@ -30,6 +31,8 @@ def test_killed_again_and_again_the_ledgers_agree_to_the_cent(tmp_path: Path) ->
     assert result.kills == KILLS
     assert result.orders > KILLS // 4
     assert len(lab.received) >= result.orders
+    if KILLS >= 200:
+        assert not set(FAILPOINTS) - set(lab.points), "not every named place was died in"
 
 
 def test_a_venue_that_never_answers_leaves_one_id_unknown_and_reserved_over_five_restarts(tmp_path: Path) -> None:

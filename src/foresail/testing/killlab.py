@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from foresail.domain.orders import Order
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import Entry, OrderIntended
 from foresail.ledger.recovery import read_entries
+from foresail.testing.failpoints import AFTER_TORN, PointPlan, arm
 from foresail.testing.simulation.faults import FaultMix
 from foresail.testing.simulation.invariants import check_decisions, check_intents, check_money, differences
 from foresail.testing.simulation.loop import MS, SECOND, Chance
@@ -44,6 +46,8 @@ __all__ = ["KillLab", "LabResult", "run_application"]
 
 _START = 1_704_205_800 * SECOND
 _SILENCES = 2  # reconciliations without a word, until nobody knows
+_AT_POINT = 0.4  # share of lives that die in a named place
+_TICKS_TO_POINT = 40  # of a life until it has died there
 _STOPPED = 3  # exit code of an application whose journal stopped
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -193,6 +197,8 @@ class KillLab:
         self._rest = b""
         self._synced, self._ticks, self._requests = 0, 0, 0
         self.pid = 0
+        self._point: tuple[str, int] | None = None
+        self.points: Counter[str] = Counter()
 
     def close(self) -> None:
         """End what still runs and give the socket back."""
@@ -200,8 +206,9 @@ class KillLab:
             self.hang_up()
         self._listener.close()
 
-    def start(self) -> None:
-        """Start a life of the application and greet it."""
+    def start(self, point: tuple[str, int] | None = None) -> None:
+        """Start a life of the application, to die in a named place (``failpoints``) where one is given; greet it."""
+        self._point = point
         self.pid = self._launch(self.journal, self.path)
         self._wire, _ = self._listener.accept()
         self._rest = b""
@@ -260,23 +267,34 @@ class KillLab:
         return True
 
     def run(self, kills: int, *, longest_s: float = 0.06) -> LabResult:
-        """Kill so many times at random instants, then let everything settle and compare the ledgers.
+        """Kill so many times at random instants and in named places, let everything settle and compare the ledgers.
 
         Raises
         ------
         ViolationError
             If a ledger, an intent or a decision is not what it must be.
         """
-        done = lived = 0
+        done, lived, last = 0, 0, ""
+        plan = PointPlan(self.chance)
         while done < kills:
-            self.start()
-            ticks = self.chance.between(0, 12)
+            point = plan.next(last) if last in AFTER_TORN or self.chance.happens(_AT_POINT) else None
+            self.start(point)
+            ticks = self.chance.between(0, 12) if point is None else _TICKS_TO_POINT
+            is_alive = True
             for _ in range(ticks):
-                if not self.tick():
-                    raise ViolationError(f"the application of life {done + 1} died by itself")
-                lived += 1
-            self.tick(patience_s=self.chance.unit() * longest_s)
+                is_alive = self.tick()
+                lived += is_alive
+                if not is_alive:
+                    break
+            if not is_alive and point is None:
+                raise ViolationError(f"the application of life {done + 1} died by itself")
+            if is_alive:
+                self.tick(patience_s=self.chance.unit() * longest_s)
             self.kill()
+            last = "" if is_alive or point is None else point[0]
+            if point is not None and is_alive:
+                plan.missed(point[0])
+            self.points.update([last] if last else [])
             done += 1
         entries = self.settle()
         executions = sum(len(one.executions) for one in self.venue.orders.values())
@@ -330,6 +348,8 @@ class KillLab:
         try:
             wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             wire.connect(str(path))
+            if self._point is not None:
+                arm(*self._point, _SocketLink)
             code = run_application(journal, wire, self.seed)
         finally:
             os._exit(code)
