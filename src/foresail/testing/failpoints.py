@@ -24,7 +24,7 @@ _REQUESTS = ("send", "cancel", "replace", "attach", "ask")  # of a venue link, t
 _RARELY = ("segment", "rename")  # passed a few times in a life, the others at every decision
 _RARE, _OFTEN = 3, 25  # passings of a place up to the death, at most
 
-Install = Callable[["_Count", type], None]
+_Install = Callable[["_Count", type], None]
 
 
 class _Count:
@@ -41,7 +41,7 @@ class _Count:
     def passing(self) -> None:
         """Die if this passing is the one."""
         if self.is_last():
-            die()
+            _die()
 
 
 class PointPlan:
@@ -71,7 +71,7 @@ class PointPlan:
         self._missed = name if name in _FREE else ""
 
 
-def die() -> NoReturn:
+def _die() -> NoReturn:
     """End this process as the kernel would."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise SystemExit  # not reached: the signal cannot be caught
@@ -93,11 +93,11 @@ def arm(point: str, nth: int, link: type) -> None:
     FAILPOINTS[point](_Count(nth), link)
 
 
-def _before(owner: type, name: str) -> Install:
+def _before(owner: type, name: str) -> _Install:
     return lambda count, _link: _wrap(owner, name, count.passing, None)
 
 
-def _after(owner: type, name: str) -> Install:
+def _after(owner: type, name: str) -> _Install:
     return lambda count, _link: _wrap(owner, name, None, count.passing)
 
 
@@ -117,7 +117,7 @@ def _wrap(
     setattr(owner, name, passed)
 
 
-def _torn(name: str) -> Install:
+def _torn(name: str) -> _Install:
     """Return what lets a write leave the first half of its bytes."""
 
     def install(count: _Count, _link: type) -> None:
@@ -126,7 +126,7 @@ def _torn(name: str) -> Install:
         def half(disk: RealDisk, file: str, content: bytes) -> None:
             if count.is_last():
                 right(disk, file, content[: len(content) // 2])
-                die()
+                _die()
             right(disk, file, content)
 
         setattr(RealDisk, name, half)
@@ -134,7 +134,7 @@ def _torn(name: str) -> Install:
     return install
 
 
-def _on_link(*, is_after: bool) -> Install:
+def _on_link(*, is_after: bool) -> _Install:
     def install(count: _Count, link: type) -> None:
         before, after = (None, count.passing) if is_after else (count.passing, None)
         _wrap(link, "send", before, after)
@@ -160,7 +160,7 @@ def _between_effects(count: _Count, link: type) -> None:
             _wrap(link, name, request, None)
 
 
-FAILPOINTS: dict[str, Install] = {
+FAILPOINTS: dict[str, _Install] = {
     "write: nothing of it": _before(RealDisk, "append"),
     "write: half of it": _torn("append"),
     "fdatasync: written, not synced": _before(RealDisk, "sync"),

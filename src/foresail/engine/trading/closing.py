@@ -23,7 +23,7 @@ from foresail.risk.breakers import exit_quantity
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["close_orders", "leaving_units", "send_closing", "take_back_asked", "take_back_waiting"]
+__all__ = ["close_orders", "send_closing", "take_back_asked", "take_back_waiting"]
 
 _CLOSERS = frozenset({"operator", "breaker", "reduction", "stop", "expiry", "margin", "value-at-risk", "news"})
 

@@ -22,7 +22,8 @@ from foresail.core.arrays import FloatArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.limits import TradingLimits
 from foresail.domain.orders import Order, Ruling
-from foresail.engine.trading.closing import close_orders, leaving_units, send_closing
+from foresail.engine.trading.closing import close_orders, send_closing
+from foresail.engine.trading.leaving import leaving_units
 from foresail.engine.trading.reductions import position_values
 from foresail.engine.trading.risk_figures import held_returns, margin_now
 from foresail.ledger.entries import OrderReview, Reviewed

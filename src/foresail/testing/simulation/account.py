@@ -53,7 +53,7 @@ from foresail.testing.simulation.trace import ViolationError
 __all__ = ["CAPITAL", "LIMITS", "AccountStream", "holding_cost", "live_through", "run_account"]
 
 CAPITAL = Decimal(40_000)
-BARS = 36
+_BARS = 36
 _LIVES = 8  # misfortunes of one account, at most
 LIMITS = TradingLimits(
     breakers=BreakerLimits(daily_loss=None, weekly_loss=None, consecutive_losses=None, trades_per_day=None,
@@ -91,11 +91,11 @@ class AccountStream:
     def panel(self) -> Panel:
         """Daily bars of the names, prices on ticks."""
         draw = generator(self.seed, "market")
-        steps = draw.normal(0.0, 0.035, (3, BARS))
+        steps = draw.normal(0.0, 0.035, (3, _BARS))
         rows = np.maximum(20.0, 100.0 * np.exp(np.cumsum(steps, axis=1))).round(2)
         closes = {str(name): rows[k].tolist() for k, name in enumerate((_A, _B, _C))}
-        closes[_FX] = (1.1 + 0.02 * np.sin(np.arange(BARS) / 5.0)).round(4).tolist()
-        return bar_panel(closes, fields={"volume": {name: [1e4] * BARS for name in (_A, _B, _C)}})
+        closes[_FX] = (1.1 + 0.02 * np.sin(np.arange(_BARS) / 5.0)).round(4).tolist()
+        return bar_panel(closes, fields={"volume": {name: [1e4] * _BARS for name in (_A, _B, _C)}})
 
     @cached_property
     def instruments(self) -> dict[InstrumentId, Instrument]:
@@ -113,7 +113,7 @@ class AccountStream:
         """Every event of the stream in its one order."""
         panel, draw = self.panel, Chance(self.seed, "events")
         more = []
-        for now in range(2, BARS):
+        for now in range(2, _BARS):
             start = int(panel.start[now])
             if draw.happens(0.35):
                 kind, value = draw.one_of(
@@ -190,7 +190,7 @@ class AccountStream:
         venue = SimulatedVenue(
             records, CostModel(CostSettings(AssetClass.STOCK, commission_fraction=Decimal("0.0005"))), settings
         )
-        blocked = np.full(len(records), BARS, dtype=np.int64)
+        blocked = np.full(len(records), _BARS, dtype=np.int64)
         link = SimulatedLink(venue, market, VenueRules(AssetClass.STOCK, blocked))
         rules = StreamRules(
             snapshot_every=snapshot_every, commit_every=3,

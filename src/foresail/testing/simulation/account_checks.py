@@ -65,7 +65,8 @@ def check_account(stream: AccountStream, run: AccountRun, entries: tuple[Entry, 
     for now in range(panel.shape[1]):
         rates[int(panel.end[now])] = account_rates(panel.instruments, closes[:, now], "USD")
     ladder, holding = Ladder(stream.limits, rates), Holding(stream.cost)
-    reduced = Reduced(float(market.vix_cut_above or 0.0), Fraction(str(market.vix_cut)))
+    level = float("inf") if market.vix_cut_above is None else market.vix_cut_above
+    reduced = Reduced(level, Fraction(str(market.vix_cut)))
     judges: list[Judge] = [
         Sliced(), Groups(), Changed(), ladder, reduced, Renewals(), OrderFlow(stream.limits), SplitOrders(), holding,
         _Commands(), _Wishes(stream),

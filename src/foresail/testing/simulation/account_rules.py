@@ -128,8 +128,8 @@ class Groups:
         """Judge a fill by what was asked for."""
         if isinstance(entry, OrderIntended):
             self._orders[entry.order.id], self._limits[entry.order.id] = entry.order, entry.order.limit_price
-        elif isinstance(entry, OrderReplaced):
-            self._limits[entry.order_id] = entry.limit_price or self._limits[entry.order_id]
+        elif isinstance(entry, OrderReplaced) and entry.limit_price is not None:
+            self._limits[entry.order_id] = entry.limit_price
         elif isinstance(entry, SplitApplied):
             self._split.add(entry.instrument)
         elif isinstance(entry, FillBooked) and entry.fill.order_id in self._orders:
