@@ -34,8 +34,9 @@ def core_seeds(first: int, count: int) -> list[str]:
 
 
 def app_seeds(first: int, count: int) -> list[str]:
+    from foresail.testing.simulation.settings import WorldSettings
     from foresail.testing.simulation.trading import make_trading_core
-    from foresail.testing.simulation.world import WorldSettings, run_seed
+    from foresail.testing.simulation.world import run_seed
 
     app = WorldSettings(make_core=make_trading_core)
     found = (run_seed(seed, app) for seed in range(first, first + count))

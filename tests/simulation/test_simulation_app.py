@@ -9,8 +9,9 @@ import pytest
 from foresail.testing.simulation.bugs import planted_bugs
 from foresail.testing.simulation.faults import FaultMix
 from foresail.testing.simulation.planting import PlantedBug
+from foresail.testing.simulation.settings import WorldSettings
 from foresail.testing.simulation.trading import make_trading_core
-from foresail.testing.simulation.world import WorldSettings, run_seed
+from foresail.testing.simulation.world import run_seed
 
 APP = WorldSettings(make_core=make_trading_core)
 SEEDS = 150

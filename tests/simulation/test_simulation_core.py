@@ -11,7 +11,8 @@ import pytest
 
 from foresail.testing.simulation.bugs import planted_bugs
 from foresail.testing.simulation.faults import CALM, FaultMix
-from foresail.testing.simulation.world import WorldSettings, run_seed
+from foresail.testing.simulation.settings import WorldSettings
+from foresail.testing.simulation.world import run_seed
 
 FAULTS = [
     "drop_request", "drop_response", "delay", "duplicate_request", "duplicate_report", "partial", "early_fill",

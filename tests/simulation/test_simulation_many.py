@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from foresail.testing.simulation.images import judge_image
+from foresail.testing.simulation.settings import WorldSettings
 from foresail.testing.simulation.trading import make_trading_core
-from foresail.testing.simulation.world import WorldSettings, run_seed
+from foresail.testing.simulation.world import run_seed
 
 APP = WorldSettings(make_core=make_trading_core)
 

@@ -21,8 +21,9 @@ from foresail.ledger.entries import Entry
 from foresail.ledger.strategies import HOUSE
 from foresail.protocols import EntryWriter
 from foresail.testing.simulation.reference import Board, CoreSettings
+from foresail.testing.simulation.settings import WorldSettings
 from foresail.testing.simulation.trading import SimulatedCore
-from foresail.testing.simulation.world import WorldSettings, run_seed
+from foresail.testing.simulation.world import run_seed
 
 SEEDS = 60
 OWNERS = ("one@1", "two@1", "nobody")

@@ -23,11 +23,11 @@ from foresail.testing.simulation.loop import MS, SECOND, Chance, VirtualLoop
 from foresail.testing.simulation.process import Core, Link, Process
 from foresail.testing.simulation.reference import Board, CoreSettings
 from foresail.testing.simulation.script import INSTRUMENTS
-from foresail.testing.simulation.settings import MakeCore, Outcome, WorldSettings
+from foresail.testing.simulation.settings import Outcome, WorldSettings
 from foresail.testing.simulation.trace import Trace, ViolationError
 from foresail.testing.simulation.venue import FakeVenue, VenueExecution, VenueOrder
 
-__all__ = ["MakeCore", "Outcome", "World", "WorldSettings", "run_seed"]
+__all__ = ["World", "run_seed"]
 
 _START = 1_704_205_800 * SECOND  # Tuesday 2024-01-02, 14:30 UTC
 _LONGER = 100 * MS  # of a ban, for each request that comes meanwhile
