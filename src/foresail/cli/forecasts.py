@@ -39,9 +39,7 @@ def _start(
     ] = "",
     calibration: Annotated[
         str,
-        typer.Option(
-            "--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."
-        ),
+        typer.Option("--calibration", help="stored: by calibration rows; online, adaptive: by outcomes since; none."),
     ] = "stored",
     explain: Annotated[
         bool, typer.Option("--explain", help="New records tell reasons; of a network similar days and weights, too.")

@@ -230,7 +230,7 @@ def _loading(request: BenchForecastingRequest) -> list[dict[str, Any]]:
 
     shape, rng, n, bars = Shape(), generator(request.seed, "bench loading"), request.instruments, 2520
     inputs = WindowInputs(
-        rng.standard_normal((n, bars, shape.observed), dtype=np.float32),  # type: ignore[arg-type]
+        rng.standard_normal((n, bars, shape.observed), dtype=np.float32),
         rng.standard_normal((bars + shape.horizon, shape.known)),
         np.ones((n, bars), dtype=np.bool_),
         np.stack([np.arange(n) % size for size in shape.categories], axis=1),
