@@ -1,7 +1,7 @@
 """The parity report of an account: its period once more through history, and the cause of every difference.
 
-Money that came or went, limits that changed, and what the process knew of its links are repeated at their place, so that
-they hide nothing; what a person halted, killed or re-armed is a cause.
+Money that came or went, limits that changed, and what the process knew of its links are repeated where they stood, so
+that they hide nothing; what a person halted, killed or re-armed is a cause.
 """
 
 from __future__ import annotations
