@@ -34,11 +34,11 @@ def variance_figures(
     moved = known & (outcome > 0.0)
     if not moved.any():
         return None
-    own, other, came = own[moved], other[moved], outcome[moved]
+    came = outcome[moved]
     return {
         "rows": int(moved.sum()),
         "unmoved": int((known & ~moved).sum()),
-        "qlike": qlike(came, own),
-        "no_change_qlike": qlike(came, other),
-        "realised_over_forecast": float(came.mean() / own.mean()),
+        "qlike": qlike(came, own[moved]),
+        "no_change_qlike": qlike(came, other[moved]),
+        "realised_over_forecast": float(outcome[known].mean() / own[known].mean()),  # a price that stood still counts
     }

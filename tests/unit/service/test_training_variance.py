@@ -37,6 +37,8 @@ def test_unknown_rows_and_those_without_a_move_are_left_out():
     came = np.array([0.01, 0.01, 0.0, np.nan])
     found = variance_figures(told, np.tile(0.02 * NORMAL, (4, 1)), came, QUANTILE_LEVELS)
     assert (found["rows"], found["unmoved"]) == (1, 1)
+    unit = float(curve_variance(NORMAL, QUANTILE_LEVELS))
+    assert found["realised_over_forecast"] == pytest.approx(0.5 / unit)  # of both known rows: QLIKE alone needs a move
     assert variance_figures(told[1:2], told[:1], came[:1], QUANTILE_LEVELS) is None
 
 

@@ -141,9 +141,9 @@ def train(task: TrainingTask, *, progress: Progress | None = None) -> Trained:
     start = copy.deepcopy(task.network.state_dict())
     notes: list[str] = []
     for attempt, scale in enumerate((1.0, 0.5)):
-        run = _Run(task, scale)
-        if attempt == 0 and run.is_second():
-            notes.append("the loss was not a number; started again at half the rate")
+        run = _Run(task, scale, notes[-1] if notes else "")
+        if attempt == 0 and (why := run.begun_again()):
+            notes.append(why)
             continue  # the run that was killed had begun again
         try:
             run.resume()
@@ -161,7 +161,8 @@ def train(task: TrainingTask, *, progress: Progress | None = None) -> Trained:
 class _Run:
     """One attempt."""
 
-    def __init__(self, task: TrainingTask, scale: float) -> None:
+    def __init__(self, task: TrainingTask, scale: float, why: str) -> None:
+        self._why = why  # it began again, for the record of a run that is killed
         network, recipe = task.network, task.recipe
         self._network, self._source, self._fold, self._recipe = network, task.source, task.fold, recipe
         self._seed = task.seed
@@ -183,6 +184,8 @@ class _Run:
         """Train to the end; return notes."""
         epochs, rates = self._recipe.epochs, self._recipe.rates
         for epoch in range(self._first, epochs):
+            if epoch and self.stopping.is_over:  # looked at first: a run may have been killed behind its last epoch
+                break
             self._epoch(epoch, plateau_cuts(self.history.validation_loss, rates.patience, self._recipe.delta))
             loss = self._validate()
             self.history.validation_loss.append(loss)
@@ -191,8 +194,6 @@ class _Run:
             self._write(epoch + 1)
             if progress is not None:
                 progress("training", epoch + 1, epochs)
-            if self.stopping.is_over:
-                break
         if not self._best:
             raise ModelError("no epoch had a validation loss below infinity", hint="the validation rows have no labels")
         self._network.load_state_dict(self._best)
@@ -263,6 +264,7 @@ class _Run:
             "next": next_epoch,
             "steps": self._steps,
             "scale": self._scale,
+            "why": self._why,
             "seed": self._seed,
             "history": asdict(self.history),
             "norms": list(self._clipper.norms),
@@ -277,10 +279,12 @@ class _Run:
             self._folder / "checkpoint.json", canonical_bytes({"next": next_epoch, "history": meta["history"]})
         )
 
-    def is_second(self) -> bool:
-        """Return whether the checkpoint is one of the second attempt, at half the rate."""
+    def begun_again(self) -> str:
+        """Return why the checkpoint is one of a second attempt, at half the rate; nothing where it is not."""
         found = self._kept()
-        return found is not None and found[0]["seed"] == self._seed and found[0]["scale"] < self._scale
+        if found is None or found[0]["seed"] != self._seed or found[0]["scale"] >= self._scale:
+            return ""
+        return str(found[0].get("why") or "the loss was not a number; started again at half the rate")
 
     def _kept(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         path = None if self._folder is None else self._folder / "checkpoint.safetensors"
