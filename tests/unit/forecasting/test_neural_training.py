@@ -223,7 +223,7 @@ def test_a_resumed_run_keeps_its_moments_where_its_parameters_are(tmp_path):
         train(task(tmp_path), progress=kill)
     # no GPU is needed to see it: tensors of "meta" have a device and no numbers
     again = task(tmp_path, replace(task().recipe, device="meta"))
-    run = _Run(again, 1.0)
+    run = _Run(again, 1.0, "")
     run.resume()
     state = run._optimiser.state
     assert len(state) == len(list(again.network.parameters()))
