@@ -16,6 +16,7 @@ from tests.unit.engine.trading_tens import Tens, bar, decide, filled, kinds, mak
 from foresail.core.clock import from_ns, to_ns
 from foresail.core.ids import InstrumentId
 from foresail.domain.effects import Send
+from foresail.domain.events import Fact, Rank
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason
@@ -156,6 +157,24 @@ def test_borrowed_crypto_is_brought_down_to_the_equity_once_a_weekend() -> None:
     bar(core, monday, 3)
     decide(core, monday)
     assert len(kinds(core, ReductionEnded)) == 1
+
+
+def test_a_reduction_that_begins_with_the_weekend_is_sold_besides() -> None:
+    friday, saturday = (to_ns(datetime(2024, 1, day, tzinfo=UTC)) for day in (5, 6))
+    record = Instrument(SOL, SOL, AssetClass.CRYPTO, currency="USD", tick=D("0.01"), lot=D("0.001"))
+    core = make(
+        lambda call: NO_DECISION, market=Tens(), limits=trading_limits("multi-asset"), instruments={SOL: record}
+    )
+    core.parts.market.prices[SOL] = 10.0  # type: ignore[attr-defined]
+    core.deposit(friday, D(1000), "USD")
+    bought = order(SOL, friday, quantity=125)
+    core.intend(friday, [bought])
+    filled(core, bought, friday + MINUTE)
+    core.step(Fact(saturday, saturday, Rank.CORPORATE_ACTION, "facts", kind="btc_volatility_30d", value=0.9))
+    sold = [one.order for one in (*bar(core, saturday, 1), *decide(core, saturday)) if isinstance(one, Send)]
+    assert [one.strategy for one in sold] == ["weekend", "reduction"]
+    assert 125 - sum(one.quantity for one in sold) <= 50  # half of the 100 that the weekend leaves
+    assert len(kinds(core, ReductionBegun)) == 2
 
 
 def test_the_full_distance_survives_a_restart_and_a_split() -> None:

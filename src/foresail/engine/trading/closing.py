@@ -7,7 +7,7 @@ back as well; where a part goes, those that never open anything stay, because a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -18,14 +18,17 @@ from foresail.domain.signals import Side
 from foresail.engine.trading.changes import take_back_orders
 from foresail.engine.trading.latches import reduces
 from foresail.engine.trading.leaving import is_leaving, leaving_units, sleeps
+from foresail.engine.trading.parts import DeskCall
 from foresail.risk.breakers import exit_quantity
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["close_orders", "send_closing", "take_back_asked", "take_back_waiting"]
+__all__ = ["close_orders", "closing_pending", "send_closing", "take_back_asked", "take_back_waiting"]
 
-_CLOSERS = frozenset({"operator", "breaker", "reduction", "stop", "expiry", "margin", "value-at-risk", "news"})
+_CLOSERS = frozenset(
+    {"operator", "breaker", "reduction", "weekend", "stop", "expiry", "margin", "value-at-risk", "news"}
+)
 
 
 def close_orders(
@@ -88,6 +91,17 @@ def take_back_asked(core: TradingCore, at: int, instruments: Sequence[Instrument
         own = [one.order.id for one in core.orders.open(name) if not _is_closer(one.order)]
         effects += take_back_orders(core, at, [*parents, *own])
     return effects
+
+
+def closing_pending(call: DeskCall, instruments: Collection[InstrumentId]) -> dict[InstrumentId, Decimal]:
+    """Return signed units on order that stay on order where a strategy takes back what is open in some instruments."""
+    found: dict[InstrumentId, Decimal] = {}
+    for one in () if call.orders is None or not instruments else call.orders.open():
+        order = one.order
+        if order.instrument in instruments and _is_closer(order):
+            signed = one.left if order.side is Side.BUY else -one.left
+            found[order.instrument] = found.get(order.instrument, Decimal(0)) + signed
+    return found
 
 
 def _is_closer(order: Order) -> bool:

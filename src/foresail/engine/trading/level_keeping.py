@@ -115,7 +115,7 @@ def unlever(core: TradingCore, at: int) -> list[CoreEffect]:
     effects = tell(core, at, [Alert(WEEKEND, Severity.WARNING, text)])
     part = (gross - equity) / gross
     for one in held:
-        effects += send_closing(core, at, close_orders(core, at, "reduction", part, only=one.instrument))
+        effects += send_closing(core, at, close_orders(core, at, "weekend", part, only=one.instrument))
     return effects
 
 
