@@ -86,6 +86,8 @@ class PastForecasts:
     def calibrated(self, model: LoadedModel, ready: IntArray, method: str) -> FloatArray:
         """Return (M, K, H, Q) finished quantiles of the instruments ``ready`` at the newest bar.
 
+        What came of other tickers moves nothing of a model of one: its calibration is its own (TRAIN-31).
+
         Parameters
         ----------
         method : of ``MOVED_BY_OUTCOMES``
@@ -133,11 +135,16 @@ def _ready(features: Panel, scale: FloatArray, whole: BoolArray) -> BoolArray:
 
 
 def _labels(model: LoadedModel, bars: Panel) -> Targets:
-    """Return what came true, by the targets of the model; of those that these bars cannot score NaN."""
+    """Return what came true, by the targets of the model; NaN of those that these bars cannot score.
+
+    Those of instruments other than its own, of a model of one ticker, are NaN, too.
+    """
     spec = model.spec
     told = compute_targets(bars, spec.horizons)
+    only = model.record.get("only") or bars.instruments
+    own = np.array([name in only for name in map(str, bars.instruments)])
     values = np.full((*bars.present.shape, len(spec.targets), len(spec.horizons)), np.nan)
     for k, name in enumerate(spec.targets):
         if name in told.names:
-            values[:, :, k] = told.values[:, :, told.names.index(name)]
+            values[own, :, k] = told.values[own, :, told.names.index(name)]
     return replace(told, names=spec.targets, values=values)

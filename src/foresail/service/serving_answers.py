@@ -19,7 +19,7 @@ from foresail.engine.row_rules import context_of
 from foresail.forecasting.sectors import SectorNetworks
 from foresail.protocols import Forecaster
 
-__all__ = ["SAME", "LiveAnswers", "live_answers"]
+__all__ = ["SAME", "LiveAnswers", "live_answers", "looks_back"]
 
 SAME = 1e-5  # log return: what the float32 of a live network may differ by
 _TRANSFORMER = "tft"
@@ -76,12 +76,12 @@ class _Behind:
 
 
 class _Tail:
-    """Any forecaster whose forecasts see a known number of bars."""
+    """Any forecaster whose forecasts see a known number of bars; one more tells the first of them its gap."""
 
-    def __init__(self, forecaster: Forecaster, history: Panel, length: int) -> None:
-        self._forecaster, self._length = forecaster, length
+    def __init__(self, forecaster: Forecaster, history: Panel, context: int) -> None:
+        self._forecaster, self._length = forecaster, context + 1
         t = history.shape[1]
-        self._tail = history.cut(max(0, t - length), t)
+        self._tail = history.cut(max(0, t - self._length), t)
 
     def tell(self, bar: Panel, scale: FloatArray) -> FloatArray:
         tail = self._tail
@@ -120,7 +120,7 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     if last < length:
         return f"fewer bars than the {length} that the model looks back on"
     before, bar = history.cut(0, last), history.cut(last, last + 1)
-    back = _looks_back(forecaster)
+    back = looks_back(forecaster)
     if back:
         return f"{', '.join(back)} are told against the bars of the year before, which one new bar does not hold"
     live = _live(forecaster, before)
@@ -133,6 +133,12 @@ def live_answers(forecaster: Forecaster, history: Panel, scale: FloatArray, raw:
     return live
 
 
+def looks_back(forecaster: Forecaster) -> tuple[str, ...]:
+    """Return the features of which a normalised forecaster needs earlier bars than those that it sees."""
+    one = forecaster.base if isinstance(forecaster, SectorNetworks) else forecaster
+    return one.looks_back if isinstance(one, Normalised) else ()
+
+
 def _live(forecaster: Forecaster, history: Panel) -> LiveAnswers:
     """Return the live form that fits a forecaster."""
     if isinstance(forecaster, SectorNetworks):
@@ -142,9 +148,3 @@ def _live(forecaster: Forecaster, history: Panel) -> LiveAnswers:
     if forecaster.spec.name == _TRANSFORMER:
         return _Network(forecaster, history)
     return _Tail(forecaster, history, context_of(forecaster))
-
-
-def _looks_back(forecaster: Forecaster) -> tuple[str, ...]:
-    """Return the features of which a normalised forecaster needs earlier bars than those that it sees."""
-    one = forecaster.base if isinstance(forecaster, SectorNetworks) else forecaster
-    return one.looks_back if isinstance(one, Normalised) else ()

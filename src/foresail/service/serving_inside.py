@@ -3,7 +3,8 @@
 1. Reasons and selection weights need the bars that one forecast sees; these are kept.
 2. Similar days need the states of all past days. They are made once, at the first record that asks for them, and
    each new bar adds its own; what followed is read from the closes, when it is known. So a new bar costs one state a
-   name, and the days are those that ``foresail predict --explain`` finds.
+   name, and the days are those that ``foresail predict --explain`` finds. Of many days one in so many is compared; when
+   that number changes, the states are made anew from the whole history.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.ids import InstrumentId
 from foresail.domain.panel import Panel
+from foresail.domain.training import Targets
 from foresail.engine.inspecting import MOST_DAYS, SimilarDay, nearest_days
 from foresail.engine.row_rules import context_of, labels_whole, windows_whole
 from foresail.engine.training_sets import ForecastInputs
@@ -27,6 +29,7 @@ from foresail.service.models_loading import LoadedModel
 from foresail.service.predicting_online import joined, prices_of
 from foresail.service.predicting_reasons import leading_reasons, looked_into
 from foresail.service.predicting_stale import ENOUGH
+from foresail.service.serving_answers import looks_back
 
 __all__ = ["LiveInside"]
 
@@ -46,6 +49,7 @@ class LiveInside:
 
     def __init__(self, model: LoadedModel, bars: Panel, features: Panel, scale: FloatArray) -> None:
         self._model, self._context = model, context_of(model.forecaster)
+        self._whole = bool(looks_back(model.forecaster))  # inputs are made of the history
         self.note = ""
         if not isinstance(model.forecaster, ExplainingForecaster):
             self.note = f"{model.entry.name} cannot say which features moved a forecast: its records have no reasons"
@@ -55,6 +59,15 @@ class LiveInside:
         whole = windows_whole(features.present, self._context)
         self._asked: BoolArray = features.present & np.isfinite(scale) & enough & whole
         self._states: _States | None = None
+        self._found: tuple[Targets, BoolArray] | None = None  # of the newest bar
+
+    @property
+    def outgrown(self) -> str:
+        """Why the states of past days are no longer those to compare; empty where they are."""
+        if self._states is None or not self._states.lanes:
+            return ""
+        every = _every(self._comparable()[1])
+        return "" if every == self._states.every else f"of the past days one in {every} is compared now"
 
     def after(self, bar: Panel, features: Panel, scale: FloatArray, whole: BoolArray) -> None:
         """Take in one more bar.
@@ -71,7 +84,7 @@ class LiveInside:
         here: BoolArray = features.present[:, 0] & np.isfinite(scale) & enough & whole
         self._bars, self._scale = joined(self._bars, prices_of(bar)), scale
         self._asked = np.concatenate([self._asked, here[:, None]], axis=1)
-        self._features = joined(self._features, features)
+        self._features, self._found = joined(self._features, features), None
         if self._states is not None:
             self._features = self._newest()
             self._states.add(self._features, np.flatnonzero(here), self._bars.shape[1] - 1)
@@ -98,26 +111,42 @@ class LiveInside:
                 row.update(inside.get(key, {}))
 
     def _newest(self) -> Panel:
-        """Return the features that the newest forecast sees."""
+        """Return the features that the newest forecast sees, and one bar more, which tells the first one its gap.
+
+        Where inputs are told against earlier bars: all of them.
+        """
         length = self._features.shape[1]
-        return self._features.cut(max(0, length - self._context), length)
+        return self._features if self._whole else self._features.cut(max(0, length - self._context - 1), length)
+
+    def _comparable(self) -> tuple[Targets, BoolArray]:
+        """Return what followed each day, and (N, T - 1) which days before the newest may be compared with it."""
+        if self._found is None:
+            horizons, last = self._model.spec.horizons, self._bars.shape[1] - 1
+            labels = compute_targets(self._bars, horizons)
+            known = np.isfinite(labels.values[:, :, labels.names.index("close")]).all(axis=2)
+            usable = self._asked & known & labels_whole(self._bars.present, max(horizons))
+            self._found = labels, usable[:, :last]
+        return self._found
 
     def _near(self, ready: IntArray) -> Mapping[int, Sequence[tuple[SimilarDay, ...]]]:
         """Return horizon -> the most similar days of each asked instrument."""
-        spec, last = self._model.spec, self._bars.shape[1] - 1
+        last = self._bars.shape[1] - 1
         if self._states is not None and not self._states.lanes:  # no network
             return {}
-        labels = compute_targets(self._bars, spec.horizons)
-        known = np.isfinite(labels.values[:, :, labels.names.index("close")]).all(axis=2)
-        usable = self._asked & known & labels_whole(self._bars.present, max(spec.horizons))
+        labels, usable = self._comparable()
         if self._states is None:
-            self._states = _States.of(self._model, self._features, self._asked, int(usable[:, :last].sum()))
+            self._states = _States.of(self._model, self._features, self._asked, _every(usable))
             self._features = self._newest()
-        time, instrument = np.nonzero((usable & self._states.known(last + 1))[:, :last].T)
+        time, instrument = np.nonzero((usable & self._states.known(last)).T)
         rows = np.column_stack([instrument, time]).astype(np.int64)
         asked = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
         times = replace(self._bars, values=np.empty((*self._bars.shape[:2], 0)), fields=())
         return nearest_days(self._states.beside(self._newest(), last), times, labels, rows, asked)
+
+
+def _every(usable: BoolArray) -> int:
+    """Return of how many bars one is compared."""
+    return max(1, math.ceil(int(usable.sum()) / MOST_DAYS))
 
 
 @dataclass(slots=True, eq=False)
@@ -138,16 +167,15 @@ class _States:
     every: int
 
     @classmethod
-    def of(cls, model: LoadedModel, features: Panel, asked: BoolArray, count: int) -> _States:
+    def of(cls, model: LoadedModel, features: Panel, asked: BoolArray, every: int) -> _States:
         """Return the states of a history.
 
         Parameters
         ----------
         asked : (N, T) days that have one
-        count : of them that may be compared now
+        every : of so many bars one is compared
         """
         forecaster: Any = model.forecaster
-        every = max(1, math.ceil(count / MOST_DAYS))
         n, t = asked.shape
         kept = asked & (np.arange(t) % every == 0)
         time, instrument = np.nonzero(kept.T)

@@ -124,6 +124,11 @@ class LiveMarket:
                 self._answers = answers
 
     @property
+    def outgrown(self) -> str:
+        """Why what is kept beside the forecasts is to be computed anew; empty where it is not."""
+        return "" if self._inside is None else self._inside.outgrown
+
+    @property
     def place(self) -> str:
         """Class and frame, for example "stock_1d"."""
         return f"{self.bar_set.asset_class.value}_{self.bar_set.frame}"

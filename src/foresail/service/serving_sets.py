@@ -2,7 +2,8 @@
 
 "live": the bars that came since are taken in one by one. "held": none came, and what is known stands. "whole": the
 history is read and everything computed anew, the first time and whenever the rows could differ otherwise: after a late
-or corrected bar, a listing, another model, or for a model or set that can only be read whole.
+or corrected bar, a listing, another model, when fewer of the past days are compared, or for a model or set that can
+only be read whole.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class ServedSet:
         if came.shape[1] and market.refusal:
             return self._anew(now, model_of, market.refusal)
         market.take(came)
+        if came.shape[1] and market.outgrown:
+            return self._anew(now, model_of, market.outgrown)
         self._market = market
         return Served(market, "live" if came.shape[1] else "held", "")
 

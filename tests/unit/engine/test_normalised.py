@@ -29,7 +29,10 @@ from foresail.engine.walkforward import RunOptions, walk_forward
 from foresail.forecasting.registry import forecaster_class
 from foresail.forecasting.sectors import SectorNetworks, load_with_sectors
 from foresail.protocols import ExplainingForecaster
+from foresail.service.models_loading import LoadedModel
+from foresail.service.predicting_reasons import leading_reasons
 from foresail.service.serving_answers import SAME, live_answers
+from foresail.service.serving_inside import LiveInside
 
 NAMES = ("log_return_1", "rsi_14", "sma_20", "volatility_20", "hour", "day_sin", "day_of_week", "momentum_12_1")
 SMALL = {"width": 8, "epochs": 1, "context_length": 12, "minimum_windows": 1, "stride": 5, "threads": 1}
@@ -265,3 +268,35 @@ def test_what_is_told_against_a_year_is_not_served_bar_by_bar(ready: Prepared, n
     raw = np.full((12, 1, 1, len(QUANTILE_LEVELS)), np.nan)
     told = live_answers(made, history, ready.scale[:, 299], raw)
     assert told == "active_addresses are told against the bars of the year before, which one new bar does not hold"
+
+
+def test_reasons_of_what_is_told_against_a_year_are_those_of_the_history(
+    ready: Prepared, small_market: MarketData
+) -> None:
+    shape = ready.features.present.shape
+    walk = 1e5 * np.exp(np.cumsum(generator(3, "addresses").normal(0.0, 0.02, shape), axis=1))
+    names = ("log_return_1", "rsi_14", "volatility_20")
+    columns = [ready.features.index(name) for name in names]
+    values = np.concatenate([ready.features.values[:, :, columns], walk[:, :, None]], axis=2)
+    features = replace(ready.features, values=values, fields=(*names, "active_addresses"))
+    with_more = replace(ready, features=features)
+    made = normalised(spec_of(with_more), "standard", {})
+    made.fit(training_set(inputs_of(with_more), FOLD), seed=3)
+    assert made.looks_back == ("active_addresses",)  # type: ignore[attr-defined]
+    model = LoadedModel(SimpleNamespace(name="mine"), {}, made, None, None, 0)  # type: ignore[arg-type]
+    bars = small_market.bars
+    assert bars.shape[:2] == shape
+    inside = LiveInside(model, bars.cut(0, 500), features.cut(0, 500), ready.scale[:, :500])
+    for last in (499, 500):
+        if last == 500:
+            whole = np.ones(12, dtype=np.bool_)
+            inside.after(bars.cut(last, last + 1), features.cut(last, last + 1), ready.scale[:, last], whole)
+        asked = np.flatnonzero(features.present[:, last] & np.isfinite(ready.scale[:, last]))
+        rows: list[dict[str, Any]] = [
+            {"instrument": str(features.instruments[i]), "horizon": 5, "stale": False} for i in asked.tolist()
+        ]
+        inside.tell(rows)
+        told = leading_reasons(model, inputs_of(with_more), asked, last)
+        reasons = [one for row in rows for one in row["reasons"]]
+        assert reasons == [one for row in rows for one in told[InstrumentId(row["instrument"]), 5]]
+        assert any(one["feature"] == "active_addresses" and one["adds"] for one in reasons)

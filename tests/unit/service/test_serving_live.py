@@ -16,6 +16,7 @@ from foresail.core.clock import SimulatedClock, format_ns, from_ns, to_ns
 from foresail.core.errors import UserError
 from foresail.domain.panel import Panel
 from foresail.features.context import FeatureContext
+from foresail.forecasting.neural.calendar import calendar_numbers
 from foresail.service import serving_live
 from foresail.service.feature_health import health_document
 from foresail.service.loading import load_bars
@@ -23,12 +24,15 @@ from foresail.service.models import promote_model
 from foresail.service.models_loading import LoadedModel, load_model
 from foresail.service.models_registry import ModelRegistry
 from foresail.service.predicting import PredictRequest, forecast_market
-from foresail.service.serving_answers import SAME
+from foresail.service.predicting_online import PastForecasts
+from foresail.service.serving_answers import SAME, _Tail
 from foresail.service.serving_bars import BarFeed
 from foresail.service.serving_daemon import ServeRequest, serving_status, start_serving
+from foresail.service.serving_inside import LiveInside
 from foresail.service.serving_live import Telling
 from foresail.service.serving_sets import ServedSet
 from foresail.service.training import train_model
+from foresail.service.training_data import forecast_inputs
 from foresail.service.training_request import TrainRequest
 from foresail.store.embedded import EmbeddedStore
 from foresail.testing.builders import bar_set, bar_table, small_panel
@@ -424,3 +428,68 @@ def test_a_model_of_one_ticker_serves_that_one(workspace):
     rows, _, _ = one.at()
     assert [row["instrument"] for row in rows] == [own, own]
     assert_same(rows, one.predicted())
+
+
+@pytest.mark.parametrize("way", ["online", "adaptive"])
+def test_intervals_of_a_model_of_one_ticker_move_by_its_own_outcomes(workspace, way):
+    one, own = Serving("ridge", telling=Telling(calibration=way)), PANEL.instruments[2]
+    one.model = replace(one.model, record={**one.model.record, "only": [str(own)], "instruments": [str(own)]})
+    data = load_bars("mine", workspace=Path(), until_ns=one.now, clock=one.clock).data
+    inputs = forecast_inputs(data, one.model.spec.features, one.model.spec.horizons)
+    model = replace(one.model, usable_from=int(PANEL.end[FIRST - 60]))
+    past = PastForecasts.of(model, data.bars, inputs.features, inputs.scale)
+    alone = PastForecasts.of(model, data.bars.select([own]), inputs.features.select([own]), inputs.scale[[2]])
+    told = past.calibrated(model, np.array([2, 4]), way)
+    np.testing.assert_array_equal(told[:1], alone.calibrated(model, np.array([0]), way))
+    assert np.isfinite(told).all()  # another may be asked for
+    pooled = past.calibrated(replace(model, record={**model.record, "only": []}), np.array([2]), way)
+    assert not np.array_equal(told[:1], pooled)
+    one.at()
+    for bar in range(FIRST, FIRST + 9):
+        rows, path, _ = one.at(bar, PANEL.cut(bar, bar + 1))
+    assert path == "live"
+    assert_same(rows, one.predicted())
+
+
+@DEEP
+def test_the_oldest_bar_that_a_forecast_sees_has_its_own_gap(workspace):
+    clock, model = after(FIRST - 1), model_of("lstm")
+    data = load_bars("mine", workspace=Path(), until_ns=to_ns(clock.now()), clock=clock).data
+    inputs = forecast_inputs(data, model.spec.features, model.spec.horizons)
+    features, scale, context = inputs.features, inputs.scale, TINY["context_length"]
+    ends = features.end
+    long = np.diff(ends) > np.diff(ends).min()
+    last = next(t for t in range(FIRST - 7, FIRST) if long[t - context])  # the window begins after a weekend
+    whole = calendar_numbers(ends, features.frame)[last + 1 - context : last + 1]
+    live = _Tail(model.forecaster, features.cut(0, last), context)
+    told = live.tell(features.cut(last, last + 1), scale[:, last])
+    here = features.cut(0, last + 1)
+    inside = LiveInside(model, data.bars.cut(0, last + 1), here, scale[:, : last + 1])
+    for seen in (live._tail, inside._newest()):
+        mine = calendar_numbers(seen.end, features.frame)[-context:]
+        np.testing.assert_allclose(mine, whole, rtol=0.0, atol=1e-9)
+    rows = np.column_stack([np.arange(5), np.full(5, last)]).astype(np.int64)
+    np.testing.assert_allclose(told, model.forecaster.predict(here, rows, scale[:, : last + 1]), rtol=0.0, atol=1e-9)
+
+
+@DEEP
+def test_similar_days_are_thinned_as_predict_does(workspace, monkeypatch):
+    serving = Serving("lstm", telling=Telling(explain=True))
+    serving.at()
+    states = serving.set._market._inside._states
+    most = int(states.place.max()) + 1 - 10  # a day that waits for its outcome has a state, too
+    for place in ("engine.inspecting", "service.serving_inside"):
+        monkeypatch.setattr(f"foresail.{place}.MOST_DAYS", most)
+    serving = Serving("lstm", telling=Telling(explain=True))
+    paths, every = [], []
+    for bar in range(FIRST - 1, FIRST + 5):
+        rows, path, why = serving.at(bar, PANEL.cut(bar, bar + 1) if bar >= FIRST else None)
+        paths.append(path)
+        every.append(serving.set._market._inside._states.every)
+        for row, other in zip(rows, serving.predicted(), strict=True):
+            days = [[(day["instrument"], day["day"]) for day in one["similar"]] for one in (row, other)]
+            assert days[0] == days[1], (bar, why)
+    assert every == sorted(every)
+    assert set(every) == {1, 2}
+    assert paths.count("whole") == 2
+    assert paths[every.index(2) + 1] == "live"
