@@ -17,7 +17,7 @@ from foresail.domain.events import Event, Fact, Rank, event_key
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.limits import TradingLimits
 from foresail.domain.panel import Panel
-from foresail.domain.signals import Intent, OrderIntent, Side, Weights
+from foresail.domain.signals import Cancel, Intent, OrderIntent, Side, Weights
 from foresail.engine.driver import BacktestInputs, history_parts
 from foresail.engine.history import history_events
 from foresail.engine.parts import build_parts
@@ -47,6 +47,7 @@ class Holder:
     buys: tuple[tuple[str, int], ...] = ()
     id: str = "test/holder@1"
     every: int = 1
+    cancels: tuple[str, ...] = ()
 
     @property
     def spec(self) -> Any:
@@ -59,7 +60,8 @@ class Holder:
         state["n"] += 1
         if state["n"] == 1 and self.buys:
             return [OrderIntent(name, Side.BUY, D(units), leg=name) for name, units in self.buys]  # type: ignore[arg-type]
-        return [Weights(self.weights)] if self.weights else []  # type: ignore[arg-type]
+        taken_back: list[Intent] = [Cancel(name) for name in self.cancels]  # type: ignore[arg-type]
+        return [*taken_back, Weights(self.weights)] if self.weights else taken_back  # type: ignore[arg-type]
 
 
 def panel(*, together: bool) -> Panel:
@@ -127,6 +129,14 @@ def test_fear_takes_targets_down_while_it_lasts_and_only_once() -> None:
     assert [one.rule for one in kinds(core, ReductionEnded)] == ["SIZE-10 VIX"]
     assert [one.kind for one in kinds(core, AlertRaised) if one.kind.startswith("SIZE")] == ["SIZE-10 VIX"]
     assert sum(one.order.strategy == "reduction" for one in kinds(core, OrderIntended)) == 1
+
+
+def test_a_strategy_that_takes_its_orders_back_sells_nothing_a_second_time() -> None:
+    for at in (20, 50):
+        _core, plain = run(Holder(((ONE, 0.10),)), [(at, "vix", 30.0)])
+        core, shares = run(Holder(((ONE, 0.10),), cancels=(ONE,)), [(at, "vix", 30.0)])
+        assert shares == plain  # the exit of the reduction stays on order, and what it sells counts
+        assert sum(one.order.strategy == "reduction" for one in kinds(core, OrderIntended)) == 1
 
 
 def test_what_a_strategy_bought_itself_is_cut_once_and_kept() -> None:

@@ -12,6 +12,7 @@ from foresail.domain.accounts import Account
 from foresail.domain.effects import ReplaceSend
 from foresail.domain.orders import Order
 from foresail.domain.signals import Cancel, Intent, Signal, SignalKind, TargetWeights
+from foresail.engine.trading.closing import closing_pending
 from foresail.engine.trading.critical import NOTHING_MISSING, Missing, missing_inputs
 from foresail.engine.trading.desk_exits import DeskExits, is_laddered
 from foresail.engine.trading.desk_orders import Author
@@ -179,8 +180,9 @@ class StrategyDesk:
             ladders=(*found.ladders, *self._ladders(plan.orders, (), call)),
         )
 
-    def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[str]) -> Plan:
+    def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[InstrumentId]) -> Plan:
         """Return the orders that lead to target weights; what is being taken back does not count as on order."""
+        stays = {name: units for name, units in pending_besides(call).items() if name not in cancelled}
         request = PlanRequest(
             account=call.account,
             prices=call.prices,
@@ -188,7 +190,7 @@ class StrategyDesk:
             decided_at=call.at,
             strategy=self._name,
             version=self._version,
-            pending={name: units for name, units in pending_besides(call).items() if name not in cancelled},
+            pending=stays | closing_pending(call, cancelled),
             rates=call.rates,
         )
         return plan_weights(targets, request, self._stages.planner)
