@@ -23,7 +23,7 @@ from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.shell import Shell
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
-from foresail.ledger.entries import AlertRaised, Reviewed
+from foresail.ledger.entries import AlertRaised, OrderIntended, Reviewed
 from foresail.ledger.journal import Journal
 from foresail.protocols import MarketView
 from foresail.risk.accounts import trading_limits
@@ -119,3 +119,15 @@ def test_an_open_order_is_not_raised_and_its_guard_goes_with_a_dropped_entry() -
     dropped = account([()] * 20 + [[BUY, guard]], ("volume",), gaps=[20])
     assert len(dropped.orders) == 0
     assert not [one for one in dropped._writer if isinstance(one, Reviewed)]  # type: ignore[attr-defined]
+
+
+def test_an_order_beyond_what_is_held_closes_it_and_opens_nothing() -> None:
+    turn = OrderIntent(A, Side.SELL, D(15), leg="turn", stop_price=D(110))
+    guard = OrderIntent(A, Side.BUY, D(5), "stop", leg="g", trigger_price=D(112), reduce_only=True, parent="turn")
+    plan = [()] * 20 + [[BUY], [turn, guard]]
+    assert account(plan, ("volume",)).books.quantity(A) == -5
+    core = account(plan, ("volume",), gaps=[21])
+    assert core.books.quantity(A) == 0
+    _entry, sale = [one.order for one in core._writer if isinstance(one, OrderIntended)]  # type: ignore[attr-defined]
+    assert (sale.quantity, sale.reduce_only, sale.stop_price) == (D(10), True, None)
+    assert told(core) == ["ALERT-08 volume"]

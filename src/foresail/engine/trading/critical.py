@@ -2,8 +2,8 @@
 
 A strategy names them in its spec: fields of the bars, such as close and volume, or features of the run. An input that
 the run does not have at all is missing everywhere. What is held stays and may always be made smaller; a signal to enter
-becomes one that holds, a weight enlarges nothing, an order that opens is not sent. The built-in strategy sees to its
-inputs itself.
+becomes one that holds, a weight enlarges nothing, an order that opens is not sent, one that would turn a position
+round closes it. The built-in strategy sees to its inputs itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from decimal import Decimal
 from foresail.core.errors import UnknownNameError
 from foresail.core.ids import InstrumentId
 from foresail.domain.effects import ReplaceSend
-from foresail.domain.orders import Order
+from foresail.domain.orders import FillReason, Order, OrderKind
 from foresail.domain.signals import Intent, OrderIntent, Replace, Side, Signal, SignalKind, Weights
 from foresail.engine.trading.parts import DeskCall
 from foresail.protocols import MarketView
@@ -64,16 +64,34 @@ class Missing:
         ]
 
     def open_orders(self, wanted: Sequence[Order], call: DeskCall) -> list[Order]:
-        """Return the orders that open nothing without its inputs; what guards a dropped entry goes with it."""
+        """Return the orders that open nothing without its inputs; what guards a dropped entry goes with it.
+
+        Of an order that would close a position and open another, what closes is left.
+        """
         if not self.inputs:
             return list(wanted)
         held = {one.instrument: one.quantity for one in call.account.positions}
-        dropped = {
-            one.id
-            for one in wanted
-            if one.instrument in self.inputs and not _reduces(one, held.get(one.instrument, Decimal(0)))
-        }
-        return [one for one in wanted if one.id not in dropped and one.parent not in dropped]
+        kept, cut = [], set()
+        for one in wanted:
+            order = self._closing(one, held.get(one.instrument, Decimal(0))) if one.instrument in self.inputs else one
+            if order is not None:
+                kept.append(order)
+            if order is not one:
+                cut.add(one.id)
+        return [one for one in kept if one.parent not in cut]
+
+    @staticmethod
+    def _closing(order: Order, held: Decimal) -> Order | None:
+        """Return what of an order only closes what is held, None where nothing does."""
+        if _reduces(order, held):
+            return order
+        if (held <= 0) if order.side is Side.SELL else (held >= 0):
+            return None
+        is_trigger = order.kind is OrderKind.STOP and order.trigger_price is None  # its stop is what sets it off
+        stop = order.stop_price if is_trigger else None
+        return replace(
+            order, quantity=abs(held), reduce_only=True, reason=FillReason.EXIT, stop_price=stop, target_price=None
+        )
 
     def changes(self, wanted: Sequence[ReplaceSend], call: DeskCall) -> tuple[ReplaceSend, ...]:
         """Return the changes that make no order larger without its inputs."""
