@@ -175,14 +175,15 @@ class _Daemon:
         while True:
             run = self._open(held.over(stream), is_old=not held.digest)
             in_force = "" if run.core.risk is None else run.core.risk.memory.limits_digest
+            if held.digest and in_force != held.digest:  # written down, and killed before it came to hold
+                run.close()
+                held = version_of(versions, in_force)
+                continue
             if in_force == wanted:
                 if held.terms is None and held.digest == wanted:  # every term is as by default: say so from here on
                     write_versions(folder, [*versions[:-1], replace(held, terms=terms_of(stream.settings))])
                 return run
             try:
-                if held.digest and in_force != held.digest:  # written down, and killed before it came to hold
-                    held = version_of(versions, in_force)
-                    continue
                 versions[-1] = replace(held, digest=in_force)
                 held = self._change_limits(run, events, (held.over(stream), stream), versions)
             finally:

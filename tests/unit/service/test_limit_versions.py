@@ -108,11 +108,38 @@ def test_a_killed_account_comes_to_its_end_under_the_limits_it_had(
 def test_a_version_that_never_came_to_hold_does_not_count(place: Path) -> None:
     start("1990-03-31")
     versions = read_versions(place / "accounts/a")
-    write_versions(place / "accounts/a", [*versions, LimitVersion("f" * 64, (("breakers.daily_loss", 0.5),), "ada")])
-    start("1990-04-30")
+    loose = (("breakers.daily_loss", 0.5), ("position.max_position", 0.01))
+    write_versions(place / "accounts/a", [*versions, LimitVersion("f" * 64, loose, "ada")])
+    went_on = start("1990-04-30")
     assert len(loaded()) == 1
+    whole = foresail.paper("start", account="b", bars="embedded:us20", strategy="turn.py", names=2, until="1990-04-30")
+    assert whole.figures["positions"]
+    assert money(went_on) == money(whole)
     with pytest.raises(DataError, match=r"limits\.json"):
         version_of(versions, "e" * 64)
+
+
+def test_a_confirmed_change_killed_before_its_entry_holds_no_more_once_taken_back(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, "position.max_position = 0.05")
+    start("1990-03-31")
+    write(place, "position.max_position = 0.15")
+
+    def killed(_self: AccountRun, _command: str, _operator: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AccountRun, "command", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start("1990-04-30", confirm_limits="ada")
+    assert len(read_versions(place / "accounts/a")) == 2
+    write(place, "position.max_position = 0.05")
+    went_on = start("1990-04-30")
+    assert len(loaded()) == 1
+    whole = foresail.paper("start", account="b", bars="embedded:us20", strategy="turn.py", names=2, until="1990-04-30")
+    assert money(went_on) == money(whole)
+    assert foresail.parity("a").figures["differences"] == 0
 
 
 def test_a_change_that_was_killed_before_its_snapshot_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
