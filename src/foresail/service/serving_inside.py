@@ -137,7 +137,7 @@ class LiveInside:
         if self._states is None:
             self._states = _States.of(self._model, self._features, self._asked, _every(usable))
             self._features = self._newest()
-        time, instrument = np.nonzero((usable & self._states.known(last)).T)
+        time, instrument = np.nonzero(usable.T)  # thinned there by the same rule: to those that have a state
         rows = np.column_stack([instrument, time]).astype(np.int64)
         asked = np.column_stack([ready, np.full(len(ready), last)]).astype(np.int64)
         times = replace(self._bars, values=np.empty((*self._bars.shape[:2], 0)), fields=())
@@ -185,11 +185,6 @@ class _States:
         parts = forecaster.lanes(features.instruments) if hasattr(forecaster, "lanes") else [(np.arange(n), forecaster)]
         lanes = [(own, one) for own, one in parts if hasattr(one, "encode")]
         return cls(lanes, place, [one.encode(features, rows) for _, one in lanes], every)
-
-    def known(self, times: int) -> BoolArray:
-        """Return (N, T) which days have a state."""
-        found: BoolArray = self.place[:, :times] >= 0
-        return found
 
     def add(self, features: Panel, here: IntArray, now: int) -> None:
         """Take in the newest bar.

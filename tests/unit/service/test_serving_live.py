@@ -473,23 +473,20 @@ def test_the_oldest_bar_that_a_forecast_sees_has_its_own_gap(workspace):
 
 
 @DEEP
-def test_similar_days_are_thinned_as_predict_does(workspace, monkeypatch):
+@pytest.mark.parametrize("every", [1, 5])
+def test_similar_days_are_thinned_as_predict_does(workspace, monkeypatch, every):
     serving = Serving("lstm", telling=Telling(explain=True))
     serving.at()
-    states = serving.set._market._inside._states
-    most = int(states.place.max()) + 1 - 10  # a day that waits for its outcome has a state, too
+    count = int(serving.set._market._inside._comparable()[1].sum())
     for place in ("engine.inspecting", "service.serving_inside"):
-        monkeypatch.setattr(f"foresail.{place}.MOST_DAYS", most)
+        monkeypatch.setattr(f"foresail.{place}.MOST_DAYS", -(-(count + 10) // every))  # two bars more are not too many
     serving = Serving("lstm", telling=Telling(explain=True))
-    paths, every = [], []
+    told = []
     for bar in range(FIRST - 1, FIRST + 5):
-        rows, path, why = serving.at(bar, PANEL.cut(bar, bar + 1) if bar >= FIRST else None)
-        paths.append(path)
-        every.append(serving.set._market._inside._states.every)
+        rows, path, _ = serving.at(bar, PANEL.cut(bar, bar + 1) if bar >= FIRST else None)
+        told.append((path, serving.set._market._inside._states.every))
         for row, other in zip(rows, serving.predicted(), strict=True):
             days = [[(day["instrument"], day["day"]) for day in one["similar"]] for one in (row, other)]
-            assert days[0] == days[1], (bar, why)
-    assert every == sorted(every)
-    assert set(every) == {1, 2}
-    assert paths.count("whole") == 2
-    assert paths[every.index(2) + 1] == "live"
+            assert days[0] == days[1], bar
+    before, after_it = [("live", every)] * 2, [("live", every + 1)] * 2
+    assert told == [("whole", every), *before, ("whole", every + 1), *after_it]
