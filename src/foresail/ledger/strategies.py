@@ -196,8 +196,7 @@ class StrategyBooks:
 
     def is_net(self, order_id: OrderId) -> bool:
         """Return whether an order was netted of the wishes of strategies."""
-        plan = self._orders.get(order_id)
-        return plan is not None and self._plans[plan].is_net
+        return order_id in self._orders and self._plans[self._orders[order_id]].is_net
 
     def owner(self, order_id: OrderId) -> str | None:
         """Return whose order it is alone, None where it is a net order or nobody's."""
@@ -205,6 +204,11 @@ class StrategyBooks:
         if plan is None or self._plans[plan].is_net:
             return None
         return next(iter(self._plans[plan].wishes))
+
+    def waiting(self, order_id: OrderId) -> tuple[str, ...]:
+        """Return the strategies that an order, or a parent of slices, is still to bring something, sorted."""
+        wishes = self._plans[self._orders[order_id]].wishes if order_id in self._orders else {}
+        return tuple(sorted(name for name, units in wishes.items() if units))
 
     # -- the fold -----------------------------------------------------------------------------------------------------
 

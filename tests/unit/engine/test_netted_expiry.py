@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from tests.unit.engine.test_trading_netted import check, make
 
-from foresail.domain.signals import Horizon, Intent, Signal, SignalKind, Weights
+from foresail.domain.signals import Horizon, Intent, OrderIntent, Side, Signal, SignalKind, Weights
 from foresail.engine.history import history_events
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.netted import Sleeve
 from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
 from foresail.engine.trading.shell import Shell
 from foresail.execution.netting import StrategyTarget
-from foresail.ledger.entries import SignalsRenewed
+from foresail.ledger.entries import OrderCancelled, OrderIntended, SignalsRenewed
 from foresail.ledger.journal import Journal
 from foresail.protocols import MarketView
 from foresail.testing.builders import small_panel
@@ -42,6 +43,7 @@ class Once:
     id: str
     days: tuple[int, ...] = ()  # that a signal speaks, one a decision; 0 = silence
     weight: float = 0.0
+    own: bool = False  # asks for an order of its own besides
 
     @property
     def spec(self) -> Any:
@@ -55,13 +57,16 @@ class Once:
         name = sorted(view.instruments)[0]
         price = view.value(name, "close")
         if 0 <= n < len(self.days) and self.days[n] and math.isfinite(price):
-            return [signal(name, view.now, self.days[n], price)]
+            said = signal(name, view.now, self.days[n], price)
+            if self.own:
+                return [replace(said, kind=SignalKind.HOLD), OrderIntent(name, Side.BUY, D(5))]
+            return [said]
         return [Weights(((name, self.weight),))] if n == 0 and self.weight else []
 
 
-def held_by(own: list[Sleeve], bars: Any) -> tuple[list[dict[str, Decimal]], TradingCore]:
+def held_by(own: list[Sleeve], bars: Any, latency: int = 0) -> tuple[list[dict[str, Decimal]], TradingCore]:
     """Return the units of each strategy after every bar."""
-    parts, link = make(bars, own=own)
+    parts, link = make(bars, own=own, latency=latency)
     core = TradingCore(parts, Journal())
     core.begin(int(bars.start[0]), D(100_000))
     shell, out = Shell(core, link), []
@@ -92,6 +97,30 @@ def test_a_renewed_signal_speaks_on() -> None:
     twice, _core = held_by([Sleeve(Once("test/a@1", days=(5, 0, 0, 9)), D("0.5"))], bars)
     ends = [next(i for i, one in enumerate(held) if i > QUIET + 4 and not one["test/a@1"]) for held in (once, twice)]
     assert ends[0] < ends[1]
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_an_entry_that_still_waits_when_its_signal_ends_is_taken_back(is_own: bool) -> None:
+    bars = small_panel(3, QUIET + 20, seed=1)
+    late = Once("test/a@1", days=(2,), own=is_own)
+    held, core = held_by([Sleeve(late, D("0.5")), Sleeve(Once("test/b@1"), D("0.5"))], bars, latency=4)
+    orders = [one.order.id for one in core._writer if isinstance(one, OrderIntended)]  # type: ignore[attr-defined]
+    ended = [one.order_id for one in core._writer if isinstance(one, OrderCancelled)]  # type: ignore[attr-defined]
+    assert len(orders) == 1
+    assert ended == orders
+    assert not any(one["test/a@1"] for one in held)
+    assert "" not in core.memory_of(core.parts.desks[0].id)
+
+
+def test_what_fills_in_spite_of_being_taken_back_is_closed() -> None:
+    memory: dict[str, Any] = {}
+    note_words(memory, "a", {"X": D(1)}, {"X": 10})
+    waiting = {("a", "X")}
+    for units in (0, 5):  # it waits, then it fills
+        books = Books(a=units)
+        assert ended_wishes(memory, books, [], 10, waiting) == [StrategyTarget("a", "X", D(0))]  # type: ignore[arg-type]
+    assert ended_wishes(memory, Books(), [], 10, {("b", "X")}) == []  # type: ignore[arg-type]
+    assert memory == {}
 
 
 class Books:

@@ -30,6 +30,7 @@ from foresail.engine.trading.netted import Sleeve, with_sleeves
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.shell import Shell
 from foresail.engine.trading.simulated import SimulatedLink
+from foresail.engine.trading_settings import TradingSettings, VenueChoice
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.ledger.entries import SharesPlanned
@@ -91,9 +92,12 @@ def sleeves() -> list[Sleeve]:
 
 
 def make(
-    bars: Panel, environment: str = "backtest", own: list[Sleeve] | None = None
+    bars: Panel, environment: str = "backtest", own: list[Sleeve] | None = None, latency: int = 0
 ) -> tuple[TradingParts, SimulatedLink]:
     inputs = inputs_of(bars)
+    inputs = replace(
+        inputs, settings=replace(inputs.settings, trading=TradingSettings(venue=VenueChoice(latency_bars=latency)))
+    )
     built = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=Wheel("x@1", 1), explain=None)
     parts, link = history_parts(inputs, built, account="t", environment=environment)
     return with_sleeves(parts, sleeves() if own is None else own), link

@@ -139,7 +139,7 @@ class NettedDesk:
         for want in wants:
             note_words(memory, want.name, want.targets, last_words(want.found.signals))
         named = [(want.name, name) for want in wants for name in want.targets]
-        ended = ended_wishes(memory, books, named, call.at)
+        ended = ended_wishes(memory, books, named, call.at, _waiting(books, call))
         return self._decision(wants, ended, books, call) if wants or ended else NO_DECISION
 
     # -- one strategy -------------------------------------------------------------------------------------------------
@@ -265,6 +265,9 @@ class NettedDesk:
         """Return the orders to be taken back, and the instruments with a net order that is still on its way."""
         only = None if wants else {one.instrument for one in ended}  # nobody speaks: other names are as they were
         cancels = {(want.name, name) for want in wants for name in want.found.cancels}
+        cancels |= {  # entries of its own that outlived its signal; where it holds something, that is closed
+            (one.strategy, one.instrument) for one in ended if books.units(one.strategy, one.instrument) == 0
+        }
         taken, busy = [], set()
         for state in () if call.orders is None else call.orders.open():
             order = state.order
@@ -276,6 +279,8 @@ class NettedDesk:
         for parent in () if call.slices is None else call.slices.open():
             if books.is_net(parent.parent.id) and (only is None or parent.parent.instrument in only):
                 busy.add(parent.parent.instrument)
+                taken.append(parent.parent.id)
+            elif (books.owner(parent.parent.id), parent.parent.instrument) in cancels:
                 taken.append(parent.parent.id)
         return tuple(taken), frozenset(busy)
 
@@ -368,6 +373,13 @@ def _own_account(
         value += float(position.quantity * one.multiplier * call.rates.get(one.currency, 1)) * paid
     cash = equity - Decimal(repr(round(value, 6)))
     return Account(account.id, account.currency, cash, equity, positions, account.at)
+
+
+def _waiting(books: StrategyBooks, call: DeskCall) -> frozenset[tuple[str, InstrumentId]]:
+    """Return (strategy, instrument) of every entry that is still on its way, whole or in slices."""
+    orders = [] if call.orders is None else [one.order for one in call.orders.open()]
+    orders += [] if call.slices is None else [one.parent for one in call.slices.open()]
+    return frozenset((name, one.instrument) for one in orders if not one.reduce_only for name in books.waiting(one.id))
 
 
 def _towards_zero(now: Decimal, wanted: Decimal) -> Decimal:

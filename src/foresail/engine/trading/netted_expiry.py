@@ -2,12 +2,13 @@
 
 A position of the account may be held by several strategies, on signals that end at different instants or on none. So
 the desk of all strategies remembers until when the signals behind each one's own holding speak, and wishes for nothing
-in its name once nobody renewed them; ``expiring`` closes whole positions and is for accounts of one book.
+in its name once nobody renewed them. An entry that still waits then is taken back; should it fill all the same, what it
+brings is closed. ``expiring`` closes whole positions and is for accounts of one book.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -50,15 +51,20 @@ def note_words(
 
 
 def ended_wishes(
-    memory: dict[str, Any], books: StrategyBooks, named: Sequence[tuple[str, InstrumentId]], at: int
+    memory: dict[str, Any],
+    books: StrategyBooks,
+    named: Sequence[tuple[str, InstrumentId]],
+    at: int,
+    waiting: Collection[tuple[str, InstrumentId]] = (),
 ) -> list[StrategyTarget]:
-    """Return the wish for nothing of every strategy whose signals in what it holds have ended.
+    """Return the wish for nothing of every strategy whose signals in what it holds or waits for have ended.
 
     Parameters
     ----------
-    memory : of the desk; what ended and is not held any more is forgotten
+    memory : of the desk; what ended and is neither held nor waited for any more is forgotten
     named : (strategy, instrument) that somebody wishes for at this decision
     at : decision, ns UTC
+    waiting : (strategy, instrument) of entries that are still on their way
     """
     out, spoken = [], set(named)
     for strategy in sorted(memory.get(_KEY, {})):
@@ -66,7 +72,8 @@ def ended_wishes(
         for name, until in sorted(kept.items()):
             if until > at or (strategy, InstrumentId(name)) in spoken:
                 continue
-            if books.units(strategy, InstrumentId(name)) == 0:
+            is_waiting = (strategy, InstrumentId(name)) in waiting
+            if books.units(strategy, InstrumentId(name)) == 0 and not is_waiting:
                 del kept[name]
             else:
                 out.append(StrategyTarget(strategy, InstrumentId(name), _ZERO))
