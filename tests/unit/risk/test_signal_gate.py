@@ -19,6 +19,7 @@ from foresail.engine.driver import BacktestInputs
 from foresail.engine.settings import MarketData, PipelineSettings
 from foresail.engine.trading.parts import DeskCall
 from foresail.engine.trading.signal_gate import confident_signals
+from foresail.engine.trading_settings import CostChoice, TradingSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.risk.accounts import edited, trading_limits
@@ -101,6 +102,54 @@ def test_an_account_that_asks_for_confidence_buys_nothing_below_it():
     assert run_backtest(inputs, strategy=_Sure(), first=0, limits=lower).fills == plain.fills
     assert not gated.fills
     assert "the confidence is 65.0%, 70.0% is asked for" in gated.notes[0][2]
+
+
+class _Turning:
+    """Buys surely at first, then a signal to sell."""
+
+    spec = SimpleNamespace(id="test/turning@1", every=1, critical_inputs=())
+
+    def __init__(self, last):
+        self._last = last
+
+    def start(self):
+        return {"n": 0}
+
+    def step(self, state, view):
+        state["n"] += 1
+        last = float(view.bars("1d", 1).field("close")[0, -1])
+        one = signal(0.9, stop=0.9 * last) if state["n"] < 80 else replace(self._last, stop_price=1.1 * last)
+        return [replace(one, entry_price=last, decided_at=view.now, expires_at=view.now + 10**18)]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "move", "trading", "turns", "why"),
+    [
+        (0.9, -0.05, None, True, ""),
+        (0.1, -0.05, None, False, "the confidence is 10.0%"),
+        (math.nan, -0.05, None, False, "the confidence is not known"),
+        (0.9, -0.001, CostChoice(multiple=3.0), False, "COST-08: a move of 0.10%"),
+        (0.9, -0.05, CostChoice(multiple=3.0), True, ""),
+    ],
+)
+def test_what_is_not_sure_or_large_enough_closes_and_does_not_turn(confidence, move, trading, turns, why):
+    closes = [100.0 + (t % 3) for t in range(90)]
+    bars = bar_panel({A: closes}, fields={"volume": {A: [5e7] * 90}})
+    none = np.empty(0, dtype=np.int64)
+    block = ForecastBlock(np.empty((1, 0, 1, 1, 1)), none, none, bars.instruments, ("close",), (1,), (0.5,), ())
+    data = MarketData(bars, simulated_bar_set(bars), {}, np.full(1, 90), None)
+    asked = PipelineSettings(
+        capital=D(100_000), horizons=(1,), decision_horizon=1, targets=("close",), profile="multi-asset",
+        trading=TradingSettings(costs=trading or CostChoice()),
+    )  # fmt: skip
+    inputs = BacktestInputs(data, asked, bars, {}, WalkForward(block, ()), 252.0)
+    last = replace(signal(confidence, SignalKind.SELL), expected_return=move)
+    strategy = _Turning(last)
+    book = run_backtest(inputs, strategy=strategy, first=0, limits=ASKED)
+    held = sum(one.quantity if one.side.value == "buy" else -one.quantity for one in book.fills)
+    assert any(one.side.value == "sell" for one in book.fills)
+    assert held < 0 if turns else held == 0
+    assert not why or any(why in text for _at, _name, text in book.notes)
 
 
 def test_taking_the_gate_off_loosens_and_setting_it_changes_the_digest():

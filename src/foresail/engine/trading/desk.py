@@ -20,7 +20,7 @@ from foresail.engine.trading.desk_sizes import not_enlarged, reduced_order, redu
 from foresail.engine.trading.expiring import refuse_timers
 from foresail.engine.trading.ladders import held_targets, pending_besides
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall
-from foresail.engine.trading.signal_gate import confident_signals
+from foresail.engine.trading.signal_gate import confident_signals, is_turn, unsure_turns
 from foresail.execution.planner import Plan, PlannerSettings, PlanRequest, plan_weights
 from foresail.portfolio.allocator import VolatilityScaledTopK
 from foresail.protocols import MarketView, Strategy
@@ -131,14 +131,15 @@ class StrategyDesk:
         refuse_timers(intents, self._name)
         missing = missing_inputs(self._critical, intents, view)
         intents = missing.held_signals(intents, call)
-        intents, doubts = self._worth(intents, call)
+        intents, doubts, closed = self._worth(intents, call)
+        closed |= unsure_turns(intents, call) | dict(missing.notes)
         intents, unsure = confident_signals(intents, call)
         targets = self._stages.allocator.targets(intents, view, rates=call.rates)
         if targets is not None:
             targets = reduced_targets(targets, call, self._stages.instruments)
             targets = targets if exits is None else exits.targets(targets, call)
             targets = held_targets(targets, call, self._stages.instruments)
-            targets = not_enlarged(targets, dict(missing.notes), call, self._stages.instruments)
+            targets = not_enlarged(targets, closed, call, self._stages.instruments)
         author = Author(self._stages.planner.environment, call.account.id, self._name, self._version)
         asked = missing.open_orders(author.orders(intents, call), call)
         laddered = author.laddered(intents, call)
@@ -205,25 +206,32 @@ class StrategyDesk:
             one.id for one in orders if (every or one.id in asked) and is_laddered(one) and one.instrument not in short
         )
 
-    def _worth(self, intents: Sequence[Intent], call: DeskCall) -> tuple[Sequence[Intent], _Notes]:
+    def _worth(
+        self, intents: Sequence[Intent], call: DeskCall
+    ) -> tuple[Sequence[Intent], _Notes, dict[InstrumentId, str]]:
         """Turn signals to enter whose expected move does not pay for its cost into holds of nothing, and note each.
 
-        What expects no finite move, and what is held already, is left alone.
+        What expects no finite move, and what is held already, is left alone; a signal against what is held closes it,
+        and where its move does not pay the name is returned besides, with the reason: nothing is opened in its place.
         """
         least_of = self._stages.least_move
         if least_of is None:
-            return intents, ()
-        held = {one.instrument for one in call.account.positions}
-        kept, notes = [], []
+            return intents, (), {}
+        held = {one.instrument: float(one.quantity) for one in call.account.positions}
+        kept, notes, closed = [], [], {}
         for one in intents:
-            if isinstance(one, Signal) and one.instrument not in held and one.kind is not SignalKind.HOLD:
+            now = held.get(one.instrument, 0.0) if isinstance(one, Signal) else 0.0
+            if isinstance(one, Signal) and one.kind is not SignalKind.HOLD and (now == 0.0 or is_turn(one, now)):
                 move, price = abs(math.expm1(one.expected_return)), call.prices.get(one.instrument, math.nan)
                 least = least_of(one.instrument, price, call.at)
-                if move <= least:
-                    notes.append((one.instrument, f"COST-08: a move of {move:.2%} is expected, {least:.2%} is needed"))
-                    one = replace(one, kind=SignalKind.HOLD, reasons=(*one.reasons, notes[-1][1]))  # noqa: PLW2901
+                text = f"COST-08: a move of {move:.2%} is expected, {least:.2%} is needed"
+                if move <= least and now != 0.0:
+                    closed[one.instrument] = text
+                elif move <= least:
+                    notes.append((one.instrument, text))
+                    one = replace(one, kind=SignalKind.HOLD, reasons=(*one.reasons, text))  # noqa: PLW2901
             kept.append(one)
-        return kept, tuple(notes)
+        return kept, tuple(notes), closed
 
     def _direct(self, wanted: Sequence[Order], call: DeskCall) -> tuple[tuple[Order, ...], _Notes]:
         """Return what conditions leave of the orders that a strategy asked for itself, and notes on what they took."""
