@@ -323,13 +323,20 @@ class Fan:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Whether the forecast ranges mean what they say; ``nominal`` is the coverage that P10 to P90 promises."""
+    """Whether the forecast ranges mean what they say.
+
+    Attributes
+    ----------
+    nominal : the coverage that P10 to P90 promises
+    left_out : sentences on forecasters that could not be compared with, for the last screen; the notes have them too
+    """
 
     coverage: tuple[CoverageRow, ...]
     baselines: tuple[BaselineRow, ...]
     fan: Fan | Absent
     nominal: float = 0.8
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ def text_summary(report: ReportInput) -> list[str]:
         *_result(report),
         *_basis(report),
         *_trials(report),
+        *(line for text in _left_out(report) for line in _wrapped(text, "Compared:        ")),
         "",
         *_signals(report),
         "",
@@ -61,6 +62,10 @@ def _basis(report: ReportInput) -> list[str]:
         f"Names chosen:    {UniverseBasis.told(subject.universe_basis)}",
         f"Prices:          {subject.price_basis.replace('_', ' ')}",
     ]
+
+
+def _left_out(report: ReportInput) -> tuple[str, ...]:
+    return () if isinstance(report.calibration, Absent) else report.calibration.left_out
 
 
 def _between(value: Interval) -> str:

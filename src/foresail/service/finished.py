@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from foresail.evaluation.self_calibration import PanelOutcome
 from foresail.reporting.model import LeakFinding
 from foresail.service.loading import Loaded
 
-__all__ = ["Finished"]
+__all__ = ["Finished", "deciding"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -46,3 +47,8 @@ class Finished:
     leak: LeakFinding | None = None
     plugin: str = ""
     next_steps: tuple[tuple[str, str], ...] = field(default=())
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded settings that decide a result: all but what the report compares with (BASE-09)."""
+    return {key: value for key, value in settings.items() if key != "beside"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from foresail.reporting.model import Absent, BaselineRow, Calibration, CoverageR
 from foresail.service.finished import Finished
 from foresail.service.report_baselines import refit_every
 from foresail.service.report_figures import Figures
-from foresail.service.report_scores import Score, outcomes
+from foresail.service.report_scores import Score, outcomes, score
 
 __all__ = ["calibration_block"]
 
@@ -28,15 +29,43 @@ def calibration_block(finished: Finished, shown: Figures) -> Calibration | Absen
     if not close:
         return Absent("No forecast has a known outcome yet.")
     model = finished.result.settings.forecaster.replace("_", " ")
-    rows = [_row(model, one, is_model=True) for one in close]
-    rows += [_row(one.name, one.score) for one in shown.baselines]
-    rows.sort(key=lambda row: row.horizon)
+    left_out = tuple(one.text for one in shown.left_out)
+    rows, fewer = _table(finished.result, shown, close, model)
     return Calibration(
         coverage=_coverage(shown),
         baselines=tuple(rows),
         fan=_fan(finished),
-        notes=(*_notes(close, refit_every(finished.result)), *_monitored(finished.result)),
+        notes=(*_notes(close, refit_every(finished.result)), *fewer, *left_out, *_monitored(finished.result)),
+        left_out=left_out,
     )
+
+
+def _table(
+    result: PipelineResult, shown: Figures, close: list[Score], model: str
+) -> tuple[list[BaselineRow], tuple[str, ...]]:
+    """Return the rows by horizon, and a note where one forecast less than the model: it is scored there once more."""
+    block, all_of = result.walk.block, {one.horizon: one.forecasts for one in close}
+    rows = [_row(model, one, is_model=True) for one in close]
+    seen: set[tuple[int, bytes]] = set()
+    for one in shown.baselines:
+        count, horizon = one.score.forecasts, one.score.horizon
+        if count == all_of.get(horizon, 0):
+            rows.append(_row(one.name, one.score))
+            continue
+        made = np.isfinite(one.loss)
+        if count and (horizon, made.tobytes()) not in seen:
+            there = replace(block, values=np.where(made[:, :, None, None, None], block.values, np.nan))
+            step = block.horizons.index(horizon)
+            ours = score(there, outcomes(result), 0, step, seed=result.settings.seed)
+            rows.append(_row(f"{model} ({count:,} forecasts)", ours, is_model=True))
+        seen.add((horizon, made.tobytes()))
+        rows.append(_row(f"{one.name} ({count:,} forecasts)", one.score))
+    every = "; ".join(f"{all_of[horizon]:,} over {bars(horizon)}" for horizon in sorted(all_of))
+    note = (
+        f"Where one forecast fewer rows than {model} ({every}), their number stands behind its name, and {model} is "
+        "scored on those rows once more."
+    )
+    return sorted(rows, key=lambda row: row.horizon), (note,) if seen else ()
 
 
 def _coverage(shown: Figures) -> tuple[CoverageRow, ...]:

@@ -27,7 +27,7 @@ from foresail.measures.returns import simple_returns
 from foresail.reporting.figures import percent
 from foresail.reporting.model import SelfCalibrationRow
 from foresail.service.finished import Finished
-from foresail.service.report_baselines import BaselineScore, baseline_scores
+from foresail.service.report_baselines import BaselineScore, LeftOut, baseline_scores
 from foresail.service.report_money import CostFigures, cost_figures, trade_rates
 from foresail.service.report_scores import (
     NO_INTERVAL,
@@ -90,6 +90,7 @@ class Figures:
     ----------
     curves : "net" first
     scores : of every target and horizon; ``folds`` the same by fold; ``baselines`` on the same rows, close only
+    left_out : what could not be compared with
     """
 
     curves: tuple[Curve, ...]
@@ -100,6 +101,7 @@ class Figures:
     confident: ConfidenceFilter
     haircut_total_return: float
     self_calibration: tuple[SelfCalibrationRow, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     def curve(self, key: str) -> Curve | None:
         """Return a curve by its key, None where it does not exist."""
@@ -120,15 +122,17 @@ def figures(finished: Finished) -> Figures:
 def _figures(finished: Finished) -> Figures:
     result = finished.result
     realised = outcomes(result)
+    baselines, left_out = baseline_scores(result, realised)
     return Figures(
         curves=_curves(finished),
         costs=cost_figures(result),
         scores=score_all(result.walk.block, realised, seed=result.settings.seed),
         folds=fold_scores(result, realised),
-        baselines=baseline_scores(result, realised),
+        baselines=baselines,
         confident=_confident(result, realised),
         haircut_total_return=float(result.backtest.net_haircut[-1] / float(result.settings.capital) - 1.0),
         self_calibration=_self_calibration(finished.panels or ()),
+        left_out=left_out,
     )
 
 

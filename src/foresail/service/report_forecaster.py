@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.domain.instruments import PriceBasis
 from foresail.domain.tiers import tier_of, tier_unavailable
 from foresail.engine.pipeline import PipelineResult
-from foresail.evaluation.acceptance import Acceptance, judge_acceptance
+from foresail.evaluation.acceptance import Acceptance, Check, judge_acceptance
 from foresail.evaluation.forecast_scores import CalibrationReport, calibration_of
 from foresail.evaluation.forecast_table import OWN, ForecastTable
 from foresail.evaluation.paired import PairedTest, clusters_of
@@ -40,7 +41,7 @@ def forecaster_block(finished: Finished, shown: Figures) -> ForecasterBlock | Ab
     here = [one for one in shown.baselines if one.score.horizon == horizon and one.paired is not None]
     if not here:
         return Absent("No forecast has a known outcome yet.")
-    hurdle = min(here, key=lambda one: (one.score.pinball, one.key))
+    hurdle = _hurdle(here)
     return ForecasterBlock(
         tests=tests,
         hurdle=hurdle.name,
@@ -48,6 +49,18 @@ def forecaster_block(finished: Finished, shown: Figures) -> ForecasterBlock | Ab
         calibration=run_calibration(result, step),
         slices=_slices(result, hurdle, step),
     )
+
+
+def _hurdle(here: Sequence[BaselineScore]) -> BaselineScore:
+    """Return the one of the lowest loss on the rows that all have; those of few rows may have had the easy ones.
+
+    Where they share none, the lowest is sought among those that forecast most.
+    """
+    common: BoolArray = np.logical_and.reduce([np.isfinite(one.loss) for one in here])
+    if not common.any():
+        most = max(one.score.forecasts for one in here)
+        return min((one for one in here if one.score.forecasts == most), key=lambda one: (one.score.pinball, one.key))
+    return min(here, key=lambda one: (float(one.loss[common].mean()), one.key))
 
 
 def run_calibration(result: PipelineResult, step: int, *, first: int = 0) -> CalibrationReport | None:
@@ -100,7 +113,7 @@ def _acceptance(finished: Finished, shown: Figures) -> Acceptance:
     for step, horizon in enumerate(block.horizons):
         ours = pinball_rows(block, realised, step)
         for one in shown.baselines:
-            if one.score.horizon != horizon:
+            if one.chosen or one.score.horizon != horizon:  # what its user sets beside it decides nothing (BASE-09)
                 continue
             for part, (first, last) in borders.items():
                 inside = (block.position >= first * length) & (block.position < last * length)
@@ -113,7 +126,9 @@ def _acceptance(finished: Finished, shown: Figures) -> Acceptance:
         errors[f"{horizon} bar{'s' if horizon > 1 else ''} ahead on test"] = (
             float("nan") if told is None else told.error
         )
-    return judge_acceptance(tests, errors, finished.verdict)
+    judged = judge_acceptance(tests, errors, finished.verdict)
+    missing = [Check("baselines, left out", passed=False, text=one.text) for one in shown.left_out if not one.chosen]
+    return judged if not missing else Acceptance(accepted=False, checks=(*judged.checks, *missing))
 
 
 def _slices(result: PipelineResult, hurdle: BaselineScore, step: int) -> tuple[Slices, ...]:

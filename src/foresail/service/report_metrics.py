@@ -66,6 +66,7 @@ def metrics_document(finished: Finished) -> dict[str, Any]:
         "coverage": {"nominal": _NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
         "forecasts": [_accuracy(one) for one in shown.scores],
         "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
+        **({"baselines_left_out": [one.text for one in shown.left_out]} if shown.left_out else {}),
         "canaries": [_canary(one) for one in finished.canaries],
         "self_calibration": shown.self_calibration,
         "features_used": result.prepared.features.fields,

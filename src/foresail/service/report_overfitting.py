@@ -17,7 +17,7 @@ from foresail.core.errors import DataError
 from foresail.evaluation.variants import overfitting_of
 from foresail.measures.honesty import MINIMUM_VARIANTS
 from foresail.measures.returns import simple_returns
-from foresail.service.finished import Finished
+from foresail.service.finished import Finished, deciding
 from foresail.service.runfolder import RunReader
 
 __all__ = ["run_overfitting"]
@@ -47,7 +47,7 @@ def _gain(end: IntArray, net: FloatArray, other: FloatArray) -> dict[int, float]
 def _others(out: Path, record: dict[str, Any]) -> list[dict[int, float]]:
     """Return the gains of finished runs on the same bars, one for each distinct record, in order of folder name."""
     found = []
-    seen = [json.dumps(record, sort_keys=True, default=str)]
+    seen = [_variant(record)]
     content = record["inputs"].get("content")
     folders = sorted(p for p in out.parent.iterdir() if p != out) if out.parent.is_dir() else []
     for folder in folders:
@@ -58,7 +58,7 @@ def _others(out: Path, record: dict[str, Any]) -> list[dict[int, float]]:
             other = reader.json("run.json")
             if content is None or other["inputs"].get("content") != content:
                 continue
-            key = json.dumps(other, sort_keys=True, default=str)
+            key = _variant(other)
             if key in seen:
                 continue
             table = reader.table("equity")
@@ -69,3 +69,8 @@ def _others(out: Path, record: dict[str, Any]) -> list[dict[int, float]]:
         if np.isfinite(columns["one_over_n"].astype(np.float64)).all():
             found.append(_gain(columns["end"], columns["net"], columns["one_over_n"].astype(np.float64)))
     return found
+
+
+def _variant(record: dict[str, Any]) -> str:
+    """Return what makes a record another trial than its neighbours."""
+    return json.dumps({**record, "settings": deciding(record["settings"])}, sort_keys=True, default=str)

@@ -31,12 +31,13 @@ from foresail.reporting.html import render_report
 from foresail.reporting.model import LeakFinding
 from foresail.reporting.summary import text_summary
 from foresail.service.feature_names import named_sets
-from foresail.service.finished import Finished
+from foresail.service.finished import Finished, deciding
 from foresail.service.horizon_settings import preset_told
 from foresail.service.loading import Loaded, load_reading, parse_until
 from foresail.service.outcome import Outcome
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.reading import Reading
+from foresail.service.report_baselines import check_beside
 from foresail.service.report_input import report_input
 from foresail.service.report_model import model_document
 from foresail.service.results import metrics, tables
@@ -176,7 +177,7 @@ def _count_trial(job: Job, comparison: Comparison) -> TrialCount:
         end=int(bars.end[-1]),
     )
     trial = Trial(
-        settings_hash=hash_value([job.record["settings"], job.record["plugins"]]),
+        settings_hash=hash_value([deciding(job.record["settings"]), job.record["plugins"]]),
         code_hash=job.record["code"],
         lineage=lineage,
         sample=sharpe_sample(simple_returns(comparison.net) - simple_returns(comparison.one_over_n)),
@@ -191,6 +192,7 @@ def perform(job: Job, progress: Progress) -> Finished:
     """Run the main job and judge it."""
     settings = job.settings
     data, left_out = drop_late_fields(job.loaded.data, settings)
+    check_beside(data, settings)
     told = (*left_out, *preset_told(settings, market_of(job.loaded)))
     job = replace(job, loaded=replace(job.loaded, data=data, notes=(*job.loaded.notes, *told)))
     strategy = None if job.plugin is None else _fuzzed(job.plugin, job.loaded, settings.seed)

@@ -110,14 +110,14 @@ def baseline_rows(
     cells = min(len(ready.training.train_rows), _TREE_ROWS) * len(spec.features)
     models: dict[str, tuple[Forecaster, Panel]] = {}
     for key in TRAINING_BASELINES:
-        if key == spec.name or (key == "quantile_trees" and cells > _MOST_CELLS):
+        if _same(key, spec.name) or (key == "quantile_trees" and cells > _MOST_CELLS):
             continue
         features = ready.inputs.features if key in _LEARNING else _only_return(returns)
         own = replace(spec, name=key, features=features.fields, context_length=1)
         models[key] = registry.forecaster(key, own), features
     asked = Beside({}) if beside is None else beside
     for key in asked.options:
-        if key not in models and key != spec.name:
+        if key not in models and not _same(key, spec.name):
             models[key] = _built(key, spec, asked), ready.inputs.features
     found, notes = [], []
     for key, (model, features) in models.items():
@@ -129,6 +129,11 @@ def baseline_rows(
         except (DataError, ModelError) as e:
             notes.append(f"{name} is left out of the comparison: {e.text}")
     return tuple(found), tuple(notes)
+
+
+def _same(key: str, own: str) -> bool:
+    """Return whether both names are of one forecaster, which would be compared with itself."""
+    return key == own or registry.FORECASTERS[key] == registry.FORECASTERS.get(own)
 
 
 def _built(key: str, spec: ForecasterSpec, beside: Beside) -> Forecaster:

@@ -193,3 +193,13 @@ def test_baselines_do_without_the_last_return_among_the_features(workspace, monk
     paired = train(features="rsi_14,volatility_20")["record"]["metrics"]["paired"]
     assert {"HAR volatility", "exponential volatility"} < {one["other"] for one in paired}
     assert "quantile trees" not in {one["other"] for one in paired}
+
+
+def test_a_model_is_not_compared_with_itself_under_its_other_name(small_market):
+    names = ("log_return_1", "volatility_20")
+    ready = training_data.plan_parts(training_data.forecast_inputs(small_market, names, (1,), ("close",)), {})
+    rows = training_data.held_out_rows(ready)[:50]
+    spec = ForecasterSpec("ewma", "1", names, ("close",), (1,), QUANTILE_LEVELS)
+    others, notes = baseline_rows(small_market, ready, rows, spec, seed=7, beside=Beside({"ewma_volatility": {}}))
+    assert not notes
+    assert {one.key for one in others} == set(TRAINING_BASELINES) - {"ewma_volatility"}
