@@ -5,14 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.unit.engine.test_level_keeping import SOL, STOCK, At, run
+from tests.unit.engine.test_level_keeping import SOL, STOCK, At, inputs_of, run
 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import InstrumentId
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import OrderIntent, Side, Weights
 from foresail.engine.backtest import Backtest
+from foresail.engine.netted_backtest import run_netted_backtest
+from foresail.engine.trading.netted import Sleeve
 from foresail.engine.trading_settings import ExitChoice
+from foresail.risk.accounts import trading_limits
 
 D = Decimal
 CALM = [100.0, 101, 100] * 8  # 24 hours that tell an average true range
@@ -56,6 +59,30 @@ def test_the_settings_give_every_purchase_one_and_a_rung_is_not_bought_back() ->
     assert fills(book)[1][1] == pytest.approx(whole / 3, abs=D("0.002"))
     assert any("EXIT-06" in text for _at, _name, text in book.notes)
     assert FillReason.TARGET not in [one.reason for one in run(SOL, UP, At(wants.plan)).fills]
+
+
+@pytest.mark.parametrize("then", [0.02, 0.005, 0.0])  # more, less and nothing while rungs stand
+def test_net_orders_have_ladders_too(then: float) -> None:
+    wants = {24: [Weights(((SOL, 0.01),))], 27: [Weights(((SOL, then),))], 29: [Weights(((SOL, then),))]}
+    exits, limits = ExitChoice(ladder=True), trading_limits("multi-asset")
+    plain = run(SOL, UP, At(wants), exits)
+    netted = run_netted_backtest(inputs_of(SOL, UP, exits), [Sleeve(At(wants), D(1))], limits=limits)
+    assert len(plain.fills) > 1
+    told = [
+        [(one.side, one.quantity, one.reference_price, one.reason) for one in book.fills] for book in (plain, netted)
+    ]
+    assert told[0] == told[1]
+
+
+def test_rungs_of_several_strategies_sell_what_they_hold_together() -> None:
+    one, two = At({24: [Weights(((SOL, 0.01),))]}), At({26: [Weights(((SOL, 0.01),))]}, id="test/other@1")
+    exits, limits = ExitChoice(ladder=True), trading_limits("multi-asset")
+    sleeves = [Sleeve(one, D("0.5")), Sleeve(two, D("0.5"))]
+    book = run_netted_backtest(inputs_of(SOL, UP, exits), sleeves, limits=limits)
+    sold = [one for one in book.fills if one.side is Side.SELL]
+    assert [float(one.reference_price) for one in sold if one.reason is FillReason.TARGET][:2] == [110.0, 120.0]
+    assert {one.reason for one in sold} == {FillReason.TARGET, FillReason.STOP}
+    assert all(units > 0 for units in book.books.holdings().values())
 
 
 def test_the_gate_cuts_entry_and_rungs_alike() -> None:

@@ -50,10 +50,11 @@ class At:
     plan: Mapping[int, Sequence[Intent]]
     flags: dict[str, bool] = field(default_factory=dict)
     every: int = 1
+    id: str = "test/at@1"
 
     @property
     def spec(self) -> Any:
-        return SimpleNamespace(id="test/at@1", every=self.every, critical_inputs=(), **self.flags)
+        return SimpleNamespace(id=self.id, every=self.every, critical_inputs=(), **self.flags)
 
     def start(self) -> dict[str, int]:
         return {"n": 0}
@@ -63,12 +64,7 @@ class At:
         return self.plan.get(state["n"], ())
 
 
-def run(
-    name: InstrumentId,
-    closes: Sequence[float],
-    strategy: At,
-    exits: ExitChoice | None = None,
-) -> Backtest:
+def inputs_of(name: InstrumentId, closes: Sequence[float], exits: ExitChoice | None = None) -> BacktestInputs:
     is_crypto = name == SOL
     frame, calendar = ("1h", "24/7") if is_crypto else ("1d", "XNYS")
     volume = {"volume": {str(name): [5e6] * len(closes)}}
@@ -84,7 +80,16 @@ def run(
         capital=D(20_000), horizons=(1,), decision_horizon=1, targets=("close",),
         trading=TradingSettings(exits=exits or ExitChoice(), costs=FREE),
     )  # fmt: skip
-    inputs = BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 8760.0)
+    return BacktestInputs(data, settings, bars, {}, WalkForward(block, ()), 8760.0)
+
+
+def run(
+    name: InstrumentId,
+    closes: Sequence[float],
+    strategy: At,
+    exits: ExitChoice | None = None,
+) -> Backtest:
+    inputs = inputs_of(name, closes, exits)
     return run_backtest(inputs, strategy=strategy, first=0, limits=trading_limits("multi-asset"))
 
 

@@ -151,7 +151,7 @@ class StrategyDesk:
             intents,
             missing.changes(author.changes(intents, call), call),
             author.cancelled(intents, call),
-            self._ladders(direct, laddered, call),
+            self.ladders(direct, laddered, call),
             missing,
         )
 
@@ -178,7 +178,7 @@ class StrategyDesk:
             changes=found.changes,
             cancel_orders=found.cancel_orders,
             missing=found.missing.names,
-            ladders=(*found.ladders, *self._ladders(plan.orders, (), call)),
+            ladders=(*found.ladders, *self.ladders(plan.orders, (), call)),
         )
 
     def _plan(self, targets: TargetWeights, call: DeskCall, cancelled: frozenset[InstrumentId]) -> Plan:
@@ -196,7 +196,7 @@ class StrategyDesk:
         )
         return plan_weights(targets, request, self._stages.planner)
 
-    def _ladders(self, orders: Sequence[Order], asked: Sequence[OrderId], call: DeskCall) -> tuple[OrderId, ...]:
+    def ladders(self, orders: Sequence[Order], asked: Sequence[OrderId], call: DeskCall) -> tuple[OrderId, ...]:
         """Return the orders that get a ladder: where the strategy asks for it, or the settings do for all."""
         every = self._exits is not None and self._exits.has_ladders
         if not (every or asked):

@@ -28,6 +28,7 @@ from foresail.domain.orders import Order
 from foresail.domain.signals import Side
 from foresail.engine.strategy_choices import StrategyLimits
 from foresail.engine.trading.desk import Proposal, StrategyDesk
+from foresail.engine.trading.ladders import pending_besides
 from foresail.engine.trading.level_keeping import trail_source
 from foresail.engine.trading.netted_expiry import ended_wishes, last_words, note_words
 from foresail.engine.trading.parts import NO_DECISION, Attach, Decision, DeskCall, NetShare, TradingParts
@@ -256,7 +257,10 @@ class NettedDesk:
             changes=tuple(change for want in wants for change in want.found.changes),
             shares=self._shares(net, plan, call),
             missing=tuple(sorted({name for want in wants for name in want.found.missing.names})),
-            ladders=tuple(one for want in wants for one in want.found.ladders),
+            ladders=(
+                *(one for want in wants for one in want.found.ladders),
+                *self._desks[0][0].ladders(plan.orders, (), call),
+            ),
         )
 
     def _taken_back(
@@ -287,8 +291,9 @@ class NettedDesk:
     def _plan(self, net: NetPlan, levels: Mapping[InstrumentId, tuple[float, float]], call: DeskCall) -> Plan:
         """Return the orders of the account; what single strategies have on order is not part of the net."""
         names = sorted({*net.changes, *(name for name in levels if name in net.quantities)})
-        quantities = {name: net.quantities[name] + call.pending.get(name, _ZERO) for name in names}
-        return plan_quantities(quantities, self._request(call), self._stages.planner, levels)
+        request = self._request(call)
+        quantities = {name: net.quantities[name] + request.pending.get(name, _ZERO) for name in names}
+        return plan_quantities(quantities, request, self._stages.planner, levels)
 
     def _request(self, call: DeskCall) -> PlanRequest:
         return PlanRequest(
@@ -298,7 +303,7 @@ class NettedDesk:
             decided_at=call.at,
             strategy="netted",
             version="1",
-            pending=call.pending,
+            pending=pending_besides(call),
             rates=call.rates,
         )
 
