@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.unit.risk.trading_world import ALT, EUR, order, review, world
+from tests.unit.risk.trading_world import ALT, EUR, A, B, order, review, world
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.bars import BarSet
@@ -131,7 +131,7 @@ MANY = {"breakers.trades_per_day": None}
 
 
 def test_stocks_reach_one_and_a_half_where_leverage_is_raised_and_not_before():
-    values = {**MANY, "book.leverage": (2.0, 1.0, 2.0)}
+    values = {**MANY, "book.leverage": (2.0, 1.0, 2.0), "book.max_margin_use": None}
     reached, rules = gross(EACH, AssetClass.STOCK, values, AT_100, "nasdaq")
     assert 1.5 < reached < 1.55
     assert rules == set()
@@ -139,6 +139,30 @@ def test_stocks_reach_one_and_a_half_where_leverage_is_raised_and_not_before():
     assert 1.1 < gross(EACH, AssetClass.STOCK, values, AT_100)[0] < 1.22  # twice the 60 % of ``multi-asset``
     low = {**values, "position.class_exposure": 0.5}
     assert gross(EACH, AssetClass.STOCK, low, AT_100)[0] < 0.51
+
+
+@pytest.mark.parametrize("most", [None, 0.5, 0.2, 0.0])
+def test_credit_counts_towards_the_use_of_margin(most):
+    wide = {**MANY, "book.leverage": (2.0, 1.0, 2.0), "book.max_margin_use": most}
+    book = backtest(dict.fromkeys(STOCKS, 0.12), AssetClass.STOCK, wide, AT_100, "nasdaq")  # 1.92 of equity
+    credit = float((np.maximum(0.0, -book.cash) / book.net).max())
+    cut = {ruling.rule for one in book.orders for ruling in one.rulings}
+    if most is None:
+        assert credit > 0.9
+        assert "RISK-21 margin" not in cut
+    else:
+        assert most - 0.01 < credit < most + 0.01  # prices move by a fifth of a percent, and equity by costs
+        assert "RISK-21 margin" in cut
+
+
+@pytest.mark.parametrize(
+    ("short", "wanted", "left", "rules"),
+    [(0, 800, 800, []), (0, 1600, 1500, ["RISK-21 margin"]), (1000, 1000, 1000, []), (1200, 800, 800, [])],
+)
+def test_what_cash_pays_for_needs_no_margin(short, wanted, left, rules):
+    free = {"book__leverage": (2.0, 1.0, 2.0), "flow__submitted_per_minute": None}
+    held = world({B: -short} if short else None, str(100_000 + 100 * short))  # 50 or 60 % stand for the short sale
+    assert review([order(A, str(wanted))], held, **free) == [(left, rules)]
 
 
 def test_forex_reaches_one_and_a_half_by_default_and_one_where_leverage_is_taken_off():

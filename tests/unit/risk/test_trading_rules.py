@@ -102,6 +102,9 @@ def test_leverage_is_off_until_it_is_raised():
     few = {"flow__submitted_per_minute": None}
     assert review([order(quantity="1500")], world(), **few) == [(1000, ["RISK-20 leverage"])]
     assert review([order(quantity="1500")], world(), book__leverage=(2.0, 1.0, 2.0), **few) == [(1500, [])]
+    half = review([order(quantity="2500")], world(), book__leverage=(9.0, 1.0, 2.0), **few)
+    assert half == [(1500, ["RISK-21 margin", "RISK-20 leverage"])]  # credit of half of equity
+    few["book__max_margin_use"] = None
     assert review([order(quantity="2500")], world(), book__leverage=(9.0, 1.0, 2.0), **few)[0][0] == 2000  # the class
     volatile = world(facts={"portfolio_volatility": 0.35})
     assert review([order(quantity="1500")], volatile, book__leverage=(2.0, 1.0, 2.0), **few)[0][0] == 1000
@@ -272,7 +275,8 @@ def test_the_fourth_day_trade_is_stopped_at_its_opening():
     assert review([order(quantity="1")], later) == [(1, [])]
     rules = (("2001-09-28", "pdt"), ("2024-01-03", "intraday_margin"))
     assert review([order(quantity="1")], small, account__day_trade_rules=rules) == [(1, [])]
-    over = review([order(quantity="500")], small, account__day_trade_rules=rules, **NONE)
+    free = {**NONE, "book__max_margin_use": None}
+    over = review([order(quantity="500")], small, account__day_trade_rules=rules, **free)
     assert over[0] == (200, ["RISK-20 leverage", "SMALL-03 day trades"])  # 10,000 / 25 % would carry 400
 
 

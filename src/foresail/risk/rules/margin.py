@@ -1,4 +1,4 @@
-"""Margin (RISK-21, RC-08): new positions stop where half of the equity stands as margin."""
+"""Margin (RISK-21, RC-08): new positions stop where half of the equity stands as margin, credit included."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
 from foresail.domain.limits import BookLimits
 from foresail.domain.orders import Order, Ruling
+from foresail.domain.signals import Side
 from foresail.risk.exposure import allow, asset_class_of, number, shrink_to_money
 from foresail.risk.projected import Projected
 
@@ -32,7 +33,7 @@ def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, li
     total, free = 0.0, cash
     for name, units, price in held:
         own = asset_class_of(name)
-        on_margin = own is AssetClass.FOREX or name.endswith(".perp")
+        on_margin = _is_on_margin(name)
         if on_margin:
             free += units * price
         if on_margin or units < 0.0:
@@ -57,11 +58,24 @@ class MarginUse:
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return the units whose margin is left."""
         most = self.limits.max_margin_use
-        own = asset_class_of(order.instrument)
-        needs = own is AssetClass.FOREX or order.side.value == "sell" or order.instrument.endswith(".perp")
-        if most is None or not needs:
+        if most is None:
             return allow(self.name, order)
-        rate = self.limits.margin_rate[_CLASSES.index(own)]
-        room = (most * number(view.account.equity) - margin_used(view, self.limits)) / rate
+        own = asset_class_of(order.instrument)
+        rate, paid = self.limits.margin_rate[_CLASSES.index(own)], 0.0
+        if order.side is Side.BUY and not _is_on_margin(order.instrument):
+            rate, paid = 1.0, _free_cash(view)  # what cash pays for needs none, and all of the credit counts
+        left = most * number(view.account.equity) - margin_used(view, self.limits)
+        room = (left / rate) if paid <= 0.0 else paid + (left if left > 0.0 else 0.0)
         room = room if math.isfinite(room) else math.nan
         return shrink_to_money(self.name, order, view, room, text=f"at most {most:.0%} of equity may stand as margin")
+
+
+def _is_on_margin(name: InstrumentId) -> bool:
+    """Return whether a position stands on its margin, whatever the books paid for it."""
+    return asset_class_of(name) is AssetClass.FOREX or name.endswith(".perp")
+
+
+def _free_cash(view: Projected) -> float:
+    """Return the cash that pays for spot purchases, account currency; below 0 where some were bought on credit."""
+    on_margin = (p for p in view.account.positions if _is_on_margin(p.instrument))
+    return float(view.account.cash) + sum(number(p.quantity) * view.price(p.instrument) for p in on_margin)
