@@ -22,14 +22,20 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import FillReason
 from foresail.domain.signals import Intent, OrderIntent, Side, Weights
 from foresail.engine.backtest import Backtest, run_backtest
-from foresail.engine.driver import BacktestInputs
+from foresail.engine.driver import BacktestInputs, history_parts
+from foresail.engine.history import history_events
+from foresail.engine.parts import build_parts
 from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import NO_DECISION
+from foresail.engine.trading.shell import Shell
+from foresail.engine.trading.slicing import Slicer, SliceSettings
 from foresail.engine.trading_settings import CostChoice, ExitChoice, TradingSettings
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.ledger.books import Books
-from foresail.ledger.entries import LevelsSet, ReductionBegun, ReductionEnded, StopsNarrowed
+from foresail.ledger.entries import LevelsSet, OrderIntended, ReductionBegun, ReductionEnded, StopsNarrowed
+from foresail.ledger.journal import Journal
 from foresail.ledger.levels import PositionLevels
 from foresail.ledger.orders import OrderBook
 from foresail.protocols import MarketView
@@ -132,6 +138,53 @@ def test_an_order_of_a_saturday_goes_back_on_monday() -> None:
     assert moved(own) == [("Mon 00:00", 96.0, None)]
     targets = run(SOL, [100.0] * 80, At({n: [Weights(((SOL, 0.1),))] for n in range(30, 81)}))
     assert moved(targets) == [("Mon 00:00", 92.0, None)]
+
+
+class Traded:
+    """As much of volumes as a schedule asks for."""
+
+    def average_daily(self, _name: InstrumentId, _at: int) -> Decimal:
+        return D(1)
+
+
+def sliced(name: InstrumentId, closes: Sequence[float], strategy: At, exits: ExitChoice | None = None) -> list[Any]:
+    """The journal of an account whose orders leave in three slices, five bars apart."""
+    inputs = inputs_of(name, closes, exits)
+    bars = inputs.data.bars
+    built = build_parts(bars, inputs.data.bar_set, inputs.settings, strategy=strategy, explain=None)
+    parts, link = history_parts(inputs, built, limits=trading_limits("multi-asset"))
+    settings = SliceSettings(count=3, interval_ns=5 * int(np.diff(bars.end).min()))
+    slicer = Slicer(settings, Traded(), parts.instruments)  # type: ignore[arg-type]
+    journal = Journal()
+    core = TradingCore(replace(parts, slicer=slicer), journal)
+    core.begin(int(bars.start[0]), D(20_000))
+    shell = Shell(core, link)
+    for event in history_events(bars, 0, 1):
+        shell.apply(event)
+    return list(journal.entries)
+
+
+@pytest.mark.parametrize(
+    ("at", "stops"), [(30, ["94.4"] * 3), (67, ["94.4", "92", "92"]), (19, ["92", "94.4", "94.4"])]
+)
+def test_slices_of_a_weekend_stand_nearer_once_and_go_back_on_monday(at: int, stops: list[str]) -> None:
+    journal = sliced(SOL, [100.0] * 100, At({at: [OrderIntent(SOL, Side.BUY, D(6), stop_price=D(92))]}))
+    assert [one.order.stop_price for one in journal if isinstance(one, OrderIntended)] == [D(one) for one in stops]
+    told = [(f"{from_ns(one.at):%a %H:%M}", one.stop, one.wide) for one in journal if isinstance(one, LevelsSet)]
+    assert ("Mon 00:00", 92.0, None) in told or at == 67
+    assert {(stop, wide) for _when, stop, wide in told} <= {(94.4, 92.0), (92.0, None)}
+    wide = [full for one in journal if isinstance(one, StopsNarrowed) for _name, full in one.stops]
+    assert set(wide) == {92.0}
+
+
+def test_slices_never_take_a_trailed_stop_back() -> None:
+    buy = At({24: [OrderIntent(STOCK, Side.BUY, D(30))]})
+    journal = sliced(STOCK, RISE, buy, ExitChoice(trailing=True))
+    carried = [one.order.stop_price for one in journal if isinstance(one, OrderIntended) and not one.order.reduce_only]
+    assert len(carried) == 3
+    assert carried == sorted(set(carried))
+    stops = [one.stop for one in journal if isinstance(one, LevelsSet) and one.stop is not None]
+    assert stops == sorted(stops)
 
 
 def test_what_protects_a_gain_and_what_is_no_crypto_stays() -> None:

@@ -66,7 +66,7 @@ def conclude(core: TradingCore, desk: Desk, call: DeskCall, decision: Decision) 
     for share in decision.shares:
         core.write(SharesPlanned, at, **asdict(share))
     _set_levels(core, decision.levels, at, wide)
-    return [*effects, *decision.levels, *core.intend(at, at_once(core, at, allowed))]
+    return [*effects, *decision.levels, *core.intend(at, at_once(core, at, allowed, wide))]
 
 
 def _set_levels(core: TradingCore, levels: Sequence[Attach], at: int, wide: Mapping[str, float]) -> None:
