@@ -65,8 +65,7 @@ def metrics_document(finished: Finished) -> dict[str, Any]:
         "left_before_jump": _left(book, float(result.settings.capital)),
         "coverage": {"nominal": _NOMINAL, "by_fold": _coverage_by_fold(shown), "all": _coverage(shown)},
         "forecasts": [_accuracy(one) for one in shown.scores],
-        "baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines],
-        **({"baselines_left_out": [one.text for one in shown.left_out]} if shown.left_out else {}),
+        **_baselines(shown),
         "canaries": [_canary(one) for one in finished.canaries],
         "self_calibration": shown.self_calibration,
         "features_used": result.prepared.features.fields,
@@ -109,6 +108,12 @@ def _trade_figures(trades: TradeStatistics | None) -> dict[str, Any]:
         "average_loss": None if trades is None else trades.average_loss,
         "profit_factor": None if trades is None else trades.profit_factor,
     }
+
+
+def _baselines(shown: Figures) -> dict[str, Any]:
+    """Return the accuracy of every baseline, and what was left out where something was."""
+    told: dict[str, Any] = {"baselines": [{"forecaster": one.key, **_accuracy(one.score)} for one in shown.baselines]}
+    return told | ({"baselines_left_out": [one.text for one in shown.left_out]} if shown.left_out else {})
 
 
 def _accuracy(one: Score) -> dict[str, Any]:
