@@ -5,7 +5,8 @@
    their part of 8 hours.
 3. ``exchange_inflow`` and ``exchange_outflow`` above twice the mean of the 30 values before (FEAT-312, STRAT-22).
 
-An extreme that has passed is told as not known, so that its next beginning is news again.
+An extreme that has passed is told as not known, so that its next beginning is news again. A row that came later than
+one of a later time is left out: it is news no more, and must not change what was told before it came.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def alert_facts(table: FactTable) -> Iterator[_Row]:
 
 
 def _series(table: FactTable, field: str) -> Iterator[tuple[InstrumentId | None, list[tuple[int, int, float]]]]:
-    """Yield each instrument's (event time, available at, value), first versions only, in order of time."""
+    """Yield each instrument's (event time, available at, value), first versions that came in the order of time."""
     column = table.values[:, table.index(field)]
     for code, name in enumerate(table.instruments):
         first: dict[int, tuple[int, float]] = {}
@@ -51,7 +52,11 @@ def _series(table: FactTable, field: str) -> Iterator[tuple[InstrumentId | None,
         for row in rows[np.argsort(table.available_at[rows], kind="stable")].tolist():
             first.setdefault(int(table.event_time[row]), (int(table.available_at[row]), float(column[row])))
         if first:
-            yield name or None, [(at, *first[at]) for at in sorted(first)]
+            kept: list[tuple[int, int, float]] = []
+            for at in sorted(first, reverse=True):
+                if not kept or first[at][0] <= kept[-1][1]:
+                    kept.append((at, *first[at]))
+            yield name or None, kept[::-1]
 
 
 def _whales(table: FactTable) -> Iterator[_Row]:

@@ -32,9 +32,10 @@ from foresail.engine.settings import MarketData
 from foresail.features.givens import VIX_LIMIT_NS
 from foresail.measures.asof import asof_series
 
-__all__ = ["BORROWABLE", "risk_facts"]
+__all__ = ["BORROWABLE", "RISK_SOURCE", "risk_facts"]
 
 BORROWABLE = "borrowable"
+RISK_SOURCE = "risk"  # of these events
 _GENERAL = ("btc_volatility_30d", "news", "portfolio_volatility", "vix")
 _OF_ONE = ("beta", BORROWABLE, "news")
 _NEWS_NS = 30 * 60 * NS_PER_S
@@ -56,12 +57,15 @@ class _Told:
     value: float
 
 
-def risk_facts(data: MarketData, limits: TradingLimits | None, first: int) -> tuple[Fact, ...]:
+def risk_facts(
+    data: MarketData, limits: TradingLimits | None, first: int, *, has_alerts: bool = True
+) -> tuple[Fact, ...]:
     """Return the facts of a run from a position on, sorted; none where no profile's limits hold.
 
     Parameters
     ----------
     first : time position of the first bar; what was known before it is told at its start
+    has_alerts : with what only ALERT-10 hears of
 
     Notes
     -----
@@ -71,7 +75,8 @@ def risk_facts(data: MarketData, limits: TradingLimits | None, first: int) -> tu
     if limits is None or not limits.profile or first >= bars.shape[1]:
         return ()
     given = [one for table in data.facts.values() for one in _given(table)]
-    given += [_Told(*one) for table in data.facts.values() for one in alert_facts(table)]
+    if has_alerts:
+        given += [_Told(*one) for table in data.facts.values() for one in alert_facts(table)]
     if "vix" not in {one.kind for one in given}:
         given += _vix(data)
     if frame_ns(bars.frame) > NS_PER_DAY:
@@ -104,7 +109,8 @@ def _changes(told: Iterable[_Told], begin: int) -> Iterator[_Told]:
 def _events(told: Iterable[_Told], until: int) -> Iterator[Fact]:
     for number, one in enumerate(told):
         if one.at <= until:
-            yield Fact(one.at, one.at, Rank.FEATURES, "risk", one.instrument, number, kind=one.kind, value=one.value)
+            at, name = one.at, one.instrument
+            yield Fact(at, at, Rank.FEATURES, RISK_SOURCE, name, number, kind=one.kind, value=one.value)
 
 
 def _given(table: FactTable) -> Iterator[_Told]:

@@ -176,7 +176,7 @@ def is_running(journal: Path) -> bool:
 def _held(content: dict[str, Any]) -> StreamRequest:
     """Return a request as it was written; older accounts lack what came later."""
     sleeves = tuple((file, share) for file, share in content.get("sleeves", ()))
-    older = {"facts": False, "boundary": OLD_BOUNDARY}
+    older = {"facts": False, "boundary": OLD_BOUNDARY, "alerts": False}
     fixed = {"strategy": Path(content["strategy"]), "sleeves": sleeves, "may_wrap": False}
     return StreamRequest(**{**older, **content, **fixed})
 

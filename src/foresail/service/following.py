@@ -3,6 +3,7 @@
 1. Files of the set or of the store are looked at every few seconds; unchanged ones are not read.
 2. What is stored now must continue what was traded: the same instruments, and every event so far as it was. A late or
    corrected bar among them ends the account with the reason; ``foresail parity`` tells what it would have changed.
+   So does a fact that is stored as known before it came; one that says when it came is taken up from there.
 3. The account is then opened anew on the longer stream from its newest snapshot, as after any restart.
 """
 
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from foresail.core.clock import Clock
+from foresail.core.clock import Clock, format_ns
 from foresail.core.errors import ConfigError, DataError
 from foresail.domain.calendars import frame_ns
-from foresail.domain.events import Event
+from foresail.domain.events import Event, Fact
+from foresail.engine.risk_facts import RISK_SOURCE
 from foresail.service.loading import EMBEDDED
 from foresail.service.stream import Stream
 
@@ -83,12 +85,28 @@ class BarFollower:
                 "the set has other instruments now; an account never changes what it trades",
                 hint="give the changed set an account of its own",
             )
-        if newer.events()[:applied] != stream.events()[:applied]:
-            raise DataError(
-                "bars that were traded already are stored otherwise now: a late bar, a split or a fact came between",
-                hint="foresail parity tells what it changes",
-            )
+        _check_past(stream.events()[:applied], newer.events()[:applied])
         return newer
+
+
+def _check_past(before: tuple[Event, ...], after: tuple[Event, ...]) -> None:
+    """Refuse a stream whose past is another than what was traded."""
+    if after == before:
+        return
+    was, now = next(pair for pair in zip(before, after, strict=False) if pair[0] != pair[1])
+    fact = now if isinstance(now, Fact) else was
+    if isinstance(fact, Fact) and fact.source == RISK_SOURCE:
+        name = "" if fact.instrument is None else f" of {fact.instrument}"
+        raise DataError(
+            f"the past of the fact {fact.kind}{name} is stored otherwise now, at {format_ns(fact.available_at)}: "
+            "a row came late or was changed",
+            hint="give a row that came late the time at which it came as its available time, restore one that was "
+            "changed, and start again: the account goes on with it from there",
+        )
+    raise DataError(
+        "bars that were traded already are stored otherwise now: a late bar or a split came between",
+        hint="foresail parity tells what it changes",
+    )
 
 
 def _stamp_of(stream: Stream) -> _Stamp:

@@ -173,7 +173,7 @@ class _Daemon:
             write_versions(folder, versions)
         held = versions[-1]
         while True:
-            run = self._open(held.over(stream), is_old=not held.digest)
+            run = self._open(held.over(stream), events, is_old=not held.digest)
             in_force = "" if run.core.risk is None else run.core.risk.memory.limits_digest
             if held.digest and in_force != held.digest:  # written down, and killed before it came to hold
                 run.close()
@@ -207,7 +207,7 @@ class _Daemon:
         run.snapshot()
         return version
 
-    def _open(self, stream: Stream, *, is_old: bool) -> AccountRun:
+    def _open(self, stream: Stream, events: tuple[Event, ...], *, is_old: bool) -> AccountRun:
         """Open the account; ``is_old`` where its journal hashes limits as the first versions did."""
         parts, link = stream.parts(account=self._folder.name, environment="paper")
         session = Session("paper", self._folder.name, __version__, hash_value(stream.identity()))
@@ -215,6 +215,7 @@ class _Daemon:
             snapshot_every=self._request.snapshot_every,
             commit_every=_GROUP if self._speed == float("inf") else 1,
             begin=stream.begin,
+            stream=events,
         )
         parts = replace(parts, limits_digest="") if is_old else parts
         return AccountRun.open(parts, link, RealDisk(self._folder.journal), session, rules)

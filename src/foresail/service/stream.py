@@ -63,6 +63,7 @@ class StreamRequest:
         was asked at its first start
     boundary : where a day begins unless the settings say so; None = as its class does. Accounts made before that have
         ``OLD_BOUNDARY``
+    alerts : whether they are also told what only ALERT-10 hears of; not so for accounts made before that
     """
 
     bars: str
@@ -77,6 +78,7 @@ class StreamRequest:
     facts: bool = True
     boundary: str | None = None
     may_wrap: bool = True
+    alerts: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +89,7 @@ class Stream:
     ----------
     plugins : the strategies
     inputs : what a driver needs besides the strategies
-    has_facts : whether limits are told of the market
+    has_facts, has_alerts : whether limits are told of the market, and alerts of whales, funding and flows
     is_live : whether bars come as they end, so that links, clock and the age of prices count (RISK-31)
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
@@ -101,6 +103,7 @@ class Stream:
     settings: PipelineSettings
     inputs: BacktestInputs
     has_facts: bool = True
+    has_alerts: bool = True
     is_live: bool = False
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
@@ -200,7 +203,8 @@ class Stream:
 
     def events(self) -> tuple[Event, ...]:
         """Return every event of the stored bars in their one order."""
-        facts = risk_facts(self.inputs.data, self.limits(), 0) if self.has_facts else ()
+        data, limits = self.inputs.data, self.limits() if self.has_facts else None
+        facts = risk_facts(data, limits, 0, has_alerts=self.has_alerts)
         every = math.gcd(*(self._fresh(plugin).spec.every for plugin in self.plugins))
         return history_events(self.inputs.data.bars, 0, every, facts)
 
@@ -281,6 +285,7 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         settings,
         inputs,
         has_facts=request.facts,
+        has_alerts=request.alerts,
         shares=shares,
         slices=request.slices,
         unmatched=unmatched,

@@ -106,3 +106,15 @@ def test_a_backtest_is_told_nothing(kind: str) -> None:
     core = core_of(audited=False)
     tell(core, 1, kind, 1.0, BTC)
     assert said(core) == []
+
+
+@pytest.mark.parametrize(("field", "hours", "values"), [("funding_rate", 8.0, 0.0009), ("exchange_inflow", 24.0, 9.0)])
+def test_a_row_that_came_late_changes_nothing(field: str, hours: float, values: float) -> None:
+    whole = table(field, [values, 2.0 * values] * 12, hours)
+    late = whole.available_at.copy()
+    late[14] = late[-1] + HOUR
+    gone = np.arange(24) != 14
+    at = whole.event_time
+    with_late = fact_table([BTC] * 24, at, {field: whole.values[:, 0]}, available_at=late)
+    without = fact_table([BTC] * 23, at[gone], {field: whole.values[gone, 0]}, available_at=at[gone])
+    assert repr(list(alert_facts(with_late))) == repr(list(alert_facts(without)))

@@ -82,7 +82,7 @@ class World:
         ]
         return tuple(sorted((*history_events(self.bars, 0, 2), *said), key=event_key))
 
-    def open(self, disk: Disk, *, snapshot_every: int = 1000) -> AccountRun:
+    def open(self, disk: Disk, *, snapshot_every: int = 1000, stream: tuple[Event, ...] = ()) -> AccountRun:
         inputs = self.inputs()
         built = build_parts(inputs.data.bars, inputs.data.bar_set, inputs.settings, strategy=Rotator(), explain=None)
         parts, link = history_parts(inputs, built, account="t", environment="paper")
@@ -90,6 +90,7 @@ class World:
             snapshot_every=snapshot_every,
             commit_every=3,
             begin=lambda core: core.deposit(int(self.bars.start[0]), Decimal(100_000), "USD"),
+            stream=stream,
         )
         return AccountRun.open(parts, link, disk, SESSION, rules)
 
@@ -201,3 +202,28 @@ def test_another_stream_is_refused_instead_of_written_over(world: World) -> None
     values[:, 12:14] *= 1.01
     with pytest.raises(IntegrityError, match="running the stream again gives"):
         World(replace(world.bars, values=values)).to_end(disk)
+
+
+def test_a_stream_that_an_event_came_into_is_refused(world: World) -> None:
+    disk, events = PessimisticDisk(), world.events()
+    run = world.to_end(disk, stop=50)
+    run.snapshot()
+    run.close()
+    longer = World(world.bars, lies=(3,)).events()
+    with pytest.raises(IntegrityError, match="after event 50 of its stream"):
+        world.open(disk, stream=longer)
+    for one in (events, events[:20], ()):
+        again = world.open(disk, stream=one)
+        assert again.applied == 50
+        again.close()
+
+
+def test_a_snapshot_that_does_not_know_its_event_is_opened(world: World) -> None:
+    disk = PessimisticDisk()
+    run = world.to_end(disk, stop=50)
+    run._newest = None  # as older versions stored it
+    run.snapshot()
+    run.close()
+    again = world.open(disk, stream=World(world.bars, lies=(3,)).events())
+    assert again.applied == 50
+    again.close()

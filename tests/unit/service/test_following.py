@@ -11,14 +11,17 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import foresail
 from foresail.core.clock import SystemClock, from_ns, to_ns
-from foresail.core.errors import ConfigError, DataError
+from foresail.core.errors import ConfigError, DataError, IntegrityError
+from foresail.domain.facts import fact_table
 from foresail.domain.limits import MarketLimits
 from foresail.service import paper
+from foresail.service import stream as stream_module
 from foresail.service.accounts import AccountFolder
 from foresail.service.bars_seen import BarsSeen, SeenBar
 from foresail.service.following import BarFollower, settled_events
@@ -150,6 +153,56 @@ def test_bars_that_changed_behind_its_back_end_it(place: Path, monkeypatch: pyte
         follow("f", monkeypatch, [lambda: store(place, gone), end])
     with pytest.raises(DataError, match="other instruments"):
         follow("g", monkeypatch, [lambda: store(place, rows(70).assign(ticker="AAA").drop_duplicates("date")), end])
+
+
+def with_whales(monkeypatch: pytest.MonkeyPatch, days: list[int]) -> None:
+    """Give the set a print of a whale at noon of these days of February 2015; the list may grow."""
+    real = stream_module.load_bars
+
+    def load(*args: Any, **more: Any) -> Any:
+        loaded = real(*args, **more)
+        at = np.array([to_ns(datetime(2015, 2, day, 12, tzinfo=UTC)) for day in days], dtype=np.int64)
+        table = fact_table([""] * len(days), at, {"whale_trade": np.ones(len(days))}, available_at=at)
+        return replace(loaded, data=replace(loaded.data, facts={"chain": table}))
+
+    monkeypatch.setattr(stream_module, "load_bars", load)
+
+
+def test_an_account_made_before_them_is_told_no_whales(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py", until="2015-03-10")
+    kept = AccountFolder(place, "f").path / "account.json"
+    content = json.loads(kept.read_bytes())
+    del content["request"]["alerts"]
+    kept.write_text(json.dumps(content))
+    with_whales(monkeypatch, [5, 12, 13])
+    again = foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py", until="2015-03-10")
+    assert {name: again.figures[name] for name in MONEY} == {name: old.figures[name] for name in MONEY}
+    ended = foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py")
+    told = foresail.paper("start", account="n", bars=place_of(), strategy="rotate.py")
+    assert told.figures["events"] == ended.figures["events"] + 3
+    assert foresail.parity("f").figures["differences"] == 0
+
+
+def test_an_account_whose_past_was_changed_is_not_taken_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [5]
+    with_whales(monkeypatch, days)
+    foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py", until="2015-03-10")
+    days.append(12)
+    with pytest.raises(IntegrityError, match="of its stream"):
+        foresail.paper("start", account="f", bars=place_of(), strategy="rotate.py")
+
+
+def test_a_fact_that_came_late_says_what_to_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [5]
+    with_whales(monkeypatch, days)
+
+    def late() -> None:
+        days.append(12)
+        store(place, rows(60))
+
+    with pytest.raises(DataError, match="past of the fact whale_print") as caught:
+        follow("f", monkeypatch, [late, end])
+    assert "the time at which it came" in str(caught.value.hint)
 
 
 def test_a_file_that_did_not_change_is_not_read_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_an_account_of_an_older_release_takes_up_its_limits(place: Path, monkeyp
     folder = place / "accounts/a"
     (folder / "limits.json").unlink()
     kept = json.loads((folder / "account.json").read_bytes())
-    for name in ("boundary", "facts"):
+    for name in ("boundary", "facts", "alerts"):
         del kept["request"][name]
     kept["request"]["facts"] = True
     (folder / "account.json").write_text(json.dumps(kept))

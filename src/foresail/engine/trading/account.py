@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Protocol, cast
 
+from foresail.core.clock import format_ns
 from foresail.core.errors import IntegrityError
 from foresail.domain.effects import Notify
-from foresail.domain.events import BarsClosed, Event, Operator, Rank
+from foresail.domain.events import BarsClosed, Event, Operator, Rank, event_key
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.parts import TradingParts
 from foresail.engine.trading.quiet_account import QuietAccount
@@ -59,11 +60,13 @@ class StreamRules:
     snapshot_every : events between snapshots
     commit_every : events between commits where nothing leaves; what leaves is always committed first
     begin : what to do before the first event ever (pay in the capital)
+    stream : the events that will be fed; the one that a snapshot stands after must be among them; empty = unchecked
     """
 
     snapshot_every: int = 1000
     commit_every: int = 1
     begin: Callable[[TradingCore], None] | None = None
+    stream: Sequence[Event] = ()
 
 
 class _Replay:
@@ -150,11 +153,14 @@ class AccountRun:
         self._quiet = QuietAccount(self.core, link) if isinstance(link, SimulatedLink) else None
         self._shell = Shell(self.core, link, commit=log.commit, is_lazy=True, notify=self.notices.append)
         self.applied = 0
+        self._newest: list[Any] | None = None  # the event applied last, by its key
         self._since_snapshot = 0
         if found.state is not None:
             self.core.restore(found.state["core"])
             link.restore(found.state["link"])
             self.applied = int(found.state["applied"])
+            self._newest = found.state.get("newest")
+            _check_place(rules.stream, self.applied, self._newest)
         elif rules.begin is not None:
             rules.begin(self.core)
             log.commit()
@@ -173,7 +179,7 @@ class AccountRun:
         Raises
         ------
         IntegrityError
-            If another process runs the account, or its journal is damaged.
+            If another process runs the account, its journal is damaged, or the stream is not the one it stands in.
         """
         log = EntryLog.open(disk, session, at=at)
         try:
@@ -191,6 +197,7 @@ class AccountRun:
         """Apply the next event of the stream."""
         self._shell.apply(event)
         self.applied += 1
+        self._newest = list(event_key(event))
         self._since_snapshot += 1
         self._catch_up()
         self._settle()
@@ -216,6 +223,7 @@ class AccountRun:
         done = self._quiet.pass_through(start, start + len(bars))
         if done:
             self.applied += done
+            self._newest = list(event_key(bars[done - 1]))
             self._since_snapshot += done
             self._settle()
         return done
@@ -239,7 +247,8 @@ class AccountRun:
 
     def snapshot(self) -> None:
         """Store the whole state, so that the next start begins here."""
-        self._log.snapshot({"core": self.core.to_plain(), "link": self.link.to_plain(), "applied": self.applied})
+        plain = {"core": self.core.to_plain(), "link": self.link.to_plain()}
+        self._log.snapshot({**plain, "applied": self.applied, "newest": self._newest})
         self._since_snapshot = 0
 
     def close(self) -> None:
@@ -258,3 +267,20 @@ class AccountRun:
         self.link.stand_at(at)  # events that no entry tells of may come before or after it when the stream is run again
         self._shell.settle(self.core.step(event))
         self._log.commit()
+
+
+def _check_place(stream: Sequence[Event], applied: int, newest: Sequence[Any] | None) -> None:
+    """Refuse a stream that has another event where a snapshot stands; older snapshots do not know theirs.
+
+    An event that came in between earlier ones moves all others on: a bar that was traded would be traded again.
+    """
+    if newest is None or not 0 < applied <= len(stream) or list(event_key(stream[applied - 1])) == list(newest):
+        return
+    was, now = (
+        f"{format_ns(int(one[0]))} {one[2]} {one[3]}".rstrip() for one in (newest, event_key(stream[applied - 1]))
+    )
+    raise IntegrityError(
+        f"the account stands after event {applied} of its stream, that of {was}; now that one is of {now}",
+        hint="bars or facts before it are stored otherwise now: give a row that came late the time at which it came as "
+        "its available time, restore what was changed, and start again",
+    )
