@@ -17,7 +17,7 @@ from typing import Any
 from foresail.core.clock import format_ns, from_ns
 from foresail.core.errors import DataError
 from foresail.core.ids import OrderId
-from foresail.domain.calendars import bars_per_year, frame_ns
+from foresail.domain.calendars import bars_per_year
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Fill, Order, OrderKind
 from foresail.domain.panel import Panel
@@ -265,7 +265,7 @@ def gate_account(account: str) -> Outcome:
 
 def days_lived(folder: AccountFolder, bars: Panel) -> frozenset[date]:
     """Return the UTC days that an account traded as their bars came (PAPER-01)."""
-    return real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), frame_ns(bars.frame))
+    return real_time_days(BarsSeen(folder.path / "bars.seen").read().values(), bars.calendar, bars.frame)
 
 
 def _verdict(record: AccountRecord, lived: frozenset[date], days_per_year: float) -> PaperVerdict:

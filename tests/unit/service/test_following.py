@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import foresail
-from foresail.core.clock import SystemClock, from_ns, to_ns
+from foresail.core.clock import SystemClock, to_ns
 from foresail.core.errors import ConfigError, DataError, IntegrityError
 from foresail.domain.facts import fact_table
 from foresail.domain.limits import MarketLimits
@@ -238,7 +238,7 @@ def test_only_days_traded_as_their_bars_came_count_before_real_money(
     def come(count: int) -> Callable[[], None]:
         return lambda: store(place, rows(count))
 
-    NOW["at"] = datetime(2026, 1, 1, tzinfo=UTC)
+    NOW["at"] = datetime(2015, 3, 29, tzinfo=UTC)
 
     def told() -> dict[str, Any]:
         return {one["name"]: one for one in foresail.paper("gate", account="f").figures["conditions"]}
@@ -258,19 +258,29 @@ def test_only_days_traded_as_their_bars_came_count_before_real_money(
     assert told()["real time"]["passed"]  # to 1 May
 
 
-def test_a_day_counts_where_nearly_all_of_its_bars_were_seen_as_they_came() -> None:
-    hour = 3600 * 10**9
+def seen_bars(day: int, late: int = 0, *, missing: int = 0, minutes: int = 60) -> list[SeenBar]:
+    """Bars of a day of 24/7 from 1970 on, the first ``late`` of them seen too late, the last ``missing`` never."""
+    span = minutes * 60 * 10**9
+    ends = [24 * day * 3600 * 10**9 + n * span for n in range(24 * 60 // minutes - missing)]
+    return [SeenBar(at, "", "", at + (3 * span // 2 if n < late else span // 2)) for n, at in enumerate(ends)]
 
-    def seen(day: int, late: int = 0) -> list[SeenBar]:
-        ends = [(24 * day + one) * hour for one in range(1, 21)]
-        return [SeenBar(at, "", "", at + (2 * hour if n < late else hour)) for n, at in enumerate(ends)]
 
-    of = {n: from_ns(24 * n * hour).date() for n in range(12)}
-    assert real_time_days([*seen(0), *seen(1, 2)], hour) == {of[0], of[1]}
-    assert real_time_days([*seen(0), *seen(1, 3), *seen(2)], hour) == {of[0], of[2]}
-    assert real_time_days([*seen(0), *seen(4)], hour) == {of[n] for n in range(5)}  # a rest
-    assert real_time_days([*seen(0), *seen(5)], hour) == {of[0], of[5]}  # a feed that was down
-    assert real_time_days([SeenBar(hour, "", "", hour - 1), SeenBar(25 * hour, "", "")], hour) == frozenset()
+def test_a_day_counts_where_nearly_all_bars_due_were_seen_as_they_came() -> None:
+    of = {n: date(1970, 1, 1) + timedelta(days=n) for n in range(1, 40)}
+
+    def days(*bars: list[SeenBar]) -> frozenset[date]:
+        return real_time_days([bar for some in bars for bar in some], "24/7", "1h")
+
+    assert days(seen_bars(1), seen_bars(2, 2)) == {of[1], of[2]}
+    assert days(seen_bars(1), seen_bars(2, 3), seen_bars(3)) == {of[1], of[3]}
+    assert days(seen_bars(1, missing=2), seen_bars(2, missing=3)) == {of[1]}
+    assert days(seen_bars(1), seen_bars(4)) == {of[1], of[4]}  # a market that never rests: a feed that was down
+    sparse = [seen_bars(4 * n, missing=1439, minutes=1)[0] for n in range(1, 10)]
+    assert real_time_days(sparse, "24/7", "1m") == frozenset()
+    replayed = [replace(seen_bars(1)[0], seen_at=10**18)]
+    assert days(replayed, seen_bars(2)) == frozenset()  # the clock went back
+    unknown = [replace(one, seen_at=None) for one in seen_bars(1)]
+    assert days(unknown, [replace(one, seen_at=one.end - 1) for one in seen_bars(2)]) == frozenset()
 
 
 def test_a_torn_line_of_bars_seen_is_written_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
