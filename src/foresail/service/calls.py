@@ -244,6 +244,8 @@ def run(
     names: int | None = None,
     capital: str | None = None,
     forecaster: str | None = None,
+    horizons: str | None = None,
+    beside: str | None = None,
     select: str | None = None,
     without: Sequence[str] | None = None,
     frame: str | None = None,
@@ -267,6 +269,8 @@ def run(
     names : only the first so many instruments, by id
     capital : for example "100000 USD"
     forecaster : how returns are forecast, for example "tft"
+    horizons : what is forecast, bars or spans: "1,5" or "4h,1d,1w"
+    beside : forecasters that the report compares with on the same rows: "lstm,garch"
     select, without : how each fold chooses features, and groups that are left out
     frame : make bars of this coarser frame first
     extended : keep bars from 04:00 to 20:00 New York, which 6h needs
@@ -291,6 +295,8 @@ def run(
         names=names,
         capital=capital,
         forecaster=forecaster,
+        horizons=horizons,
+        beside=beside,
         selection=select,
         without=None if without is None else tuple(without),
         reading=asked_reading(frame, series, pair, extended=extended, models=True),
