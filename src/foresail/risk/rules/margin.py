@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from foresail.core.ids import InstrumentId
 from foresail.domain.instruments import AssetClass
@@ -43,8 +44,7 @@ def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, li
 
 def margin_used(view: Projected, limits: BookLimits) -> float:
     """Return ``margin_of`` all positions of a view, open orders and what passed before included."""
-    positions = view.account.positions
-    held = ((p.instrument, number(p.quantity), view.price(p.instrument)) for p in positions)
+    held = [(name, value, 1.0) for name, value in view.values().items()]
     return margin_of(held, float(view.account.cash), limits)
 
 
@@ -70,6 +70,7 @@ class MarginUse:
         return shrink_to_money(self.name, order, view, room, text=f"at most {most:.0%} of equity may stand as margin")
 
 
+@lru_cache(maxsize=65_536)
 def _is_on_margin(name: InstrumentId) -> bool:
     """Return whether a position stands on its margin, whatever the books paid for it."""
     return asset_class_of(name) is AssetClass.FOREX or name.endswith(".perp")
@@ -77,5 +78,5 @@ def _is_on_margin(name: InstrumentId) -> bool:
 
 def _free_cash(view: Projected) -> float:
     """Return the cash that pays for spot purchases, account currency; below 0 where some were bought on credit."""
-    on_margin = (p for p in view.account.positions if _is_on_margin(p.instrument))
-    return float(view.account.cash) + sum(number(p.quantity) * view.price(p.instrument) for p in on_margin)
+    on_margin = [value for name, value in view.values().items() if _is_on_margin(name)]
+    return float(view.account.cash) + sum(on_margin)
