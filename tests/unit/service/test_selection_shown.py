@@ -43,8 +43,8 @@ def test_baselines_see_plain_inputs_whatever_the_model_is_given(finished: Finish
     inputs = InputSettings(selection="forest", keep=2, normalise="standard", row_weights="recency")
     settings = replace(finished.result.settings, inputs=inputs)
     realised = outcomes(finished.result)
-    plain = baseline_scores(finished.result, realised)
-    other = baseline_scores(replace(finished.result, settings=settings), realised)
+    plain, _ = baseline_scores(finished.result, realised)
+    other, _ = baseline_scores(replace(finished.result, settings=settings), realised)
     assert [one.key for one in other] == [one.key for one in plain]
     for one, two in zip(plain, other, strict=True):
         np.testing.assert_array_equal(one.loss, two.loss)
