@@ -16,7 +16,7 @@ import numpy as np
 
 from foresail.core.arrays import FloatArray, IntArray
 from foresail.core.ids import InstrumentId
-from foresail.domain.accounts import Account
+from foresail.domain.accounts import Account, Position
 from foresail.domain.actions import DelistingRule
 from foresail.domain.books import BookStream
 from foresail.domain.events import BarsClosed, Event, OrderEvent, VenueReport
@@ -212,8 +212,9 @@ class Driver:
         t = inputs.data.bars.shape[1]
         trading, self.link = history_parts(inputs, parts, limits=limits)
         self._market = self.link.market
-        # what is bought on credit costs something with every bar, whatever it is
-        self._is_free = parts.costs.is_free_to_hold if trading.margin_cost is None else lambda _position: False
+        self._costs, self._is_free = parts.costs, parts.costs.is_free_to_hold
+        if trading.margin_cost is not None:
+            self._is_free = self._is_free_of_credit
         self._capital, self._by_id = settings.capital, parts.by_id
         self.journal = Journal()
         self.core = TradingCore(replace(trading, watch=self._on_decision, is_audited=False), self.journal)
@@ -227,6 +228,10 @@ class Driver:
         self.orders: list[ReviewedOrder] = []
         self.fills: list[Fill] = []
         self.notes: list[tuple[int, InstrumentId, str]] = []
+
+    def _is_free_of_credit(self, position: Position) -> bool:
+        """Return whether nothing is paid for a position, nor for credit: cash stays what it is while nothing fills."""
+        return self.core.books.cash >= 0 and self._costs.is_free_to_hold(position)
 
     @property
     def order_events(self) -> list[OrderEvent]:
