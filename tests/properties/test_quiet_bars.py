@@ -24,10 +24,14 @@ from foresail.engine.driver import BacktestInputs, Driver
 from foresail.engine.history import bar_events, history_events, history_pieces
 from foresail.engine.parts import build_parts
 from foresail.engine.settings import MarketData, PipelineSettings
+from foresail.engine.sweep_inputs import SweepRule
+from foresail.engine.sweep_replay import free_parts, replay_inputs
 from foresail.engine.trading import quiet
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
+from foresail.execution.costs import CostModel
 from foresail.ledger.codec import encode_entry
+from foresail.ledger.entries import HoldingCharged, HoldingKind
 from foresail.protocols import MarketView
 from foresail.testing.builders import bar_panel
 
@@ -191,3 +195,39 @@ def test_a_strategy_that_fails_leaves_the_journal_of_single_steps(monkeypatch):
         return [encode_entry(one) for one in driver.journal.entries]
 
     assert journal(together=True) == journal(together=False)
+
+
+class Levered:
+    """Buys once for more than there is, or for less, and sells it much later."""
+
+    spec = SimpleNamespace(id="test/levered@1", every=1, critical_inputs=())
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+
+    def start(self) -> dict[str, int]:
+        return {"n": 0}
+
+    def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
+        state["n"] += 1
+        side = {2: Side.BUY, 50: Side.SELL}.get(state["n"])
+        return () if side is None else [OrderIntent(NAMES[0], side, Decimal(self._units))]
+
+
+@pytest.mark.parametrize(("units", "pays"), [(100, False), (400, True)])
+def test_credit_costs_the_same_together_and_one_by_one(monkeypatch, units, pays):
+    """Bars pass together while cash has paid for what is held, and no interest is lost where it has not."""
+    bars, rule, marked = market(3, 0.0, actions=False), SweepRule(capital=20_000.0, fee=0.001), []
+    inputs = replay_inputs(bars, rule, 0.01)
+    real = quiet.QuietBars._marked
+    monkeypatch.setattr(quiet.QuietBars, "_marked", lambda self, a, b: marked.append(b - a) or real(self, a, b))
+    made = [free_parts(inputs, rule, Levered(units)) for _ in range(2)]
+    costs = CostModel(replace(made[0].costs.settings, borrow_per_year=Decimal("0.05")))
+    one, two = (Driver(inputs, replace(parts, costs=costs)) for parts in made)
+    for driver in (one, two):
+        driver.deposit(int(bars.start[0]))
+    one_by_one(one, bars, 0, 1)
+    pass_history(two, bars, 0, 1)
+    assert told(two) == told(one)
+    kinds = [entry.kind for entry in two.journal.entries if isinstance(entry, HoldingCharged)]
+    assert (HoldingKind.MARGIN in kinds, sum(marked) > 30) == (pays, not pays)
