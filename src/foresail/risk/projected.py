@@ -114,7 +114,9 @@ class Projected:
         """Return money per unit, account currency, NaN where no price is known."""
         price = self._prices.get(instrument)
         if price is None:
-            price = self._prices[instrument] = float(self._view.price(instrument)) * self.factor(instrument)
+            factor = self._factors.get(instrument)
+            factor = self.factor(instrument) if factor is None else factor
+            price = self._prices[instrument] = float(self._view.price(instrument)) * factor
         return price
 
     def factor(self, instrument: InstrumentId) -> float:
@@ -143,11 +145,14 @@ class Projected:
         """Return the signed value of every position in its worst case, account currency; NaN without a price."""
         positions = self.account.positions
         if self._values is None:
-            known, values = self._prices, {}
-            for position in positions:
+            known, factors, ask, values = self._prices, self._factors, self._view.price, {}
+            for position in positions:  # ``price`` written out: this runs for every position of every review
                 name = position.instrument
                 price = known.get(name)
-                values[name] = number(position.quantity) * (self.price(name) if price is None else price)
+                if price is None:
+                    factor = factors.get(name)
+                    price = known[name] = float(ask(name)) * (self.factor(name) if factor is None else factor)
+                values[name] = number(position.quantity) * price
             self._values = values
         return self._values
 
@@ -263,18 +268,20 @@ class Projected:
 
     def _restate(self) -> None:
         """Bring positions and cash in line with what may be held; only names that changed are looked at again."""
-        base, positions = self._account, self._positions
+        base, positions, values, monies = self._account, self._positions, self._values, self._monies
         for name in self._changed:
             units = self._worst_units(name)
-            before = positions.get(name)
-            if units == 0:
+            if not units:
                 positions.pop(name, None)
-            elif before is None or before.quantity != units:
-                positions[name] = _position(name, units, self._money(name), base.at)
-            if self._values is not None:
-                self._values.pop(name, None)
-                if units != 0:
-                    self._values[name] = number(units) * self.price(name)
+            else:
+                before = positions.get(name)
+                if before is None or before.quantity != units:
+                    money = monies.get(name)
+                    positions[name] = _position(name, units, self._money(name) if money is None else money, base.at)
+            if values is not None:
+                values.pop(name, None)
+                if units:
+                    values[name] = number(units) * self.price(name)
         cash = base.cash - self._paid if base.cash.is_finite() else base.cash  # not finite: only exits go on
         self._account = Account(base.id, base.currency, cash, base.equity, tuple(positions.values()), base.at)
         self._paid, self._is_stale = _ZERO, False
@@ -292,8 +299,10 @@ class Projected:
 
     def _worst_units(self, instrument: InstrumentId) -> Decimal:
         held = self._held.get(instrument, _ZERO)
-        buy, sell = self._reserved.get(instrument, (_ZERO, _ZERO))
-        long, short = held + buy, held - sell
+        reserved = self._reserved.get(instrument)
+        if reserved is None:
+            return held
+        long, short = held + reserved[0], held - reserved[1]
         return long if abs(long) >= abs(short) else short
 
     def _money(self, instrument: InstrumentId) -> Decimal:

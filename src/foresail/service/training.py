@@ -163,7 +163,7 @@ def _register_look(job: TrainJob, held: HeldOut, workspace: Path, clock: Clock) 
         end=int(bars.end[fold.test_to - 1]) + 1,
     )
     trial = Trial(
-        settings_hash=hash_value({k: v for k, v in job.recipe.items() if k not in ("inputs", "code")}),
+        settings_hash=hash_value({k: v for k, v in job.recipe.items() if k not in ("inputs", "code", "beside")}),
         code_hash=job.recipe["code"],
         lineage=lineage,
         sample=SharpeSample(float("nan"), 0, float("nan"), float("nan")),  # a forecast has no return of its own

@@ -184,6 +184,8 @@ def paired_tests(
 ) -> list[dict[str, Any]]:
     """Return the tests of the model against each baseline at each horizon of the close, as plain data.
 
+    ``is_baseline`` is False of a forecaster that was only asked for beside the model: nothing has to beat that one.
+
     Parameters
     ----------
     own : (R, K, H, Q) finished quantiles of the model
@@ -204,7 +206,7 @@ def paired_tests(
             if not np.isfinite(mine + theirs).any():
                 continue
             test = compare_losses(mine, theirs, issued, name=one.name, horizon=horizon, settings=settings)
-            found.append({**plain(test), "text": test.text})
+            found.append({**plain(test), "text": test.text, "is_baseline": one.key in TRAINING_BASELINES})
     return found
 
 

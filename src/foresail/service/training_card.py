@@ -80,7 +80,11 @@ def acceptance(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _beats(ahead: str, tests: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
-    """Return whether the paired test says better of every baseline: a lower mean alone does not (EVAL-08)."""
+    """Return whether the paired test says better of every baseline: a lower mean alone does not (EVAL-08).
+
+    A forecaster that was only asked for beside the model is no baseline; whoever asks for none must not fare better.
+    """
+    tests = [test for test in tests if test.get("is_baseline", True)]
     missed = [f"{test['other']} ({test['word']})" for test in tests if test["word"] != BETTER]
     if not tests:
         return False, f"{ahead}: no baseline could be compared with"

@@ -93,12 +93,26 @@ def test_another_forecaster_is_fitted_beside_the_model(workspace, monkeypatch):
     assert set(TRAINING_BASELINES.values()) - {"quantile trees"} | {"last direction", "gjr"} == set(paired)
     assert len({one["rows"] for one in paired.values()}) == 1
     assert made == [{}, {}]  # ridge is a baseline, and neither of these has max_rows
+    assert {name for name, one in paired.items() if not one["is_baseline"]} == {"last direction", "gjr"}
     with pytest.raises(UnknownNameError, match="Did you mean 'lstm'"):
         train(beside="lsmt", data="no such file")
     looks = len((workspace / "trials.jsonl").read_text().splitlines())
     with pytest.raises(CapabilityError, match="needs the feature log_return_1"):
         train(features="rsi_14,volatility_20", beside="last_direction")
     assert len((workspace / "trials.jsonl").read_text().splitlines()) == looks  # refused before the test part is seen
+
+
+def test_one_beside_is_nothing_to_beat_and_no_other_trial(workspace, monkeypatch):
+    """VALID-14 asks for better than every baseline; asking for a comparison must not cost an acceptance or a trial."""
+    plain = train(horizons="1", targets="close")["record"]
+    beside = train(horizons="1", targets="close", beside="last_direction")["record"]
+    assert beside["trials"] == plain["trials"]
+    metrics = json.loads(json.dumps(beside["metrics"]))
+    for one in metrics["paired"]:
+        one["word"] = "better" if one["is_baseline"] else "worse"
+    assert acceptance(metrics)["checks"][0]["passed"]
+    metrics["paired"][0]["word"] = "worse"
+    assert not acceptance(metrics)["checks"][0]["passed"]
 
 
 def test_one_beside_has_the_normalised_inputs_of_the_model(workspace, monkeypatch):

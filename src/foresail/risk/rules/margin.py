@@ -15,7 +15,7 @@ from foresail.domain.signals import Side
 from foresail.risk.exposure import allow, asset_class_of, number, shrink_to_money
 from foresail.risk.projected import Projected
 
-__all__ = ["MarginUse", "margin_of", "margin_used"]
+__all__ = ["MarginUse", "margin_of"]
 
 _CLASSES = (AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.FOREX)
 
@@ -42,12 +42,6 @@ def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, li
     return total + max(0.0, -free)
 
 
-def margin_used(view: Projected, limits: BookLimits) -> float:
-    """Return ``margin_of`` all positions of a view, open orders and what passed before included."""
-    held = [(name, value, 1.0) for name, value in view.values().items()]
-    return margin_of(held, float(view.account.cash), limits)
-
-
 @dataclass(frozen=True, slots=True)
 class MarginUse:
     """Limits openings that need margin to a share of equity: forex, perpetuals, short sales, and buying on credit."""
@@ -60,12 +54,16 @@ class MarginUse:
         most = self.limits.max_margin_use
         if most is None:
             return allow(self.name, order)
-        own = asset_class_of(order.instrument)
-        rate, paid = self.limits.margin_rate[_CLASSES.index(own)], 0.0
+        values, cash = view.values(), float(view.account.cash)
+        needing = [name for name, value in values.items() if not value >= 0.0 or _is_on_margin(name)]
+        held = [(name, view.position_units(name), view.price(name)) for name in needing]
+        left = most * number(view.account.equity) - margin_of(held, cash, self.limits)
         if order.side is Side.BUY and not _is_on_margin(order.instrument):
-            rate, paid = 1.0, _free_cash(view)  # what cash pays for needs none, and all of the credit counts
-        left = most * number(view.account.equity) - margin_used(view, self.limits)
-        room = (left / rate) if paid <= 0.0 else paid + (left if left > 0.0 else 0.0)
+            # what cash pays for needs no margin, and all of the credit counts
+            paid = cash + sum([values[name] for name in needing if _is_on_margin(name)])
+            room = left if paid <= 0.0 else paid + (left if left > 0.0 else 0.0)
+        else:
+            room = left / self.limits.margin_rate[_CLASSES.index(asset_class_of(order.instrument))]
         room = room if math.isfinite(room) else math.nan
         return shrink_to_money(self.name, order, view, room, text=f"at most {most:.0%} of equity may stand as margin")
 
@@ -74,9 +72,3 @@ class MarginUse:
 def _is_on_margin(name: InstrumentId) -> bool:
     """Return whether a position stands on its margin, whatever the books paid for it."""
     return asset_class_of(name) is AssetClass.FOREX or name.endswith(".perp")
-
-
-def _free_cash(view: Projected) -> float:
-    """Return the cash that pays for spot purchases, account currency; below 0 where some were bought on credit."""
-    on_margin = [value for name, value in view.values().items() if _is_on_margin(name)]
-    return float(view.account.cash) + sum(on_margin)

@@ -35,16 +35,16 @@ class ValueAtRisk:
         most = self.limits.value_at_risk
         if most is None:
             return allow(self.name, order)
-        held = [p.instrument for p in view.account.positions if p.quantity]
+        values = view.values()
+        held = list(values)
         returns = view.daily_returns([order.instrument, *held])
         if returns is None or returns.shape[1] < _LEAST:
             if self.limits.needs_history:
                 return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
             return allow(self.name, order)
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
-        equity, values = number(view.account.equity), view.values()
-        weights = np.array([values[name] for name in held])
-        weights /= equity
+        equity = number(view.account.equity)
+        weights = np.array(list(values.values())) / equity
         full = (
             number(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
         )
