@@ -47,10 +47,19 @@ class World(HostileWorld):
     """The view of the hostile suite with a history of returns and sane numbers."""
 
     returns: FloatArray = field(default_factory=lambda: np.random.default_rng(1).standard_normal((71, 252)) * 0.01)
+    largest: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sum up, as a market does once a day."""
+        self.largest = np.abs(self.returns).max(axis=1, keepdims=True)
 
     def daily_returns(self, instruments: Sequence[InstrumentId]) -> FloatArray:
         """Return 252 days of each."""
         return self.returns[[PLACES[name] for name in instruments]]
+
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray:
+        """Return the largest of each."""
+        return self.largest[[PLACES[name] for name in instruments], -1]
 
 
 def _order(i: int, quantity: int) -> Order:

@@ -240,6 +240,13 @@ class TradingRiskView(RiskView, Protocol):
         """Return (N, T) simple returns of the last days, NaN where missing; None where no history is kept."""
         ...
 
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray | None:
+        """Return (N,) at least the largest absolute of the ``daily_returns``; None below so many days, or if unknown.
+
+        A limit on losses that holds even if all of them came together needs no look at the days one by one.
+        """
+        ...
+
 
 class RiskRule(Protocol):
     """May only shrink or refuse; the gate takes the strictest ruling."""

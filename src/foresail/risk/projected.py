@@ -213,6 +213,11 @@ class Projected:
         returns: FloatArray | None = self._view.daily_returns(instruments)
         return returns
 
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray | None:
+        """Return (N,) at least the largest size of the ``daily_returns``; None below so many days or if unknown."""
+        moves: FloatArray | None = self._view.largest_moves(instruments, days)
+        return moves
+
     def held(self, instrument: InstrumentId) -> Decimal:
         """Return signed units held, less what passed exits close; open orders do not count here."""
         return self._held.get(instrument, _ZERO)

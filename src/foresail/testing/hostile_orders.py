@@ -94,6 +94,10 @@ class HostileWorld:
         """Return no history."""
         return None
 
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray | None:
+        """Return no history."""
+        return None
+
 
 @dataclass(slots=True)
 class HostileTally:

@@ -34,6 +34,7 @@ from foresail.testing.builders import bar_panel
 
 D = Decimal
 A = InstrumentId("sim.S01.A")
+B = InstrumentId("sim.S01.B")
 
 
 @dataclass
@@ -183,9 +184,31 @@ def test_days_of_hourly_bars_count_once_they_are_over() -> None:
             continue
         assert found is not None
         np.testing.assert_allclose(found[0], expected)
+        largest = market.largest_moves([A], over - 1)
+        assert largest is not None
+        assert largest[0] == np.abs(found).max()
+        assert market.largest_moves([A], over) is None
         assert market.average_volume(A) == pytest.approx(24e6)
         np.testing.assert_allclose(market.daily_volatility(position)[0], np.std(expected[-20:], ddof=1))
     pair = replace(record, asset_class=AssetClass.FOREX)
     forex = PanelMarket(bars, {A: pair}, "USD")
     forex.advance_through(24 * 31)
     assert math.isnan(forex.average_volume(A))
+
+
+def test_the_largest_moves_are_those_of_the_last_year_of_daily_returns() -> None:
+    draw = np.random.default_rng(6)
+    closes = {name: 100 * np.exp(np.cumsum(draw.standard_t(3, 700) * 0.02)) for name in (A, B)}
+    closes[A][40:50] = np.nan  # not traded
+    bars = bar_panel(closes)
+    market = PanelMarket(bars, {one.id: one for one in simulated_bar_set(bars).instruments}, "USD")
+    for position in range(700):
+        market.advance_through(position)
+        found = market.daily_returns([B, A])
+        largest = market.largest_moves([B, A], 20)
+        if position < 20:
+            assert largest is None
+            continue
+        assert found is not None
+        assert largest is not None
+        np.testing.assert_array_equal(largest, np.nanmax(np.abs(found), axis=1))

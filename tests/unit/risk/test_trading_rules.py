@@ -11,16 +11,18 @@ from tests.unit.risk.trading_world import ALT, BTC, DAY, EUR, GBP, KNOWN, NOON, 
 from foresail.core.errors import ConfigError
 from foresail.core.ids import OrderId
 from foresail.domain.instruments import AssetClass
-from foresail.domain.limits import AccountLimits, MarketLimits, TradingLimits
+from foresail.domain.limits import AccountLimits, BookLimits, MarketLimits, TradingLimits
 from foresail.domain.orders import Fill, FillReason, OrderKind
 from foresail.domain.signals import Side
 from foresail.ledger.entries import CancelIntended, FillBooked, OrderIntended, TradingHalted, TradingResumed
 from foresail.risk.accounts import edited
 from foresail.risk.gate import RiskGate
+from foresail.risk.projected import Projected
 from foresail.risk.rules.conditions import condition_factors
 from foresail.risk.rules.correlation import correlations
 from foresail.risk.rules.day_trades import day_trade_rule
 from foresail.risk.rules.leverage import LeverageCap, margin_ratio, margin_state, safe_leverage
+from foresail.risk.rules.value_at_risk import ValueAtRisk
 
 NONE = {"book__leverage": (9.0, 9.0, 20.0), "flow__submitted_per_minute": None}
 
@@ -205,6 +207,41 @@ def test_value_at_risk_cuts_until_fifteen_percent():
     assert rules == ["RISK-14 value at risk"]
     assert float(quantity) / 1000 == pytest.approx(0.15 / 0.22525, abs=2e-3)
     assert review([order(quantity="600")], world(returns=returns), **NONE) == [(600, [])]
+
+
+class Looked:
+    """A world that counts looks at single days, and tells the worst of them or does not."""
+
+    def __init__(self, seen, has_moves):
+        self._seen, self._has_moves, self.looks = seen, has_moves, 0
+
+    def __getattr__(self, name):
+        return getattr(self._seen, name)
+
+    def daily_returns(self, names):
+        self.looks += 1
+        return self._seen.daily_returns(names)
+
+    def largest_moves(self, names, days):
+        return self._seen.largest_moves(names, days) if self._has_moves else None
+
+
+def test_the_bound_of_the_worst_days_never_changes_a_ruling():
+    """It only spares the look at single days: with it and without it, an order comes out the same, cut or not."""
+    rng, cut, spared = np.random.default_rng(8), 0, 0
+    for _ in range(300):
+        returns = {name: rng.standard_t(3, 60) * rng.uniform(0.005, 0.1) for name in (A, B)}
+        returns[A][rng.integers(60)] = np.nan
+        held = {B: int(rng.integers(-900, 900)) or 1}
+        one = order(quantity=str(int(rng.integers(1, 2000))), side=Side.BUY if rng.random() < 0.7 else Side.SELL)
+        plain, bounded = (Looked(world(held, returns=returns), has_moves) for has_moves in (False, True))
+        rule = ValueAtRisk(BookLimits())
+        told = [rule.review(one, Projected(seen, KNOWN)) for seen in (plain, bounded)]
+        assert told[0] == told[1]
+        assert plain.looks == 1
+        cut += told[0].quantity < one.quantity
+        spared += not bounded.looks
+    assert min(cut, spared) > 20
 
 
 def test_orders_per_minute_come_from_the_journal():

@@ -86,6 +86,12 @@ class World:
             return None
         return np.array([self.returns[name] for name in instruments])
 
+    def largest_moves(self, instruments, days):
+        import numpy as np
+
+        returns = self.daily_returns(instruments)
+        return None if returns is None or returns.shape[1] < days else np.nanmax(np.abs(returns), axis=1)
+
 
 def funded(equity="100000", limits=None, at=NOON - DAY):
     state = RiskState(limits)

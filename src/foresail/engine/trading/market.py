@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.clock import NS_PER_DAY
@@ -48,6 +49,7 @@ class PanelMarket:
         self._is_foreign = any(instruments[name].currency != currency for name in self.names)
         self._position = -1
         self._returns: FloatArray | None = None  # of all bars, made when first asked for
+        self._moves: FloatArray | None = None  # largest of each year of them, the same
         self._days: DayCloses | None = None  # the same
         self._volumes: FloatArray | None = None
         self._spread: FloatArray | None = bars.field("spread") if bars.has("spread") else None
@@ -151,20 +153,36 @@ class PanelMarket:
 
         Of bars shorter than a day the last close of every UTC day that is over counts; None for longer ones.
         """
+        known = self._year()
+        if known is None:
+            return None
+        returns, begin, end = known
+        year: FloatArray = returns[[self.row[name] for name in instruments], begin:end]
+        return year
+
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray | None:
+        """Return (N,) largest absolute of the ``daily_returns``, 0 where none is known; None below so many days."""
+        known = self._year()
+        if known is None or known[2] - known[1] < days:
+            return None
+        if self._moves is None:
+            moves = np.abs(known[0])
+            moves[np.isnan(moves)] = 0.0
+            # its window is centred; the shift puts the newest day at its end
+            self._moves = maximum_filter1d(moves, _YEAR, axis=1, mode="constant", origin=(_YEAR - 1) // 2)
+        largest: FloatArray = self._moves[[self.row[name] for name in instruments], known[2] - 1]
+        return largest
+
+    def _year(self) -> tuple[FloatArray, int, int] | None:
+        """Return (N, D) returns of all days with the span of those of the last year; None below one."""
         if not self._is_daily:
             over = self._day_closes().over(self._position) if self._length <= NS_PER_DAY else 0
-            if over < 2:
-                return None
-            rows = [self.row[name] for name in instruments]
-            days: FloatArray = self._day_closes().returns[rows, max(1, over - _YEAR) : over]
-            return days
+            return None if over < 2 else (self._day_closes().returns, max(1, over - _YEAR), over)
         if self._position < 1:
             return None
         if self._returns is None:
             self._returns = self._all_returns()
-        rows = [self.row[name] for name in instruments]
-        returns: FloatArray = self._returns[rows, max(0, self._position - _YEAR) : self._position]
-        return returns
+        return self._returns, max(0, self._position - _YEAR), self._position
 
     def spread(self, instrument: InstrumentId) -> float:
         """Return the ask minus bid of the bar of the last price, NaN where bars tell none."""

@@ -81,6 +81,8 @@ class CoreRiskView:
 
     def open_orders(self) -> tuple[tuple[Order, Decimal], ...]:
         """Return open and unknown orders with the units that may still trade, levels in the account's currency."""
+        if not self.rates:
+            return tuple([(one.order, one.reserved) for one in self.orders.open()])
         return tuple(
             (in_account_currency(one.order, self._rate(one.order.instrument)), one.reserved)
             for one in self.orders.open()
@@ -94,6 +96,12 @@ class CoreRiskView:
         history = getattr(self.market, "daily_returns", None)
         returns: FloatArray | None = None if history is None else history(instruments)
         return returns
+
+    def largest_moves(self, instruments: Sequence[InstrumentId], days: int) -> FloatArray | None:
+        """Return (N,) largest absolute of the ``daily_returns``; None below so many days or where nobody tells."""
+        history = getattr(self.market, "largest_moves", None)
+        moves: FloatArray | None = None if history is None else history(instruments, days)
+        return moves
 
     def blocked(self, instrument: InstrumentId) -> str:
         """Return why an instrument may not be traded, empty where it may."""

@@ -21,7 +21,9 @@ class Breakers:
 
     def review(self, order: Order, view: Projected) -> Ruling:
         """Return nothing while a breaker is in force; the ruling names it."""
-        for rule, one in sorted(view.state.breakers_in_force(view.now).items()):
+        in_force = view.state.breakers_in_force(view.now)
+        if in_force:
+            rule, one = min(in_force.items())
             return refuse(rule, f"{one.text}; exits go on")
         most = self.limits.trades_per_day
         if most is not None:

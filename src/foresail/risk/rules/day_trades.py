@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 
 from foresail.core.errors import ConfigError
 from foresail.domain.instruments import AssetClass
@@ -25,9 +27,13 @@ def day_trade_rule(limits: AccountLimits, now: int) -> str:
     ConfigError
         If a rule is not ``pdt``, ``intraday_margin`` or ``none``.
     """
-    today = day_span(now, "new_york")[0].isoformat()
-    rule = "pdt"
-    for first, name in limits.day_trade_rules:
+    return _rule_of(limits.day_trade_rules, day_span(now, "new_york")[0])
+
+
+@lru_cache(maxsize=64)
+def _rule_of(rules: tuple[tuple[str, str], ...], day: date) -> str:
+    today, rule = day.isoformat(), "pdt"
+    for first, name in rules:
         if name not in DAY_TRADE_RULES:
             raise ConfigError(f"expected day_trade_rule {', '.join(DAY_TRADE_RULES)}, received {name!r}")
         rule = name if first <= today else rule

@@ -17,6 +17,7 @@ from foresail.risk.projected import Projected
 __all__ = ["ValueAtRisk"]
 
 _LEAST = 20  # days of history
+_SURELY = 1.0 - 1e-9  # sums are rounded
 _STEPS = 12  # halvings of the order; the last is within 1 / 4096 of it
 
 
@@ -35,24 +36,26 @@ class ValueAtRisk:
         most = self.limits.value_at_risk
         if most is None:
             return allow(self.name, order)
-        values = view.values()
-        held = list(values)
-        returns = view.daily_returns([order.instrument, *held])
+        values, equity = view.values(), number(view.account.equity)
+        names = [order.instrument, *values]
+        weights = np.fromiter(values.values(), np.float64, len(values)) / equity
+        full = (
+            number(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
+        )
+        moves = view.largest_moves(names, _LEAST)
+        if moves is not None and abs(full) * moves[0] + np.abs(weights) @ moves[1:] < most * _SURELY:
+            return allow(self.name, order)  # no day can lose more than the worst days of all, were they one day
+        returns = view.daily_returns(names)
         if returns is None or returns.shape[1] < _LEAST:
             if self.limits.needs_history:
                 return refuse(self.name, f"fewer than {_LEAST} daily returns are known")
             return allow(self.name, order)
         window = np.asarray(returns, dtype=np.float64)[:, -self.limits.value_at_risk_days :]
-        equity = number(view.account.equity)
-        weights = np.array(list(values.values())) / equity
-        full = (
-            number(order.quantity) * view.price(order.instrument) / equity * (1.0 if order.side is Side.BUY else -1.0)
-        )
-        base = weights @ window[1:] if held else np.zeros(window.shape[1])
+        base = weights @ window[1:]
         after = np.sort(base + full * window[0])
         if math.isnan(after[-1]):  # not a number sorts last: a return is missing
             window = np.where(np.isnan(window), 0.0, window)
-            base = weights @ window[1:] if held else base
+            base = weights @ window[1:]
             after = np.sort(base + full * window[0])
         loss = sorted_value_at_risk(after)
         if loss <= most or loss <= value_at_risk(base):
