@@ -163,18 +163,25 @@ class _Plan:
 def _plan(grid: Mapping[str, Sequence[Any]], rule: SweepRule) -> _Plan:
     names = list(grid)
     combinations = list(itertools.product(*(grid[name] for name in names)))
+    of_rule = [i for i, name in enumerate(names) if name in _RULE_FIELDS]
+    of_signals = [i for i, name in enumerate(names) if name not in _RULE_FIELDS]
     groups: dict[tuple[Any, ...], list[int]] = {}
+    known: dict[tuple[Any, ...], SweepRule] = {}  # every group of signals has the same rules: each is made once
+    rule_of = []
     for r, values in enumerate(combinations):
-        key = tuple(value for name, value in zip(names, values, strict=True) if name not in _RULE_FIELDS)
-        groups.setdefault(key, []).append(r)
-    asked = [name for name in names if name not in _RULE_FIELDS]
-    made = []
-    for key, rows in groups.items():
-        rules = tuple(
-            rule.with_values({n: v for n, v in zip(names, combinations[r], strict=True) if n in _RULE_FIELDS})
-            for r in rows
+        groups.setdefault(tuple([values[i] for i in of_signals]), []).append(r)
+        chosen = tuple([values[i] for i in of_rule])
+        if chosen not in known:
+            known[chosen] = rule.with_values({names[i]: values[i] for i in of_rule})
+        rule_of.append(known[chosen])
+    made = [
+        (
+            {names[i]: value for i, value in zip(of_signals, key, strict=True)},
+            tuple(rows),
+            tuple([rule_of[r] for r in rows]),
         )
-        made.append((dict(zip(asked, key, strict=True)), tuple(rows), rules))
+        for key, rows in groups.items()
+    ]
     columns = dict(zip(names, zip(*combinations, strict=True), strict=True))
     return _Plan(len(combinations), columns, tuple(made))
 
@@ -188,11 +195,13 @@ def _each(panel: Panel | SweepBars) -> list[tuple[InstrumentId, SweepBars]]:
 def _sweep_one(bars: SweepBars, signals: SignalFunction, plan: _Plan, threads: int) -> FloatArray:
     """Return (rows, M_WIDTH): jobs are groups, cut where there are fewer of them than threads."""
     table = np.zeros((plan.rows, kernel.M_WIDTH))
+    made = {id(one): one for _, _, rules in plan.groups for one in rules}
+    known = {key: one.numbers(bars.tick) for key, one in made.items()}
 
     def work(job: tuple[dict[str, Any], tuple[int, ...], tuple[SweepRule, ...]]) -> None:
         parameters, rows, rules = job
         columns = signals(bars, **parameters).columns(len(bars))
-        numbers = [one.numbers(bars.tick) for one in rules]
+        numbers = [known[id(one)] for one in rules]
         stacked = np.stack([one[0] for one in numbers]), np.stack([one[1] for one in numbers])
         figures = np.zeros((len(rows), kernel.M_WIDTH))
         kernel.summarise_many(bars.columns, columns, stacked, figures)

