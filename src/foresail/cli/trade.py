@@ -28,6 +28,10 @@ _Strategies = Annotated[
 _Slice = Annotated[
     str, typer.Option("--slice", help="How large orders leave: twap:6:1h, vwap:8:30m or pov:6:1h:0.1; empty = at once.")
 ]
+_Book = Annotated[
+    list[str] | None,
+    typer.Option("--book", help="Recorded order book on which orders fill: FILE, or INSTRUMENT=FILE."),
+]
 _Profile = Annotated[str | None, typer.Option("--profile", help="Risk profile.")]
 
 
@@ -50,6 +54,7 @@ def _start(
     names: _Names = None,
     timezone: _Zone = None,
     slices: _Slice = "",
+    book: _Book = None,
     snapshot_every: Annotated[int, typer.Option("--snapshot-every", min=1, help="Events between snapshots.")] = 1000,
     follow: Annotated[
         float | None, typer.Option("--follow", help="Go on with newly stored bars, looked for every so many seconds.")
@@ -74,7 +79,7 @@ def _start(
             first, sleeves = parse_strategies(strategy)
             stream = StreamRequest(
                 bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-                sleeves=sleeves, slices=slices,
+                sleeves=sleeves, slices=slices, books=tuple(book or ()),
             )  # fmt: skip
         request = PaperRequest(
             account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
@@ -202,10 +207,7 @@ def backtest_command(
     names: _Names = None,
     timezone: _Zone = None,
     slices: _Slice = "",
-    book: Annotated[
-        list[str] | None,
-        typer.Option("--book", help="Recorded order book on which orders fill: FILE, or INSTRUMENT=FILE."),
-    ] = None,
+    book: _Book = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -219,8 +221,8 @@ def backtest_command(
         first, sleeves = parse_strategies(strategy)
         request = StreamRequest(
             bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-            sleeves=sleeves, slices=slices,
+            sleeves=sleeves, slices=slices, books=tuple(book or ()),
         )  # fmt: skip
-        return _leave(run_strategy_backtest(request, out=out, force=force, progress=Progress(), books=book or ()))
+        return _leave(run_strategy_backtest(request, out=out, force=force, progress=Progress()))
 
     execute(work, as_json=as_json)

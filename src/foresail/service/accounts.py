@@ -15,6 +15,7 @@ from foresail.core.canonical import canonical_bytes, write_atomic
 from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.service.commands import CommandQueue
 from foresail.service.durable import make_folder, write_durable
+from foresail.service.order_books import resolved_book
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
 __all__ = ["AccountFolder", "check_person", "is_running", "resolved_bars", "whole_account"]
@@ -74,7 +75,7 @@ class AccountFolder:
         if asked is None:
             return held, False
         wanted = _whole(asked)
-        for name in ("bars", "strategy", "timezone", "capital", "profile", "names", "sleeves", "slices"):
+        for name in ("bars", "strategy", "timezone", "capital", "profile", "names", "sleeves", "slices", "books"):
             if name == "sleeves" and not wanted.sleeves and held.sleeves == whole_account(wanted.strategy):
                 continue
             if getattr(wanted, name) not in (None, getattr(held, name)):
@@ -177,14 +178,17 @@ def _held(content: dict[str, Any]) -> StreamRequest:
     """Return a request as it was written; older accounts lack what came later."""
     sleeves = tuple((file, share) for file, share in content.get("sleeves", ()))
     older = {"facts": False, "boundary": OLD_BOUNDARY, "alerts": False}
-    fixed = {"strategy": Path(content["strategy"]), "sleeves": sleeves, "may_wrap": False}
+    books = tuple(content.get("books", ()))
+    fixed = {"strategy": Path(content["strategy"]), "sleeves": sleeves, "books": books, "may_wrap": False}
     return StreamRequest(**{**older, **content, **fixed})
 
 
 def _whole(request: StreamRequest) -> StreamRequest:
     """Return a request that means the same from any folder."""
     sleeves = tuple((str(Path(file).resolve()), share) for file, share in request.sleeves)
-    return replace(request, strategy=request.strategy.resolve(), bars=resolved_bars(request.bars), sleeves=sleeves)
+    books = tuple(resolved_book(book) for book in request.books)
+    bars = resolved_bars(request.bars)
+    return replace(request, strategy=request.strategy.resolve(), bars=bars, sleeves=sleeves, books=books)
 
 
 def resolved_bars(bars: str) -> str:

@@ -6,7 +6,6 @@ It tells money and costs, no verdict: ``foresail run --plugin`` judges a strateg
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from foresail.measures.performance import max_drawdown, sharpe_ratio
 from foresail.measures.returns import simple_returns
 from foresail.protocols import Progress
 from foresail.service.accounts import resolved_bars
-from foresail.service.order_books import read_books
 from foresail.service.outcome import Outcome
 from foresail.service.shared_backtest import SharedBacktest, run_shared_backtest
 from foresail.service.stream import Stream, StreamRequest, fingerprint_of, open_stream
@@ -37,14 +35,8 @@ BACKTEST_FILE = "backtest.json"
 _GROUP = 1000  # entries in one commit: nothing leaves, so nothing waits for it
 
 
-def run_strategy_backtest(
-    request: StreamRequest, *, out: Path | None, force: bool, progress: Progress, books: Sequence[str] = ()
-) -> Outcome:
+def run_strategy_backtest(request: StreamRequest, *, out: Path | None, force: bool, progress: Progress) -> Outcome:
     """Run a strategy on stored bars; write ``backtest.json`` and ``journal/``.
-
-    Parameters
-    ----------
-    books : recorded order books on which orders are filled, "FILE" or "INSTRUMENT=FILE" (``order_books``)
 
     Raises
     ------
@@ -57,13 +49,7 @@ def run_strategy_backtest(
     """
     workspace = find_workspace()
     stream = open_stream(request, workspace, check_leaks=True)
-    record, given = stream.record(), None
-    if books:
-        bar_set = stream.loaded.data.bar_set
-        here = set(stream.loaded.data.bars.instruments)
-        given = read_books(books, {one.id: one for one in bar_set.instruments if one.id in here})
-        stream = replace(stream, inputs=replace(stream.inputs, books=given.streams))
-        record = {**record, "books": dict(given.sha256)}
+    record = stream.record()
     target = out or workspace / "runs" / f"backtest-{stream.loaded.data.bar_set.name}-{hash_value(record)[:8]}"
     if target.exists() and not force:
         raise UserError(f"{target} exists", hint="choose another --out, or add --force to replace it")
@@ -81,8 +67,6 @@ def run_strategy_backtest(
         "request": _request(request, stream),
         **_figures(result, stream),
     }
-    if given is not None:
-        document["warnings"] = [*document["warnings"], *given.warnings(stream.loaded.data.bars)]
     _write(target, document, result.journal, stream)
     return Outcome({"run": str(target), **document}, _lines(document, target))
 

@@ -1,4 +1,4 @@
-"""Order books of a backtest: recorded streams, read by the reader of whoever recorded them (``backtest --book``)."""
+"""Order books on which orders fill: recorded streams, read by the reader of whoever recorded them (``--book``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from foresail.domain.books import BookStream
 from foresail.domain.instruments import Instrument
 from foresail.domain.panel import Panel
 
-__all__ = ["GivenBooks", "read_books"]
+__all__ = ["GivenBooks", "read_books", "resolved_book"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +80,13 @@ def read_books(given: Sequence[str], instruments: Mapping[InstrumentId, Instrume
         streams[name] = stream
         hashes[name] = hash_bytes(b"".join(file.read_bytes() for file in files))
     return GivenBooks(streams, hashes)
+
+
+def resolved_book(text: str) -> str:
+    """Return "FILE" or "INSTRUMENT=FILE" with an absolute path, so that it means the same from any folder."""
+    name, sign, file = text.partition("=")
+    is_named = bool(sign) and not Path(text).is_file()
+    return f"{name}={Path(file).resolve()}" if is_named else str(Path(text).resolve())
 
 
 def _named(text: str, instruments: Mapping[InstrumentId, Instrument]) -> tuple[InstrumentId, Path]:

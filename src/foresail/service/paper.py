@@ -324,6 +324,11 @@ def start_paper(request: PaperRequest, *, progress: Progress, clock: Clock | Non
     wanted, is_new = folder.settle_request(request.stream)
     if request.follow_s is not None:
         wanted = replace(wanted, until=None)
+        if wanted.books:
+            raise ConfigError(
+                f"account {request.account} fills on recorded order books, which do not grow with the bars",
+                hint="start it without --follow, or follow the set with an account that fills on bars",
+            )
     stream = open_stream(wanted, workspace, check_leaks=is_new)
     if stream.shares and not wanted.sleeves:
         wanted = replace(wanted, sleeves=whole_account(wanted.strategy))

@@ -38,6 +38,7 @@ from foresail.risk.profiles import profile_named
 from foresail.risk.versions import limits_digest
 from foresail.service.limits import leverage_warning
 from foresail.service.loading import Loaded, load_bars, parse_until
+from foresail.service.order_books import GivenBooks, read_books
 from foresail.service.plugins import Plugin, fuzz, load_plugin, to_strategy
 from foresail.service.runfolder import code_hash
 from foresail.service.settings import WORKSPACE_FILE, Overrides, default_settings, read_settings
@@ -58,6 +59,7 @@ class StreamRequest:
     ----------
     sleeves : (file, share of equity) of every strategy, where there are several or one has a share
     slices : how large orders leave (``sleeves.parse_slices``), empty = at once
+    books : recorded order books on which orders are filled, "FILE" or "INSTRUMENT=FILE" (``order_books``)
     facts : whether limits are told of the market; not so for accounts made before they were
     may_wrap : whether one strategy for which the settings have limits gets a book of its own; an account that exists
         was asked at its first start
@@ -75,6 +77,7 @@ class StreamRequest:
     names: int | None = None
     sleeves: tuple[tuple[str, str], ...] = ()
     slices: str = ""
+    books: tuple[str, ...] = ()
     facts: bool = True
     boundary: str | None = None
     may_wrap: bool = True
@@ -93,6 +96,7 @@ class Stream:
     is_live : whether bars come as they end, so that links, clock and the age of prices count (RISK-31)
     shares : of the account's equity, one a strategy; empty = one strategy that has the whole account
     slices : how large orders leave, empty = at once
+    books : order books on which orders are filled, None where all fill on bars
     names_terms : whether the journal names stops, fees and the like with the limits (``service.terms``)
     unmatched : warnings on limits of strategies that name another version of one of these
     source, workspace, timezone, names : what the bars are read again with
@@ -107,6 +111,7 @@ class Stream:
     is_live: bool = False
     shares: tuple[Decimal, ...] = ()
     slices: str = ""
+    books: GivenBooks | None = None
     names_terms: bool = True
     unmatched: tuple[str, ...] = ()
     source: str = ""
@@ -195,7 +200,8 @@ class Stream:
     def warnings(self) -> list[str]:
         """Return what whoever trades under these limits is told first."""
         warning = leverage_warning(self.limits().book.leverage, edited=dict(self.settings.limits))
-        return [*([warning] if warning else []), *self.unmatched]
+        quiet = [] if self.books is None else self.books.warnings(self.loaded.data.bars)
+        return [*([warning] if warning else []), *self.unmatched, *quiet]
 
     def begin(self, core: TradingCore) -> None:
         """Pay the capital into a core that has booked nothing yet."""
@@ -222,6 +228,7 @@ class Stream:
             "currency": self.settings.currency,
             "profile": self.settings.profile,
             **({"slices": self.slices} if self.slices else {}),
+            **({"books": dict(self.books.sha256)} if self.books is not None else {}),
         }
 
     def record(self) -> dict[str, Any]:
@@ -243,6 +250,8 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
 
     Raises
     ------
+    ConfigError
+        If a book cannot be used.
     LookAheadError
         If the strategy looks ahead.
     """
@@ -275,7 +284,9 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     unmatched = _unmatched(settings.strategies, plugins)
     own = {plugin.id for plugin in plugins}
     settings = replace(settings, strategies=tuple(one for one in settings.strategies if one[0] in own))
-    inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year)
+    books = _books(request, loaded)
+    streams = {} if books is None else books.streams
+    inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year, books=streams)
     shares = tuple(Decimal(share) for _file, share in request.sleeves)
     if not shares and settings.strategies and request.may_wrap:
         shares = (Decimal(1),)  # limits of a strategy are of its own book
@@ -288,12 +299,19 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         has_alerts=request.alerts,
         shares=shares,
         slices=request.slices,
+        books=books,
         unmatched=unmatched,
         source=request.bars,
         workspace=workspace,
         timezone=request.timezone,
         names=request.names,
     )
+
+
+def _books(request: StreamRequest, loaded: Loaded) -> GivenBooks | None:
+    here = set(loaded.data.bars.instruments)
+    known = {one.id: one for one in loaded.data.bar_set.instruments if one.id in here}
+    return read_books(request.books, known) if request.books else None
 
 
 def _unmatched(choices: StrategyChoices, plugins: tuple[Plugin, ...]) -> tuple[str, ...]:

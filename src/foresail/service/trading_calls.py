@@ -187,11 +187,10 @@ def backtest(
     first, sleeves = parse_strategies(_texts(strategy))
     request = StreamRequest(
         str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-        sleeves=sleeves, slices=slices,
+        sleeves=sleeves, slices=slices, books=_texts(book),
     )  # fmt: skip
     target = None if out is None else Path(out)
-    given = _texts(book)
-    outcome = run_strategy_backtest(request, out=target, force=force, progress=progress or _silent, books=given)
+    outcome = run_strategy_backtest(request, out=target, force=force, progress=progress or _silent)
     told = outcome.document
     return BacktestResult(*_report(outcome), out=Path(told["run"]), fingerprint=told["fingerprint"])
 
@@ -209,6 +208,7 @@ def paper(
     names: int | None = None,
     timezone: str | None = None,
     slices: str = "",
+    book: str | Path | Sequence[str | Path] = (),
     snapshot_every: int = 1000,
     confirm_limits: str | None = None,
     follow: float | None = None,
@@ -222,7 +222,7 @@ def paper(
     account : name in this workspace
     bars, strategy : of a new account, both; of one that exists, neither
     speed : "max", or times the bars' own time, for example "60x"
-    until, capital, profile, names, timezone, slices : as in ``backtest``
+    until, capital, profile, names, timezone, slices, book : as in ``backtest``
     snapshot_every : events between snapshots
     confirm_limits : who lets a change of the settings hold that loosens limits; it is journalled
     follow : go on with newly stored bars, looked for every so many seconds; None = end with those that are there
@@ -249,7 +249,7 @@ def paper(
         first, sleeves = parse_strategies(_texts(strategy))
         stream = StreamRequest(
             str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-            sleeves=sleeves, slices=slices,
+            sleeves=sleeves, slices=slices, books=_texts(book),
         )  # fmt: skip
     request = PaperRequest(
         account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
@@ -372,8 +372,8 @@ def parity(account: str, *, progress: Progress | None = None) -> TradingReport:
     return TradingReport(*_report(parity_report(account, progress=progress or _silent)))
 
 
-def _texts(strategy: str | Path | Sequence[str | Path]) -> list[str]:
-    return [str(strategy)] if isinstance(strategy, str | Path) else [str(one) for one in strategy]
+def _texts(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    return (str(given),) if isinstance(given, str | Path) else tuple(str(one) for one in given)
 
 
 def _report(outcome: Outcome) -> tuple[Mapping[str, Any], bool, str]:
