@@ -67,20 +67,13 @@ def _start(
     """Run an account here until its bars end, or SIGTERM; a killed one goes on where it stood."""
 
     def work() -> tuple[Any, list[str], int]:
-        from foresail.core.errors import ConfigError
+        from foresail.service.accounts import asked_stream
         from foresail.service.paper import PaperRequest, start_paper
-        from foresail.service.sleeves import parse_strategies
-        from foresail.service.stream import StreamRequest
 
-        if (bars is None) != (not strategy):
-            raise ConfigError("expected --bars and --strategy together, or neither for an account that exists")
-        stream = None
-        if bars is not None and strategy:
-            first, sleeves = parse_strategies(strategy)
-            stream = StreamRequest(
-                bars, first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-                sleeves=sleeves, slices=slices, books=tuple(book or ()),
-            )  # fmt: skip
+        stream = asked_stream(
+            bars, strategy or (), until=until, capital=capital, profile=profile, names=names, timezone=timezone,
+            slices=slices, books=tuple(book or ()),
+        )  # fmt: skip
         request = PaperRequest(
             account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
         )

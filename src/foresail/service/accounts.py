@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from foresail.core.errors import ConfigError, DataError, UserError
 from foresail.service.commands import CommandQueue
 from foresail.service.durable import make_folder, write_durable
 from foresail.service.order_books import resolved_book
+from foresail.service.sleeves import parse_strategies
 from foresail.service.stream import OLD_BOUNDARY, StreamRequest
 
-__all__ = ["AccountFolder", "check_person", "is_running", "resolved_bars", "whole_account"]
+__all__ = ["AccountFolder", "asked_stream", "check_person", "is_running", "resolved_bars", "whole_account"]
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")
 
@@ -136,6 +138,32 @@ class AccountFolder:
         """Leave a command for the process of the account, behind all that wait; return its id."""
         self.commands.adopt_older()
         return self.commands.add(command, operator)
+
+
+def asked_stream(bars: str | None, strategies: Sequence[str], **others: Any) -> StreamRequest | None:
+    """Return what a new account was asked to trade, None where an account that exists is to go on.
+
+    Parameters
+    ----------
+    others : the rest of ``StreamRequest``
+
+    Raises
+    ------
+    ConfigError
+        If only one of bars and strategy is given, or something that an account that exists has settled.
+    """
+    if (bars is None) != (not strategies):
+        raise ConfigError("expected bars and a strategy together, or neither for an account that exists")
+    if bars is None:
+        given = sorted(name for name, value in others.items() if value not in (None, "", ()))
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: an account that exists trades what it was made with",
+                hint="leave that out, or say bars and strategy as well, so that they can be compared",
+            )
+        return None
+    first, sleeves = parse_strategies(strategies)
+    return StreamRequest(bars, first, sleeves=sleeves, **others)
 
 
 def whole_account(strategy: Path) -> tuple[tuple[str, str], ...]:

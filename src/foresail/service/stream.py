@@ -285,8 +285,7 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     own = {plugin.id for plugin in plugins}
     settings = replace(settings, strategies=tuple(one for one in settings.strategies if one[0] in own))
     books = _books(request, loaded)
-    streams = {} if books is None else books.streams
-    inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year, books=streams)
+    inputs = BacktestInputs(loaded.data, settings, bars, {}, _no_forecasts(loaded), year, books.streams)
     shares = tuple(Decimal(share) for _file, share in request.sleeves)
     if not shares and settings.strategies and request.may_wrap:
         shares = (Decimal(1),)  # limits of a strategy are of its own book
@@ -299,7 +298,7 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
         has_alerts=request.alerts,
         shares=shares,
         slices=request.slices,
-        books=books,
+        books=books if books.streams else None,
         unmatched=unmatched,
         source=request.bars,
         workspace=workspace,
@@ -308,10 +307,9 @@ def open_stream(request: StreamRequest, workspace: Path, *, check_leaks: bool) -
     )
 
 
-def _books(request: StreamRequest, loaded: Loaded) -> GivenBooks | None:
+def _books(request: StreamRequest, loaded: Loaded) -> GivenBooks:
     here = set(loaded.data.bars.instruments)
-    known = {one.id: one for one in loaded.data.bar_set.instruments if one.id in here}
-    return read_books(request.books, known) if request.books else None
+    return read_books(request.books, {one.id: one for one in loaded.data.bar_set.instruments if one.id in here})
 
 
 def _unmatched(choices: StrategyChoices, plugins: tuple[Plugin, ...]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foresail.core.errors import ConfigError, UnknownNameError
+from foresail.core.errors import UnknownNameError
 from foresail.protocols import Progress
+from foresail.service.accounts import asked_stream
 from foresail.service.backtest import run_strategy_backtest
 from foresail.service.kill import kill_account
 from foresail.service.ledger import LedgerRequest, rebuild_tables, show_ledger, tables_of
@@ -242,15 +243,10 @@ def paper(
         return TradingReport(*_report(commands[command](account)))
     if command != "start":
         raise UnknownNameError("paper command", command, ("start", *commands))
-    if (bars is None) != (strategy is None):
-        raise ConfigError("expected bars and strategy together, or neither for an account that exists")
-    stream = None
-    if bars is not None and strategy is not None:
-        first, sleeves = parse_strategies(_texts(strategy))
-        stream = StreamRequest(
-            str(bars), first, until=until, timezone=timezone, capital=capital, profile=profile, names=names,
-            sleeves=sleeves, slices=slices, books=_texts(book),
-        )  # fmt: skip
+    stream = asked_stream(
+        None if bars is None else str(bars), () if strategy is None else _texts(strategy), until=until, capital=capital,
+        profile=profile, names=names, timezone=timezone, slices=slices, books=_texts(book),
+    )  # fmt: skip
     request = PaperRequest(
         account, stream, speed=speed, snapshot_every=snapshot_every, confirm_limits=confirm_limits, follow_s=follow
     )

@@ -132,6 +132,13 @@ def test_an_account_keeps_its_book(place: Path) -> None:
         foresail.paper("start", **{**asked, "account": "plain"})
 
 
+def test_what_an_account_has_settled_is_not_asked_again(place: Path) -> None:
+    foresail.paper("start", account="books", bars="set", strategy="queue.py", book=MESSAGE)
+    for more in ({"book": "none.csv"}, {"slices": "twap:6:1h"}, {"capital": "5 USD"}, {"until": "2012-06-21"}):
+        with pytest.raises(ConfigError, match="an account that exists trades what it was made with"):
+            foresail.paper("start", account="books", **more)  # type: ignore[arg-type]
+
+
 def test_a_stream_without_books_is_as_before(place: Path) -> None:
     plain: Stream = open_stream(StreamRequest("set", Path("queue.py")), place, check_leaks=False)
     assert "books" not in plain.identity()
