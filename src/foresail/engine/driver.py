@@ -108,6 +108,7 @@ def history_parts(
         ranges=market.average_range,
         trail=trail_source(market) if exits is not None and _trails(settings, parts.strategy) else None,
         holding_cost=carried_costs(parts.costs, data.facts).holding_cost,
+        transfer_fraction=parts.costs.settings.transfer_fraction * parts.costs.settings.factor,
         margin_cost=parts.costs.margin_cost if parts.limits.cash_floor < 0.0 else None,
         round_trip=lambda name, price, at: parts.costs.round_trip_fraction(price, at, parts.by_id[name]),
         limits=limits,

@@ -21,7 +21,9 @@ COST_MODELS = ("class", "flat")
 _KELLY_PROFILES = frozenset({"low-latency"})  # RISK-01: its risk per trade is a quarter of Kelly (SIZE-05)
 _MS = 1_000_000  # ns
 _GOOD_FOR = VenueSettings().good_for_bars
-_HOLDING = frozenset({"borrow_per_year", "funding_per_8h", "factor"})  # what costs apart from trades
+_HOLDING = frozenset(
+    {"borrow_per_year", "funding_per_8h", "transfer_fraction", "factor"}
+)  # what costs apart from trades
 _COST_FIELDS = {  # key of [costs] -> field of the cost model's settings
     "commission": "commission_fraction",
     "maker": "maker_fraction",
@@ -35,6 +37,7 @@ _COST_FIELDS = {  # key of [costs] -> field of the cost model's settings
     "spread_legs": "spread_legs",
     "borrow_per_year": "borrow_per_year",
     "funding_per_8h": "funding_per_8h",
+    "transfer": "transfer_fraction",
     "factor": "factor",
 }
 
@@ -127,6 +130,7 @@ class CostChoice:
     major_pips, cross_pips, exotic_pips : forex spread, ask less bid
     spread_legs : forex spreads paid in a round trip, 2 or 1 (COST-06)
     borrow_per_year, funding_per_8h : of what is held, where no series is known (COST-10)
+    transfer : of money that is withdrawn, the network's fee (COST-02a)
     factor : multiplies all of it
     multiple : round-trip costs that an expected move must exceed (COST-08); None = 1 for the built-in strategy, and
         signals of one's own are not asked
@@ -146,6 +150,7 @@ class CostChoice:
     spread_legs: int | None = None
     borrow_per_year: float | None = None
     funding_per_8h: float | None = None
+    transfer: float | None = None
     factor: float | None = None
     multiple: float | None = None
 

@@ -51,6 +51,7 @@ class CostSettings:
     regulatory : whether SEC fee and FINRA TAF are charged (stocks)
     borrow_per_year : of notional, for shorts, margin and forex swap, where no series exists
     funding_per_8h : of notional, on perpetuals, where no series exists
+    transfer_fraction : of money that leaves the venue, the network's fee between exchanges (COST-02a)
     factor : multiplies every cost
     impact : name of the impact model (``impact.IMPACT_MODELS``), ``none`` by default
     fees : dated regulatory fees of the settings, beside those that are recorded (COST-07)
@@ -72,6 +73,7 @@ class CostSettings:
     regulatory: bool = False
     borrow_per_year: Decimal = Decimal("0.005")
     funding_per_8h: Decimal = Decimal("0.0001")
+    transfer_fraction: Decimal = _ZERO
     factor: Decimal = Decimal(1)
     impact: str = "none"
     fees: tuple[FeeRow, ...] = ()
@@ -101,6 +103,7 @@ def default_costs(
             commission_fraction=Decimal("0.0015"),
             maker_fraction=Decimal("0.001"),
             slippage_fraction=Decimal("0.002"),
+            transfer_fraction=Decimal("0.0005"),
         )
     return replace(
         base,
@@ -112,13 +115,18 @@ def default_costs(
     )
 
 
+_AT_LEAST_ZERO = (
+    "slippage_fraction", "half_spread_fraction", "borrow_per_year", "funding_per_8h", "transfer_fraction", "factor",
+)  # fmt: skip
+
+
 class CostModel:
     """Costs of one venue, which trades one asset class on one price basis."""
 
     def __init__(self, settings: CostSettings, carry: CarrySeries | None = None) -> None:
         if settings.spread_legs not in (1, 2):
             raise ConfigError(f"expected spread_legs 1 or 2, received {settings.spread_legs}")
-        for name in ("slippage_fraction", "half_spread_fraction", "borrow_per_year", "funding_per_8h", "factor"):
+        for name in _AT_LEAST_ZERO:
             value: Decimal = getattr(settings, name)
             if not value.is_finite() or value < 0:
                 raise ConfigError(f"expected {name} to be a finite number >= 0, received {value}")

@@ -15,6 +15,8 @@ from foresail.service.workspace import find_workspace
 
 __all__ = ["move_money"]
 
+_UNIT = Decimal("1e-8")
+
 
 def move_money(
     account: str,
@@ -52,15 +54,18 @@ def move_money(
             f"at most {most.normalize():f} {currency} of account {account} may go, {money.amount} were to go",
             hint="only cash goes, and no more than equity less the margin in use",
         )
-    command = f"{'withdraw' if withdraws else 'deposit'} {money.amount} {money.currency}"
-    document = {"account": account, "command": command, "operator": operator}
+    fee = (money.amount * Decimal(status.get("transfer_fraction", "0"))).quantize(_UNIT) if withdraws else Decimal(0)
+    told = f" {fee.normalize():f}" if fee else ""
+    command = f"{'withdraw' if withdraws else 'deposit'} {money.amount} {money.currency}{told}"
+    document = {"account": account, "command": command, "operator": operator, "fee": str(fee)}
+    paid = [f"of it {fee.normalize():f} {currency} is the network's fee (COST-02a)"] if fee else []
     identity = folder.write_command(command, operator)
     if is_running(folder.journal) or identity not in folder.commands.ids():
         watch = SystemClock() if clock is None else clock
         _check_booked(wait_until_journalled(folder.commands, identity, folder.journal, wait_s, watch))
-        return Outcome({**document, "by": "process"}, [f"account {account}: {command}, journalled"])
+        return Outcome({**document, "by": "process"}, [f"account {account}: {command}, journalled", *paid])
     line = f"account {account}: {command} waits and is booked first at the next start, if so much may go then"
-    return Outcome({**document, "by": "start"}, [line if withdraws else line.partition(", if")[0]])
+    return Outcome({**document, "by": "start"}, [line if withdraws else line.partition(", if")[0], *paid])
 
 
 def _check_booked(entries: tuple[Entry, ...]) -> None:

@@ -32,6 +32,7 @@ def status_of(run: AccountRun, total: int, *, is_running: bool) -> dict[str, Any
         "cash": str(books.cash),
         "equity": str(books.equity(rates=market.rates())),
         "withdrawable": str(withdrawable(run.core)),
+        "transfer_fraction": str(run.core.parts.transfer_fraction),
         "positions": {p.instrument: str(p.quantity) for p in books.positions()},
         "levels": {
             name: {"stop": stop, "target": target} for name, (stop, target) in sorted(run.core.levels.standing.items())

@@ -29,6 +29,7 @@ _HOLDING = {
     HoldingKind.MARGIN: "Margin interest",
     HoldingKind.FUNDING: "Funding",
     HoldingKind.SWAP: "Swap",
+    HoldingKind.TRANSFER: "Transfers",
 }
 
 

@@ -46,6 +46,7 @@ COST_KEYS: dict[str, tuple[str, str]] = {
     "spread_legs": ("integer", "spreads of a currency pair that a round trip pays: 2 or 1 (COST-06)"),
     "borrow_per_year": ("fraction", "of what is borrowed, where no rates are stored (COST-10)"),
     "funding_per_8h": ("fraction", "of a perpetual position, where no rates are stored"),
+    "transfer": ("fraction", "of money that is withdrawn: the network's fee between exchanges (COST-02a)"),
     "factor": ("fraction", "multiplies every cost"),
     "multiple": (
         "fraction",
@@ -66,6 +67,7 @@ _SHOWN = {  # in the template, of keys that are left out by default
     "spread_legs": 2,
     "borrow_per_year": 0.005,
     "funding_per_8h": 0.0001,
+    "transfer": 0.0005,
     "factor": 1.0,
     "multiple": 1.0,
 }

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.unit.service.test_order_books import bars as minutes
 
 import foresail
 from foresail.core.errors import ConfigError, UserError
@@ -79,6 +80,35 @@ def test_more_than_there_is_does_not_go(place: Path) -> None:
     assert float(start("1990-04-30").figures["cash"]) > 0
     assert any("RISK-19" in one["kind"] for one in foresail.paper(account="d").figures["alerts"])
     assert len(foresail.read_ledger("d", kind="Deposited", last=9).figures["shown"]) == 1
+
+
+def test_the_network_takes_a_share_of_what_leaves_a_crypto_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COST-02a: 0.0005 of it, a cost of the account, while the rest is no loss; within what goes, never beyond it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hold.py").write_text(STRATEGY)
+    source = minutes(tmp_path)
+    (tmp_path / "foresail.toml").unlink()
+    begun = foresail.paper("start", account="c", bars=source, strategy="hold.py").figures
+    told = move_money("c", "20000 USD", "ada", withdraws=True)
+    assert told.document["fee"] == "10.00000000"
+    assert told.lines[-1] == "of it 10 USD is the network's fee (COST-02a)"
+    after = foresail.paper("start", account="c").figures
+    assert Decimal(begun["cash"]) - Decimal(after["cash"]) == 20_000
+    moved = foresail.read_ledger("c", kind="Deposited", last=9).figures["shown"][-1]
+    assert '"amount":"-19990' in moved["content"]
+    (paid,) = foresail.read_ledger("c", kind="HoldingCharged", last=9).figures["shown"]
+    assert '"kind":"transfer"' in paid["content"]
+    lost = begun["day_loss"] * 100_000  # by trading; the fee comes on top, what left does not
+    assert after["day_loss"] == pytest.approx((lost + 10) / (100_000 - 19_990), abs=2e-6)
+    assert foresail.parity("c").figures["differences"] == 0
+    (tmp_path / "foresail.toml").write_text("version = 1\n[costs]\ntransfer = 0.0\n")
+    foresail.paper("start", account="c", confirm_limits="ada")
+    assert "fee" not in move_money("c", "100 USD", "ada", withdraws=True).lines[-1]
+    for command in ("withdraw 5 USD 5", "withdraw 5 USD -1", "withdraw 5 USD x", "deposit 5 USD 1"):
+        with pytest.raises(ConfigError):
+            parse_command(command)
 
 
 def test_what_is_no_money_is_refused(place: Path) -> None:

@@ -1,13 +1,13 @@
 """Commands of persons, and of the process of an account: kill, halt, resume, rearm and others, in one fixed grammar.
 
 ``kill``, ``kill close``, ``latch``, ``halt INSTRUMENT``, ``resume INSTRUMENT``, ``rearm``, ``limits DIGEST``,
-``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY``, ``fact NAME VALUE``; what follows a colon is a remark. Where
-several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may then only make
-its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process runs; ``kill``
-also cancels open orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here on (COMP-05);
-whoever gives it builds the account's parts anew with them. Money that comes or goes moves every level that equity is
-compared with (RISK-19); more than is free does not go, and an alert says so. ``fact`` is how a process tells what it
-knows of its links and its clock, which no event of the stream says (RISK-31).
+``deposit AMOUNT CURRENCY``, ``withdraw AMOUNT CURRENCY [FEE]``, ``fact NAME VALUE``; what follows a colon is a remark.
+Where several strategies share an account, ``halt`` and ``resume`` take the id of a strategy as well, which may then
+only make its own positions smaller (RISK-09). ``latch`` and ``unlatch`` are what can be written while no process
+runs; ``kill`` also cancels open orders, ``rearm`` also resets breakers. ``limits`` says which limits hold from here
+on (COMP-05); whoever gives it builds the account's parts anew with them. Money that comes or goes moves every level
+that equity is compared with (RISK-19); more than is free does not go, and an alert says so. ``fact`` is how a process
+tells what it knows of its links and its clock, which no event of the stream says (RISK-31).
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Command:
     scope : instrument or strategy, empty for the whole account; of ``limits`` their digest, of ``fact`` its name
     closes : whether positions are closed as well
     amount : of money that comes or goes, positive; ``scope`` is its currency. Of a fact its value
+    fee : of the network, within the money that goes (COST-02a); a command names it, so that a replay pays the same
     """
 
     verb: str
@@ -61,6 +62,7 @@ class Command:
     closes: bool = False
     text: str = ""
     amount: Decimal = Decimal(0)
+    fee: Decimal = Decimal(0)
 
 
 def parse_command(command: str) -> Command:
@@ -82,6 +84,10 @@ def parse_command(command: str) -> Command:
         money = parse_money(" ".join(rest))
         if money.amount > 0:
             return Command(verb, scope=money.currency, text=text.strip(), amount=money.amount)
+    if verb == "withdraw" and len(rest) == 3:
+        money, fee = parse_money(" ".join(rest[:2])), parse_number(rest[2])
+        if 0 < fee < money.amount:
+            return Command(verb, scope=money.currency, text=text.strip(), amount=money.amount, fee=fee)
     if verb == "fact" and len(rest) == 2 and argument in _FACTS:
         return Command(verb, scope=argument, text=text.strip(), amount=parse_number(rest[1]))
     if verb in ("latch", "unlatch", "rearm") and not rest:
@@ -102,7 +108,8 @@ def obey(core: TradingCore, event: Operator) -> list[CoreEffect]:
         core.write(FactKnown, at, kind=command.scope, value=float(command.amount))
         return []
     if command.verb in ("deposit", "withdraw"):
-        return pay(core, at, command.amount if command.verb == "deposit" else -command.amount, command.scope)
+        amount = command.amount if command.verb == "deposit" else -command.amount
+        return pay(core, at, amount, command.scope, fee=command.fee)
     if command.verb in ("unlatch", "rearm", "resume"):
         core.write(TradingResumed, at, scope=command.scope, operator=person, text=command.text)
         for rule in sorted({} if core.risk is None or command.verb != "rearm" else core.risk.breakers_in_force(at)):

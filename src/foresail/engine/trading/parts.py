@@ -234,6 +234,7 @@ class TradingParts:
     ----------
     allow_short : whether books may hold less than nothing
     holding_cost : (position, notional, since ns, until ns) -> money in the quote currency (COST-10)
+    transfer_fraction : of money that leaves the account, the network's fee (COST-02a)
     margin_cost : (credit, since ns, until ns) -> interest, account currency; None = nothing may be bought on credit
     watch : told of every decision after the gate, for reports; it decides nothing
     limits : of breakers and caps; None = no risk state is kept and no breaker trips
@@ -265,6 +266,7 @@ class TradingParts:
     strategies: tuple[str, ...] = ()
     slicer: Slicer | None = None
     margin_cost: Callable[[Decimal, int, int], Decimal] | None = None
+    transfer_fraction: Decimal = Decimal(0)
     keeps_stops: bool = False
     ranges: Callable[[InstrumentId, int], float] | None = None
     trail: Callable[[InstrumentId, int, int, int], float] | None = None

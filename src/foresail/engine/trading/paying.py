@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.alerts import Alert, Severity
 from foresail.engine.trading.alerting import tell
+from foresail.ledger.entries import HoldingCharged, HoldingKind
 from foresail.risk.rules.margin import margin_of
 
 if TYPE_CHECKING:
@@ -21,20 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["REFUSED_WITHDRAWAL", "pay", "withdrawable"]
 
 REFUSED_WITHDRAWAL = "RISK-19 withdrawal"
-_UNIT = Decimal("1e-8")
+_UNIT, _ZERO = Decimal("1e-8"), Decimal(0)
 
 
-def pay(core: TradingCore, at: int, amount: Decimal, currency: str) -> list[CoreEffect]:
+def pay(core: TradingCore, at: int, amount: Decimal, currency: str, *, fee: Decimal = _ZERO) -> list[CoreEffect]:
     """Book money that came, or that went where so much may go; a refusal is journalled as an alert.
 
     Parameters
     ----------
     amount : in ``currency``; negative where it goes
+    fee : of the network, within what goes: a cost, while the rest is neither profit nor loss
     """
     if amount < 0 and -amount > (most := withdrawable(core, currency)):
         text = f"a withdrawal of {-amount} {currency} was refused: at most {most.normalize():f} may go"
         return tell(core, at, [Alert(REFUSED_WITHDRAWAL, Severity.WARNING, text)])
-    core.deposit(at, amount, currency)
+    core.deposit(at, amount + fee, currency)
+    if fee:
+        core.write(HoldingCharged, at, amount=fee, kind=HoldingKind.TRANSFER, currency=currency)
     return []
 
 

@@ -27,12 +27,13 @@ __all__ = [
 
 
 class HoldingKind(StrEnum):
-    """Why holding cost money."""
+    """Why holding cost money, or why moving it did."""
 
     BORROW = "borrow"
     MARGIN = "margin"
     FUNDING = "funding"
     SWAP = "swap"
+    TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ class SplitApplied(BaseEntry):
 
 @dataclass(frozen=True, slots=True)
 class HoldingCharged(BaseEntry):
-    """Borrow fee, margin interest, funding or swap; a negative amount was received. No instrument: the account's."""
+    """Borrow fee, margin interest, funding, swap, or the network's fee of money that left (no holding, but a cost too).
+
+    A negative amount was received. No instrument: the account's.
+    """
 
     amount: Decimal
     kind: HoldingKind
