@@ -14,7 +14,7 @@ import pytest
 from foresail.core.canonical import canonical_bytes
 from foresail.core.errors import ConfigError, IntegrityError
 from foresail.core.ids import InstrumentId, OrderId
-from foresail.domain.events import BarsClosed, Operator, Rank
+from foresail.domain.events import BarsClosed, Fact, Operator, Rank
 from foresail.domain.forecast import ForecastBlock
 from foresail.domain.orders import Order, OrderKind
 from foresail.domain.panel import Panel
@@ -181,6 +181,25 @@ def test_a_cancel_or_a_kill_stops_what_has_not_left() -> None:
         assert core.books.quantity(NAME) == 300
         assert any(isinstance(one, SliceStopped) for one in core._writer)  # type: ignore[attr-defined]
         assert not core.slices.is_busy
+
+
+def test_a_split_stops_what_has_not_left() -> None:
+    """Units and levels of the parent are of before; what is held is restated, and the strategy decides anew."""
+    bars = panel()
+    parts, link = make(bars, TWAP, Once())
+    core = TradingCore(parts, Journal())
+    core.begin(int(bars.start[0]), D(1_000_000))
+    shell = Shell(core, link)
+    for event in history_events(bars, 0, 1):
+        shell.apply(event)
+        if isinstance(event, BarsClosed) and event.position == 5:
+            at = core.books.at
+            shell.apply(Fact(at, at, Rank.CORPORATE_ACTION, "bars", NAME, kind="split", value=2.0))
+            (stopped,) = [one for one in core._writer if isinstance(one, SliceStopped)]  # type: ignore[attr-defined]
+            assert stopped.text == "the instrument was split"
+    assert core.books.quantity(NAME) == 600  # 300 had left
+    assert len(children(core)) == 2
+    assert not core.slices.is_busy
 
 
 def test_what_is_still_to_leave_counts_as_on_order() -> None:

@@ -15,7 +15,7 @@ from foresail.domain.instruments import AssetClass, Instrument
 from foresail.engine.trading.news import leave_for_news
 from foresail.engine.trading.reconciling import compare_position
 from foresail.engine.trading.watching import tell_of_fact
-from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SplitApplied
+from foresail.ledger.entries import DividendPaid, FactKnown, HoldingCharged, HoldingKind, SliceStopped, SplitApplied
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
@@ -47,6 +47,8 @@ def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
         if price is not None:
             lot = core.parts.instruments[name].lot
             core.write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
+        for state in list(core.slices.open(name)):  # its units and levels are of before; the strategy decides anew
+            core.write(SliceStopped, event.available_at, order_id=state.parent.id, text="the instrument was split")
     elif core.books.quantity(name) != 0:
         per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
         core.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
