@@ -99,8 +99,8 @@ def _share(one: ReviewedOrder, shares: Mapping[OrderId, Decimal]) -> ReviewedOrd
 def _rungs(core: TradingCore, call: DeskCall, entries: Sequence[Order], wanted: Collection[OrderId]) -> list[Order]:
     """Return the rungs of entries.
 
-    Where too few bars tell an average true range, the rest keeps its stop. What leaves in slices has no ladder: its later
-    slices would meet the rungs of the earlier ones in the market (COMP-06).
+    Where too few bars tell an average true range, the rest keeps its stop. What leaves in slices has no ladder: later
+    slices would meet the rungs of earlier ones in the market (COMP-06).
     """
     out: list[Order] = []
     for one in entries:
