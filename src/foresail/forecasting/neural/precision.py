@@ -38,7 +38,9 @@ def device_of(name: str) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"expected a device such as cpu, cuda or auto, received {name!r}") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise CapabilityError(f"device {name} was asked for, this PyTorch sees no GPU", hint='set device = "cpu"')
+        raise CapabilityError(
+            f"device {name} was asked for, this PyTorch sees no GPU", hint="choose the device cpu or auto"
+        )
     return device
 
 
