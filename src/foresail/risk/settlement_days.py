@@ -35,6 +35,7 @@ def is_settlement_day(day: date) -> bool:
     return is_trading_day(day) and not is_bank_holiday
 
 
+@lru_cache(maxsize=512)
 def next_settlement_day(day: date, count: int = 1) -> date:
     """Return the day on which a trade settles so many settlement days after it."""
     for _ in range(count):
@@ -44,6 +45,7 @@ def next_settlement_day(day: date, count: int = 1) -> date:
     return day
 
 
+@lru_cache(maxsize=512)
 def previous_trading_day(day: date, count: int = 1) -> date:
     """Return the trading day so many trading days before a day."""
     for _ in range(count):

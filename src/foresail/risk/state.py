@@ -211,11 +211,12 @@ class RiskState:
 
     def apply(self, entry: Entry, equity: Decimal | None = None) -> None:
         """Take in the next entry; ``equity`` is the account's after it, where it is known."""
-        memory = self.memory
-        memory.at = max(memory.at, entry.at)
-        self._roll(entry.at - 1 if isinstance(entry, Marked) and memory.day else entry.at)
-        before = memory.equity
-        handler = self._HANDLERS.get(type(entry))
+        memory, kind, at = self.memory, type(entry), entry.at
+        memory.at = max(memory.at, at)
+        at = at - 1 if kind is Marked and memory.day else at
+        if not memory.day or at >= memory.day_end:
+            self._roll(at)
+        before, handler = memory.equity, self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, entry)
         if isinstance(entry, Deposited):
@@ -247,9 +248,8 @@ class RiskState:
         return state
 
     def _roll(self, at: int) -> None:
+        """Begin the trading day of an instant."""
         memory = self.memory
-        if memory.day and at < memory.day_end:
-            return
         day, start, end = day_span(at, self._limits.breakers.boundary)
         memory.day, memory.day_start, memory.day_end = day.isoformat(), start, end
         memory.day_equity = memory.equity
@@ -287,7 +287,9 @@ class RiskState:
 
     def _intended(self, entry: OrderIntended) -> None:
         memory, order = self.memory, entry.order
-        memory.submitted = [one for one in memory.submitted if one.at > entry.at - _MINUTE_NS]
+        oldest = entry.at - _MINUTE_NS
+        if memory.submitted and memory.submitted[0].at <= oldest:  # entries come in the order of their instants
+            memory.submitted = [one for one in memory.submitted if one.at > oldest]
         memory.submitted.append(Submitted(entry.at, order.instrument, order.quantity, self._is_exit(order)))
         own = memory.parents.setdefault(f"{order.id} {order.instrument}", Parent(entry.at))
         own.own, own.at = order.quantity, entry.at
