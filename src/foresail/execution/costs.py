@@ -130,6 +130,11 @@ class CostModel:
             value: Decimal = getattr(settings, name)
             if not value.is_finite() or value < 0:
                 raise ConfigError(f"expected {name} to be a finite number >= 0, received {value}")
+        if not settings.transfer_fraction * settings.factor < 1:
+            raise ConfigError(
+                f"the fee of a transfer must be less than what leaves, received transfer {settings.transfer_fraction} "
+                f"times factor {settings.factor}"
+            )
         self.settings = settings
         self.carry = CarrySeries() if carry is None else carry
         self.impact: ImpactModel | None = impact_model(settings.impact)

@@ -7,7 +7,7 @@ The units of all children never exceed the parent's: what may still leave is cou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -16,7 +16,8 @@ import msgspec
 from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.orders import Order
-from foresail.ledger.entries import Entry, OrderIntended, SliceStarted, SliceStopped
+from foresail.ledger.entries import Entry, OrderIntended, SliceStarted, SliceStopped, SplitApplied
+from foresail.ledger.splits import split_quantity
 
 __all__ = ["SliceBook", "SliceState", "slice_id"]
 
@@ -123,6 +124,25 @@ class SliceBook:
     def _started(self, entry: SliceStarted) -> None:
         self._add(SliceState(entry.parent, entry.method, entry.slices, entry.share, entry.at))
 
+    def _split(self, entry: SplitApplied) -> None:
+        """Restate exits on their way; whoever applies a split has stopped what opens (``SliceStopped``).
+
+        Rounded as a running sum, so that the parts add up to whole lots of the parent; levels go, an exit needs none.
+        """
+
+        def units(before: Decimal) -> Decimal:
+            return split_quantity(before, entry.ratio, entry.lot)[0]
+
+        for state in self.open(entry.instrument):
+            planned, done, parts = _ZERO, _ZERO, []
+            for at, one in state.slices:
+                planned += one
+                parts.append((at, units(planned) - done))
+                done = units(planned)
+            parent = state.parent
+            state.parent = replace(parent, quantity=units(parent.quantity), stop_price=None, target_price=None)
+            state.slices, state.sent = tuple(parts), units(state.sent)
+
     def _stopped(self, entry: SliceStopped) -> None:
         self._forget(entry.order_id)
 
@@ -149,4 +169,5 @@ class SliceBook:
         OrderIntended: _intended,
         SliceStarted: _started,
         SliceStopped: _stopped,
+        SplitApplied: _split,
     }

@@ -24,7 +24,6 @@ from foresail.ledger.entries import (
     BreakerReset,
     BreakerTripped,
     CancelIntended,
-    Deposited,
     DividendPaid,
     Entry,
     FillBooked,
@@ -38,6 +37,7 @@ from foresail.ledger.entries import (
     SplitApplied,
     TradingHalted,
     TradingResumed,
+    flow_of,
 )
 from foresail.risk.days import day_span, week_start
 from foresail.risk.round_trips import Trip, advance_trip
@@ -219,10 +219,11 @@ class RiskState:
         before, handler = memory.equity, self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, entry)
-        if isinstance(entry, Deposited):
-            foreign = entry.currency not in ("", self._currency)
-            if not foreign:
-                self._flow(entry.amount)
+        flow = flow_of(entry)
+        if flow is not None:
+            amount, currency = flow
+            if currency in ("", self._currency):
+                self._flow(amount)
             elif equity is not None and before is not None:
                 self._flow(equity - before)
         elif equity is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 from foresail.core.clock import Clock, SystemClock
 from foresail.core.errors import ConfigError, UserError
 from foresail.core.numbers import parse_money
+from foresail.engine.trading.operators import parse_command
 from foresail.ledger.entries import AlertRaised, Deposited, Entry
 from foresail.service.accounts import AccountFolder, check_person, is_running
 from foresail.service.commands import wait_until_journalled
 from foresail.service.outcome import Outcome
+from foresail.service.stream import open_stream
 from foresail.service.workspace import find_workspace
 
 __all__ = ["move_money"]
@@ -43,7 +46,8 @@ def move_money(
     """
     check_person(operator)
     money = parse_money(amount)
-    folder = AccountFolder(find_workspace(), account).existing()
+    workspace = find_workspace()
+    folder = AccountFolder(workspace, account).existing()
     currency = str(folder.identity()["currency"])
     if money.amount <= 0 or money.currency != currency:
         raise ConfigError(f"expected an amount above 0 in {currency}, received {amount!r}")
@@ -54,9 +58,10 @@ def move_money(
             f"at most {most.normalize():f} {currency} of account {account} may go, {money.amount} were to go",
             hint="only cash goes, and no more than equity less the margin in use",
         )
-    fee = (money.amount * Decimal(status.get("transfer_fraction", "0"))).quantize(_UNIT) if withdraws else Decimal(0)
+    fee = (money.amount * _transfer_fraction(workspace, folder)).quantize(_UNIT) if withdraws else Decimal(0)
     told = f" {fee.normalize():f}" if fee else ""
     command = f"{'withdraw' if withdraws else 'deposit'} {money.amount} {money.currency}{told}"
+    parse_command(command)  # what cannot be obeyed must not wait for the next start
     document = {"account": account, "command": command, "operator": operator, "fee": str(fee)}
     paid = [f"of it {fee.normalize():f} {currency} is the network's fee (COST-02a)"] if fee else []
     identity = folder.write_command(command, operator)
@@ -66,6 +71,14 @@ def move_money(
         return Outcome({**document, "by": "process"}, [f"account {account}: {command}, journalled", *paid])
     line = f"account {account}: {command} waits and is booked first at the next start, if so much may go then"
     return Outcome({**document, "by": "start"}, [line if withdraws else line.partition(", if")[0], *paid])
+
+
+def _transfer_fraction(workspace: Path, folder: AccountFolder) -> Decimal:
+    """Return the network's share of money that leaves (COST-02a): as the process has it, else as the settings do."""
+    if is_running(folder.journal):
+        return Decimal(folder.read_status().get("transfer_fraction", "0"))  # a process of an older version takes none
+    costs = open_stream(folder.settle_request(None)[0], workspace, check_leaks=False).costs().settings
+    return costs.transfer_fraction * costs.factor
 
 
 def _check_booked(entries: tuple[Entry, ...]) -> None:

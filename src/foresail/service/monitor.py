@@ -31,7 +31,6 @@ from foresail.ledger.books import Books
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import (
     AlertRaised,
-    Deposited,
     Entry,
     FillBooked,
     LimitsLoaded,
@@ -40,6 +39,7 @@ from foresail.ledger.entries import (
     OrderIntended,
     SplitApplied,
     StreamAdvanced,
+    flow_of,
 )
 from foresail.ledger.recovery import read_entries
 from foresail.ledger.trades import trades
@@ -132,9 +132,8 @@ class _Reader:
             self._asked[entry.order.id] = (entry.order, self._market.price(entry.order.instrument))
         elif isinstance(entry, FillBooked):
             self._filled(entry)
-        elif isinstance(entry, Deposited):
-            rate = self._market.rates().get(entry.currency, Decimal(1))
-            self._arrived += float(entry.amount * rate)
+        elif (flow := flow_of(entry)) is not None:
+            self._arrived += float(flow[0] * self._market.rates().get(flow[1], Decimal(1)))
         elif isinstance(entry, Marked):
             self._marked(entry)
         else:

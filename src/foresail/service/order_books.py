@@ -84,17 +84,23 @@ def read_books(given: Sequence[str], instruments: Mapping[InstrumentId, Instrume
 
 def resolved_book(text: str) -> str:
     """Return "FILE" or "INSTRUMENT=FILE" with an absolute path, so that it means the same from any folder."""
+    name, file = _parts(text)
+    path = Path(file).absolute()  # a link keeps its name, by which its reader is chosen
+    return f"{name}={path}" if name else str(path)
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """Return whose book is meant, empty where it is not said, and its file."""
     name, sign, file = text.partition("=")
-    is_named = bool(sign) and not Path(text).is_file()
-    return f"{name}={Path(file).resolve()}" if is_named else str(Path(text).resolve())
+    return (name, file) if sign and not Path(text).is_file() else ("", text)
 
 
 def _named(text: str, instruments: Mapping[InstrumentId, Instrument]) -> tuple[InstrumentId, Path]:
-    name, sign, file = text.partition("=")
+    name, file = _parts(text)
     known = {str(one): one for one in instruments} | {one.symbol: name for name, one in instruments.items()}
-    if sign and name in known:
+    if name in known:
         return known[name], Path(file)
-    if sign and len(instruments) > 1:
+    if name:
         raise ConfigError(
             f"--book {text}: unknown instrument {name!r}", hint=f"known: {', '.join(sorted(instruments))}"
         )

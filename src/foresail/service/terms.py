@@ -2,7 +2,8 @@
 
 A change of them changes what the account does and earns as much as a change of limits, so they are part of what its
 journal names: kept beside the limits, confirmed where they loosen, repeated by parity where they held. Only what
-differs from the defaults is kept, so that a new key means nothing for an account that has not set it.
+differs from the defaults is kept, so that a new key means nothing for an account that has not set it. What a transfer
+costs by default is new to older accounts: each withdrawal names its fee, so their journals tell it (COST-02a).
 """
 
 from __future__ import annotations

@@ -65,11 +65,13 @@ class BaselineRows:
     Attributes
     ----------
     values : (R, K, H, Q) finished quantiles
+    is_baseline : False of one that was only asked for beside the model
     """
 
     key: str
     name: str
     values: FloatArray
+    is_baseline: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def baseline_rows(
         features = ready.inputs.features if key in _LEARNING else _only_return(returns)
         own = replace(spec, name=key, features=features.fields, context_length=1)
         models[key] = registry.forecaster(key, own), features
-    asked = Beside({}) if beside is None else beside
+    baselines, asked = frozenset(models), Beside({}) if beside is None else beside
     for key in asked.options:
         if key not in models and not _same(key, spec.name):
             models[key] = _built(key, spec, asked), ready.inputs.features
@@ -123,7 +125,8 @@ def baseline_rows(
     for key, (model, features) in models.items():
         name = TRAINING_BASELINES.get(key, key.replace("_", " "))
         try:
-            found.append(BaselineRows(key, name, _forecast(model, features, ready, rows, seed=seed)))
+            values = _forecast(model, features, ready, rows, seed=seed)
+            found.append(BaselineRows(key, name, values, is_baseline=key in baselines))
         except LookAheadError:
             raise
         except (DataError, ModelError) as e:
@@ -206,7 +209,7 @@ def paired_tests(
             if not np.isfinite(mine + theirs).any():
                 continue
             test = compare_losses(mine, theirs, issued, name=one.name, horizon=horizon, settings=settings)
-            found.append({**plain(test), "text": test.text, "is_baseline": one.key in TRAINING_BASELINES})
+            found.append({**plain(test), "text": test.text, "is_baseline": one.is_baseline})
     return found
 
 

@@ -34,7 +34,7 @@ from foresail.engine.trading.volumes import PanelVolumes
 from foresail.engine.walkforward import WalkForward
 from foresail.evaluation.simulated_market import simulated_bar_set
 from foresail.execution.slicing import SliceMethod
-from foresail.ledger.entries import OrderIntended, SliceStarted, SliceStopped
+from foresail.ledger.entries import AlertRaised, OrderIntended, SliceStarted, SliceStopped
 from foresail.ledger.journal import Journal
 from foresail.ledger.recovery import Session
 from foresail.ledger.slices import SliceBook, slice_id
@@ -197,9 +197,43 @@ def test_a_split_stops_what_has_not_left() -> None:
             shell.apply(Fact(at, at, Rank.CORPORATE_ACTION, "bars", NAME, kind="split", value=2.0))
             (stopped,) = [one for one in core._writer if isinstance(one, SliceStopped)]  # type: ignore[attr-defined]
             assert stopped.text == "the instrument was split"
+            told = [one.text for one in core._writer if isinstance(one, AlertRaised)]  # type: ignore[attr-defined]
+            assert any("was split: 300 of 600 units" in text for text in told)
     assert core.books.quantity(NAME) == 600  # 300 had left
     assert len(children(core)) == 2
     assert not core.slices.is_busy
+
+
+def test_the_rest_of_an_exit_leaves_after_a_split_too() -> None:
+    bars = panel()
+    parts, link = make(bars, TWAP, Leave())
+    core = TradingCore(parts, Journal())
+    core.begin(int(bars.start[0]), D(1_000_000))
+    shell, split_at = Shell(core, link), 17
+    for event in history_events(bars, 0, 1):
+        shell.apply(event)
+        if isinstance(event, BarsClosed) and event.position == split_at:
+            (state,) = core.slices.open()
+            left = state.left
+            assert left == 300
+            at = core.books.at
+            shell.apply(Fact(at, at, Rank.CORPORATE_ACTION, "bars", NAME, kind="split", value=1.5))
+            (state,) = core.slices.open()
+            assert state.left == left * D("1.5")
+            kept = SliceBook.from_plain(core.slices.to_plain())
+            assert [one.slices for one in kept.open()] == [state.slices]
+    assert core.books.quantity(NAME) == 0
+    assert not core.slices.is_busy
+
+
+@dataclass
+class Leave(Once):
+    """Buys, and later sells all of it, once."""
+
+    def step(self, state: dict[str, int], view: MarketView) -> Sequence[Intent]:
+        state["n"] += 1
+        wanted = {3: Side.BUY, 16: Side.SELL}.get(state["n"])
+        return [] if wanted is None else [OrderIntent(NAME, wanted, D(self.quantity))]
 
 
 def test_what_is_still_to_leave_counts_as_on_order() -> None:

@@ -69,6 +69,8 @@ def test_margin_of_forex_is_its_rate_and_no_credit_for_its_whole_value():
     assert margin_of([(EUR, 1500.0, 100.0)], -50_000.0, BookLimits()) == pytest.approx(3_000.0)
     assert margin_of([(EUR, -1500.0, 100.0)], 250_000.0, BookLimits()) == pytest.approx(3_000.0)
     assert margin_of([("stock.US.A", 1500.0, 100.0)], -50_000.0, BookLimits()) == 50_000.0
+    below = margin_of([("crypto.X.BTC.perp", 100.0, -1000.0)], 200_000.0, BookLimits())
+    assert below == margin_of([("crypto.X.BTC.perp", 100.0, 1000.0)], 200_000.0, BookLimits()) > 0.0  # never less
     both = [(EUR, 1000.0, 100.0), ("stock.US.A", 800.0, 100.0)]  # 100,000: of the shares 80,000 are paid for
     assert margin_of(both, -80_000.0, BookLimits()) == pytest.approx(2_000.0)
     assert margin_of(both, -110_000.0, BookLimits()) == pytest.approx(12_000.0)

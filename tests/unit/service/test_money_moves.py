@@ -110,6 +110,29 @@ def test_the_network_takes_a_share_of_what_leaves_a_crypto_account(
             parse_command(command)
 
 
+def test_a_transfer_trips_no_breaker_and_costs_what_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hold.py").write_text(STRATEGY.replace("0.1", "0.0"))
+    source = minutes(tmp_path)
+    (tmp_path / "foresail.toml").unlink()
+    foresail.paper("start", account="c", bars=source, strategy="hold.py")
+    status = tmp_path / "accounts" / "c" / "status.json"
+    status.write_text(status.read_text().replace("transfer_fraction", "older"))  # nobody told what a transfer costs
+    assert move_money("c", "99500 USD", "ada", withdraws=True).document["fee"] == "49.75000000"
+    more = (source / "bars.csv").read_text()
+    later = "\n".join(f"2012-06-21T13:{38 + i}:00Z,XYZUSD,90,90,90,90,1000" for i in range(3))
+    (source / "bars.csv").write_text(f"{more}{later}\n")
+    after = foresail.paper("start", account="c").figures
+    assert Decimal(after["equity"]) == 500
+    assert (after["day_loss"], after["drawdown"], after["breakers"]) == (0.0, 0.0, {})
+    (tmp_path / "foresail.toml").write_text("version = 1\n[costs]\ntransfer = 1.0\n")
+    with pytest.raises(ConfigError, match="less than what leaves"):
+        move_money("c", "100 USD", "ada", withdraws=True)
+    assert not AccountFolder(tmp_path, "c").commands.ids()
+
+
 def test_what_is_no_money_is_refused(place: Path) -> None:
     for amount in ("0 USD", "-5 USD", "5 EUR", "5"):
         with pytest.raises(ConfigError):

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.service.test_order_books import BOOK, MESSAGE, bars
 
 import foresail
-from foresail.core.errors import ConfigError
+from foresail.core.errors import ConfigError, IntegrityError
 from foresail.engine.trading.account import AccountRun, StreamRules
 from foresail.ledger.disk import RealDisk
 from foresail.ledger.entries import FillBooked
@@ -130,6 +130,26 @@ def test_an_account_keeps_its_book(place: Path) -> None:
     foresail.paper("start", account="plain", bars="set", strategy="queue.py")
     with pytest.raises(ConfigError, match="trades with books"):
         foresail.paper("start", **{**asked, "account": "plain"})
+
+
+def test_a_link_to_a_book_keeps_its_name(place: Path) -> None:
+    (place / "kept").mkdir()
+    for k, name in enumerate((MESSAGE, BOOK)):
+        (place / name).rename(place / "kept" / f"sha-{k}.csv")
+        (place / name).symlink_to(place / "kept" / f"sha-{k}.csv")
+    foresail.paper("start", account="books", bars="set", strategy="queue.py", book=MESSAGE)
+    assert len(fills(place / "accounts" / "books" / "journal")) == 3
+    with pytest.raises(ConfigError, match="unknown instrument 'ABC'"):
+        foresail.paper("start", account="other", bars="set", strategy="queue.py", book=f"ABC={MESSAGE}")
+
+
+def test_a_stream_that_ends_before_the_account_stands_is_refused(place: Path) -> None:
+    later = "\n".join(f"2012-06-22T13:{26 + i}:00Z,XYZUSD,100,100,100,100,1000" for i in range(5))
+    (place / "set" / "bars.csv").write_text((place / "set" / "bars.csv").read_text() + later + "\n")
+    foresail.paper("start", account="u", bars="set", strategy="queue.py", until="2012-06-21")
+    foresail.paper("start", account="u", bars="set", strategy="queue.py")
+    with pytest.raises(IntegrityError, match="its stream ends after"):
+        foresail.paper("start", account="u")
 
 
 def test_what_an_account_has_settled_is_not_asked_again(place: Path) -> None:

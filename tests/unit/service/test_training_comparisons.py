@@ -115,6 +115,14 @@ def test_one_beside_is_nothing_to_beat_and_no_other_trial(workspace, monkeypatch
     assert not acceptance(metrics)["checks"][0]["passed"]
 
 
+def test_trees_that_were_only_asked_for_are_no_baseline(workspace, monkeypatch):
+    monkeypatch.setattr(training_baselines, "_MOST_CELLS", 0)
+    record = train(horizons="1", targets="close", beside="quantile_trees")["record"]
+    told = {one["other"]: one["is_baseline"] for one in record["metrics"]["paired"]}
+    assert not told["quantile trees"]
+    assert told["no change"]
+
+
 def test_one_beside_has_the_normalised_inputs_of_the_model(workspace, monkeypatch):
     pytest.importorskip("torch")
     fitted = []

@@ -59,6 +59,7 @@ from foresail.ledger.entries import (
     StreamAdvanced,
     TradingHalted,
     TradingResumed,
+    flow_of,
 )
 from foresail.ledger.expiries import EXPIRY_ENTRIES, SignalExpiries
 from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
@@ -74,7 +75,7 @@ __all__ = ["CoreEffect", "TradingCore"]
 CoreEffect = Effect | Attach
 _BARS = "bars"
 _LATCHING = frozenset({TradingHalted, TradingResumed})
-_SLICING = frozenset({OrderIntended, SliceStarted, SliceStopped})
+_SLICING = frozenset({OrderIntended, SliceStarted, SliceStopped, SplitApplied})
 _REDUCING = frozenset({ReductionBegun, ReductionEnded})
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 _FOREVER = 2**63 - 1
@@ -230,7 +231,8 @@ class TradingCore:
         if kind in _LATCHING:
             self.latches.apply(entry)
         if self.risk is not None:
-            is_valued = kind is Marked or (isinstance(entry, Deposited) and bool(entry.currency))
+            flow = flow_of(entry)
+            is_valued = kind is Marked or (flow is not None and bool(flow[1]))
             self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
         self.notes.apply(entry)
         if kind in LEVEL_ENTRIES:

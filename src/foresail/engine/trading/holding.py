@@ -10,8 +10,12 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from foresail.core.ids import InstrumentId
+from foresail.domain.alerts import Alert, Severity
 from foresail.domain.events import Fact
 from foresail.domain.instruments import AssetClass, Instrument
+from foresail.domain.signals import Side
+from foresail.engine.trading.alerting import tell
 from foresail.engine.trading.news import leave_for_news
 from foresail.engine.trading.reconciling import compare_position
 from foresail.engine.trading.watching import tell_of_fact
@@ -44,15 +48,28 @@ def take_fact(core: TradingCore, event: Fact) -> tuple[CoreEffect, ...]:
     elif event.kind == "split":
         core.parts.market.split(name, event.value)
         price, ratio = core.parts.market.price(name), Decimal(repr(event.value))
+        effects = _stop_slices(core, event.available_at, name, is_priced=price is not None)
         if price is not None:
             lot = core.parts.instruments[name].lot
             core.write(SplitApplied, event.available_at, instrument=name, ratio=ratio, price=price, lot=lot)
-        for state in list(core.slices.open(name)):  # its units and levels are of before; the strategy decides anew
-            core.write(SliceStopped, event.available_at, order_id=state.parent.id, text="the instrument was split")
     elif core.books.quantity(name) != 0:
         per_unit = Decimal(repr(round(event.value, _DIVIDEND_DIGITS)))
         core.write(DividendPaid, event.available_at, instrument=name, per_unit=per_unit)
     return effects
+
+
+def _stop_slices(core: TradingCore, at: int, name: InstrumentId, *, is_priced: bool) -> tuple[CoreEffect, ...]:
+    """Stop what has not left of openings, whose levels are of before the split; the rest of an exit is restated."""
+    held, alerts = core.books.quantity(name), []
+    for state in list(core.slices.open(name)):
+        parent = state.parent
+        reduces = held > 0 if parent.side is Side.SELL else held < 0
+        if is_priced and reduces and state.left <= abs(held):
+            continue
+        core.write(SliceStopped, at, order_id=parent.id, text="the instrument was split")
+        text = f"{name} was split: {state.left} of {parent.quantity} units of order {parent.id} do not leave"
+        alerts.append(Alert("EXEC-03 slices", Severity.WARNING, text))
+    return tuple(tell(core, at, alerts))
 
 
 def charge_to(core: TradingCore, until: int) -> None:

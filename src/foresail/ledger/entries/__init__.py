@@ -45,6 +45,7 @@ from foresail.ledger.entries.money import (
     ListingEnded,
     Marked,
     SplitApplied,
+    flow_of,
 )
 from foresail.ledger.entries.orders import (
     CancelIntended,
@@ -109,6 +110,7 @@ __all__ = [
     "StreamAdvanced",
     "TradingHalted",
     "TradingResumed",
+    "flow_of",
 ]
 
 Entry = (

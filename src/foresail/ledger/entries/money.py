@@ -23,6 +23,7 @@ __all__ = [
     "ListingEnded",
     "Marked",
     "SplitApplied",
+    "flow_of",
 ]
 
 
@@ -110,6 +111,18 @@ class HoldingCharged(BaseEntry):
     kind: HoldingKind
     instrument: InstrumentId | None = None
     currency: str = ""
+
+
+def flow_of(entry: BaseEntry) -> tuple[Decimal, str] | None:
+    """Return (money, currency) that a person paid in, below 0 where it was taken out; None of all other entries.
+
+    The network's fee of money that left is part of it: it cost something, but no trading lost it.
+    """
+    if isinstance(entry, Deposited):
+        return entry.amount, entry.currency
+    if isinstance(entry, HoldingCharged) and entry.kind is HoldingKind.TRANSFER:
+        return -entry.amount, entry.currency
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def margin_of(held: Iterable[tuple[InstrumentId, float, float]], cash: float, li
         if on_margin:
             free += units * price
         if on_margin or units < 0.0:
-            total += abs(units) * price * limits.margin_rate[_CLASSES.index(own)]
+            total += abs(units * price) * limits.margin_rate[_CLASSES.index(own)]
     return total + max(0.0, -free)
 
 
