@@ -65,8 +65,8 @@ LIMITS = TradingLimits(
 _A, _B, _C, _FX = (InstrumentId(one) for one in ("stock.US.AAA", "stock.DE.BBB", "stock.US.CCC", "fx.EUR-USD"))
 _HOUR = 3600 * 10**9
 _COMMANDS = (  # what a person asks, one thing after the other
-    ("deposit 3000 USD", "withdraw 2000 USD"), ("withdraw 90000 USD",), ("deposit 500 EUR",), (f"halt {_A}", "rearm"),
-    (f"halt {_A}", f"resume {_A}"), ("kill", f"resume {_A}", "rearm"), ("kill close", "rearm"),
+    ("deposit 3000 USD", "withdraw 2000 USD 900"), ("withdraw 90000 USD",), ("deposit 500 EUR",),
+    (f"halt {_A}", "rearm"), (f"halt {_A}", f"resume {_A}"), ("kill", f"resume {_A}", "rearm"), ("kill close", "rearm"),
     ("limits aaaa", "limits bbbb"),
 )  # fmt: skip
 _SESSION = Session("test", "t", "build", "settings")

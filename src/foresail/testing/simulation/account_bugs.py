@@ -13,7 +13,7 @@ from typing import Any
 
 from foresail.core.ids import OrderId
 from foresail.domain.orders import Fill, Order
-from foresail.engine.trading import closing, holding, paying, protection, reviewing, simulated
+from foresail.engine.trading import closing, holding, operators, paying, protection, reviewing, simulated
 from foresail.engine.trading import core as core_module
 from foresail.engine.trading.account import AccountRun
 from foresail.engine.trading.latches import Latches
@@ -22,13 +22,14 @@ from foresail.engine.trading.slicing import Slicer
 from foresail.execution.simulated.venue import SimulatedVenue
 from foresail.ledger import levels
 from foresail.ledger.books import Books
-from foresail.ledger.entries import Entry, SharesPlanned, TradingResumed
+from foresail.ledger.entries import Deposited, Entry, SharesPlanned, TradingResumed
 from foresail.ledger.expiries import SignalExpiries
 from foresail.ledger.levels import PositionLevels
 from foresail.ledger.lots import Holding
 from foresail.ledger.slices import SliceBook, SliceState
 from foresail.ledger.strategies import StrategyBooks
 from foresail.risk import breakers
+from foresail.risk import state as risk_state
 from foresail.risk.state import RiskState
 from foresail.testing.simulation.planting import PlantedBug
 
@@ -151,6 +152,14 @@ def _as_profit(state: RiskState, amount: Decimal) -> None:
     state._mark((state.memory.equity or Decimal(0)) + amount)  # noqa: SLF001 a bug may reach anywhere
 
 
+def _without_fee(right: Callable[..., Any]) -> Any:
+    def pay(core: Any, at: int, amount: Decimal, currency: str, *, fee: Decimal) -> Any:
+        del fee
+        return right(core, at, amount, currency)
+
+    return pay
+
+
 def _latches_only(run: AccountRun) -> None:
     run._writer.fold_through()  # noqa: SLF001
 
@@ -169,6 +178,10 @@ _LIMITS = (
     _bug("the drawdown ladder never trips", "breakers", breakers, "_ladder", _does(lambda state, rules, now: [])),
     _bug("money that comes counts as profit", "breakers", RiskState, "_flow",
          _does(_as_profit)),
+    _bug("the fee of a transfer counts as a loss", "breakers", risk_state, "flow_of",
+         lambda right: lambda entry: right(entry) if isinstance(entry, Deposited) else None),
+    _bug("what the network takes is not charged", "account commands", operators, "pay",
+         _without_fee),
     _bug("breakers end with a restart", "breakers", RiskState, "to_plain", _to_plain(breakers={})),
     _bug("openings pass while a breaker is in force", "breakers", RiskState, "breakers_in_force",
          _does(lambda state, now: {})),
@@ -184,7 +197,7 @@ _LIMITS = (
     _bug("what is leaving is sold once more behind a halt", "kill switch", reviewing, "leaving_units",
          _does(lambda core, name: Decimal(0))),
     _bug("whoever resumes one name rearms the account", "account commands", Latches, "apply", _rearms_all),
-    _bug("a snapshot keeps values without their digits", "snapshots", Books, "to_plain", _without_digits, 21),
+    _bug("a snapshot keeps values without their digits", "snapshots", Books, "to_plain", _without_digits, 23),
     _bug("latches are not in a snapshot", "snapshots", Latches, "to_plain", _does(lambda latches: {})),
 )  # fmt: skip
 

@@ -177,7 +177,7 @@ class _Commands:
         if not isinstance(entry, kinds[verb]):
             raise ViolationError(f"commands: {asked} led to {entry}")
         if isinstance(entry, Deposited):
-            amount = Decimal(rest[0]) * (1 if verb == "deposit" else -1)
+            amount = Decimal(rest[0]) if verb == "deposit" else sum(map(Decimal, rest[2:]), -Decimal(rest[0]))
             left = account.cash.get(rest[1], Fraction(0)) + Fraction(amount)
             if entry.amount != amount or (amount < 0 and left < 0):
                 raise ViolationError(f"commands: {asked} led to {entry}, {float(left)} {rest[1]} are left")

@@ -25,6 +25,7 @@ from foresail.ledger.entries import (
     FactKnown,
     FillBooked,
     HoldingCharged,
+    HoldingKind,
     Marked,
     OrderCancelled,
     OrderExpired,
@@ -77,11 +78,19 @@ def _demand(holds: object, text: str) -> None:
 
 @dataclass
 class _Parent:
+    instrument: InstrumentId
     quantity: Decimal
     plan: tuple[tuple[int, Decimal], ...]
     sent: Decimal = Decimal(0)
     is_stopped: bool = False
     is_over: bool = False  # the last child has left: what it was cut by is not sent any more
+    slack: Decimal = Decimal(0)  # of whole lots after splits
+
+    def split(self, ratio: Decimal, lot: Decimal) -> None:
+        """Restate what is on its way."""
+        self.quantity, self.sent = self.quantity * ratio, self.sent * ratio
+        self.plan = tuple((at, units * ratio) for at, units in self.plan)
+        self.slack = self.slack * ratio + 2 * lot
 
 
 class Sliced:
@@ -95,22 +104,27 @@ class Sliced:
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Count the units of children."""
         if isinstance(entry, SliceStarted):
-            self._parents[entry.parent.id] = _Parent(entry.parent.quantity, entry.slices)
+            self._parents[entry.parent.id] = _Parent(entry.parent.instrument, entry.parent.quantity, entry.slices)
             for number in range(len(entry.slices)):
                 child = slice_id(entry.parent, entry.method, number)
                 self._of[child], self._last[entry.parent.id] = entry.parent.id, child
         elif isinstance(entry, SliceStopped):
             self._parents[entry.order_id].is_stopped = True
+        elif isinstance(entry, SplitApplied):
+            for parent in self._parents.values():
+                if parent.instrument == entry.instrument:
+                    parent.split(entry.ratio, entry.lot)
         elif isinstance(entry, OrderIntended) and entry.order.id in self._of:
             parent = self._parents[self._of[entry.order.id]]
             parent.sent += entry.order.quantity
             parent.is_over = entry.order.id == self._last[self._of[entry.order.id]]
             due = sum((units for at, units in parent.plan if at <= entry.at), Decimal(0))
             _demand(not parent.is_stopped, f"slices: {entry.order.id} left after its parent was stopped")
-            _demand(parent.sent <= min(due, parent.quantity), f"slices: {parent.sent} of {parent} left by {entry.at}")
+            most = min(due, parent.quantity) + parent.slack
+            _demand(parent.sent <= most, f"slices: {parent.sent} of {parent} left by {entry.at}")
         elif isinstance(entry, Decided):
             for name, parent in self._parents.items():
-                is_open = not (parent.is_stopped or parent.is_over) and parent.sent < parent.quantity
+                is_open = not (parent.is_stopped or parent.is_over) and parent.sent + parent.slack < parent.quantity
                 late = entry.at - parent.plan[-1][0]
                 _demand(not (is_open and late > 8 * _DAY), f"slices: nobody remembers parent {name}: {parent}")
 
@@ -196,6 +210,8 @@ class Ladder:
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Follow equity and its peak, and what trips."""
+        if isinstance(entry, HoldingCharged) and entry.kind is HoldingKind.TRANSFER:
+            entry = Deposited(entry.at, entry.sequence, -entry.amount, entry.currency)  # went the same way
         if isinstance(entry, Deposited):
             rate = Fraction(self._now.get(entry.currency, Decimal(1)))
             if self._peak is not None:
