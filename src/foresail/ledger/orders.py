@@ -123,6 +123,11 @@ class OrderState:
         """Units that may still trade, worst case; 0 once it is done."""
         return max(_ZERO, max(self.order.quantity, self.largest) - self.filled) if self.is_open else _ZERO
 
+    @property
+    def missing(self) -> Decimal:
+        """Units that the venue says were filled before it ended, of which no fill has come yet."""
+        return _ZERO if self.told_left is None or self.is_open else max(_ZERO, self.left - self.told_left)
+
 
 class OrderBook:
     """All orders of one account, changed by ``apply`` only."""
@@ -160,13 +165,15 @@ class OrderBook:
                 yield state
 
     def reserved(self, instrument: InstrumentId) -> Reserved:
-        """Return what open and unknown orders of an instrument may still trade."""
+        """Return what open and unknown orders of an instrument may still trade, and what traded without our fills."""
         buy = sell = _ZERO
-        for state in self.open(instrument):
+        missing = [one for one in self.differing() if one.order.instrument == instrument]
+        for state in (*self.open(instrument), *missing):
+            units = state.reserved + state.missing
             if state.order.side is Side.BUY:
-                buy += state.reserved
+                buy += units
             else:
-                sell += state.reserved
+                sell += units
         return Reserved(buy, sell)
 
     def has_execution(self, order_id: OrderId, execution: str) -> bool:

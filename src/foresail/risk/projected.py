@@ -69,12 +69,15 @@ class Projected:
         self._monies: dict[InstrumentId, Decimal] = {}
         self._closing: dict[tuple[InstrumentId, Side, str], Decimal] = {}
         self._reserved: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
-        if self._orders:
-            self._reserve()
+        self._reserve()
+        missing = getattr(view, "missing", None)
+        for name, units in () if missing is None else missing():
+            buy, sell = self._reserved.get(name, _NONE)
+            self._reserved[name] = (buy + units, sell) if units > 0 else (buy, sell - units)
         self._account = view.account
         self._positions = {p.instrument: p for p in view.account.positions}  # in their worst case
         self._changed = dict.fromkeys(self._reserved)  # names whose worst case is to be looked at
-        self._is_stale = bool(self._orders)
+        self._is_stale = bool(self._reserved)
         self._values: dict[InstrumentId, float] | None = None
         self._by_class: dict[AssetClass, float] = {}
         self._paid = _ZERO

@@ -195,6 +195,20 @@ def test_an_order_that_ended_with_other_fills_than_told_is_listed():
     assert not list(told(ack, lambda k: OrderCancelled(k, k, ID, D(10))).differing())
 
 
+def test_units_whose_fills_have_not_come_stay_reserved_whoever_rearms():
+    """The venue says that 6 of 10 were filled; 4 fills came: two units are held that no book knows of (invariant 3)."""
+    book = told(ack, filled(4, "x"), lambda k: OrderCancelled(k, k, ID, D(4)))
+    assert book.get(ID).missing == 2
+    assert book.reserved(A) == Reserved(buy=D(2))
+    book.apply(TradingResumed(9, 9, "", "ada", ""))
+    assert book.blocked() == {}
+    assert book.reserved(A) == Reserved(buy=D(2))
+    book.apply(filled(2, "y")(10))
+    assert book.reserved(A) == Reserved()
+    more = told(ack, filled(7, "x"), lambda k: OrderCancelled(k, k, ID, D(4)))  # more came than the venue says
+    assert (more.get(ID).missing, more.reserved(A)) == (0, Reserved())
+
+
 def test_a_fill_of_the_old_quantity_does_not_end_an_order_whose_change_may_have_been_there_before():
     change = lambda k: ReplaceIntended(k, k, ID, D(20))  # noqa: E731
     book = told(ack, change, filled(10, "x"))

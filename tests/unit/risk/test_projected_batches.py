@@ -39,6 +39,14 @@ def view(held: dict[InstrumentId, Decimal], cash: Decimal, waiting: list[tuple[O
     )
 
 
+def test_units_whose_fills_have_not_come_count_like_open_orders():
+    seen = view({NAMES[0]: Decimal(-21)}, Decimal(500), [])
+    seen.missing = lambda: [(NAMES[0], Decimal(-1)), (NAMES[1], Decimal(2))]
+    found = Projected(seen, KNOWN)
+    assert (found.position_units(NAMES[0]), found.position_units(NAMES[1])) == (-22.0, 2.0)
+    assert found.account.cash == 500 - 2 * 11
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_a_batch_in_steps_is_the_batch_as_open_orders(seed: int) -> None:
     rng = generator(seed, "batches")

@@ -13,6 +13,7 @@ from foresail.core.ids import InstrumentId, OrderId
 from foresail.domain.accounts import Account
 from foresail.domain.instruments import Instrument
 from foresail.domain.orders import Order
+from foresail.domain.signals import Side
 from foresail.engine.trading.parts import TradingMarket
 from foresail.ledger.orders import OrderBook
 
@@ -87,6 +88,17 @@ class CoreRiskView:
             (in_account_currency(one.order, self._rate(one.order.instrument)), one.reserved)
             for one in self.orders.open()
         )
+
+    def missing(self) -> list[tuple[InstrumentId, Decimal]]:
+        """Return (instrument, signed units) that the venue filled without that the fills have come (invariant 3).
+
+        A person who rearms lets their instruments be traded again; the units stay reserved all the same.
+        """
+        return [
+            (one.order.instrument, one.missing if one.order.side is Side.BUY else -one.missing)
+            for one in self.orders.differing()
+            if one.missing
+        ]
 
     def _rate(self, instrument: InstrumentId) -> Decimal:
         return self.rates.get(self.instruments[instrument].currency, _ONE) if self.rates else _ONE
