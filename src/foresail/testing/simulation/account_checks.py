@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_account", "check_levels_hang"]
 
+_NOTHING = InstrumentId("")
 _CLOSED_WITHIN = 2  # marks after a closing kill
 _TICKS = 0.021  # a split rounds levels to ticks
 
@@ -144,7 +145,7 @@ class _Commands:
         self._seen: set[str] = set()
         self._last: OperatorActed | None = None
         self._closing = -1  # marks since a closing kill
-        self._exits: set[OrderId] = set()
+        self._exits: dict[OrderId, InstrumentId] = {}
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Look at what comes directly after a command."""
@@ -152,9 +153,9 @@ class _Commands:
             self._follow(self._last, entry, account)
             self._last = None
         if isinstance(entry, OrderIntended) and entry.order.strategy == "operator":
-            self._exits.add(entry.order.id)
-        elif isinstance(entry, CancelIntended) and entry.order_id in self._exits:
-            raise ViolationError(f"commands: {entry} takes back an exit of a closing kill")
+            self._exits[entry.order.id] = entry.order.instrument
+        elif isinstance(entry, CancelIntended) and account.held.get(self._exits.get(entry.order_id, _NOTHING)):
+            raise ViolationError(f"commands: {entry} takes back an exit of a closing kill")  # of what is held still
         if isinstance(entry, OperatorActed):
             if entry.command in self._seen:
                 raise ViolationError(f"commands: {entry.command} was done twice")
