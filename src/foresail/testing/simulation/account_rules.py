@@ -291,6 +291,7 @@ class Renewals:
     def __init__(self) -> None:
         self._until: dict[InstrumentId, int] = {}
         self._waited: dict[InstrumentId, int] = {}
+        self._is_long: dict[InstrumentId, bool] = {}  # at the newest decision
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Count decisions that pass while nothing is done about an end."""
@@ -301,14 +302,18 @@ class Renewals:
             self._waited.pop(entry.order.instrument, None)
         elif isinstance(entry, Decided):
             for name in list(self._until):
-                if name not in account.held:
-                    del self._until[name]  # closed: what is bought later has signals of its own
+                is_long = account.held.get(name, Fraction(0)) > 0
+                if name not in account.held or self._is_long.get(name, is_long) != is_long:
+                    del self._until[name]  # closed or turned: what is held later has signals of its own
                     self._waited.pop(name, None)
-                elif self._until[name] <= entry.at:
+                    self._is_long.pop(name, None)
+                    continue
+                self._is_long[name] = is_long
+                if self._until[name] > entry.at:
+                    self._waited.pop(name, None)
+                else:
                     self._waited[name] = self._waited.get(name, 0) + 1
                     _demand(self._waited[name] <= _PATIENCE, f"expiries: {name} is held on after its signals ended")
-                else:
-                    self._waited.pop(name, None)
 
 
 class OrderFlow:
