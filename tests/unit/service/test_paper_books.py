@@ -148,7 +148,7 @@ def test_a_stream_that_ends_before_the_account_stands_is_refused(place: Path) ->
     (place / "set" / "bars.csv").write_text((place / "set" / "bars.csv").read_text() + later + "\n")
     foresail.paper("start", account="u", bars="set", strategy="queue.py", until="2012-06-21")
     foresail.paper("start", account="u", bars="set", strategy="queue.py")
-    with pytest.raises(IntegrityError, match="its stream ends after"):
+    with pytest.raises(IntegrityError, match="its bars end with the 12th"):
         foresail.paper("start", account="u")
 
 

@@ -274,11 +274,6 @@ def _check_place(stream: Sequence[Event], applied: int, newest: Sequence[Any] | 
 
     An event that came in between earlier ones moves all others on: a bar that was traded would be traded again.
     """
-    if stream and applied > len(stream):
-        raise IntegrityError(
-            f"the account has applied {applied} events, its stream ends after {len(stream)}",
-            hint="say bars, strategy and a later --until, or none; or restore the bars that were there",
-        )
     if newest is None or not 0 < applied <= len(stream) or list(event_key(stream[applied - 1])) == list(newest):
         return
     was, now = (

@@ -12,6 +12,7 @@ from scipy.ndimage import maximum_filter1d
 
 from foresail.core.arrays import BoolArray, FloatArray, IntArray
 from foresail.core.clock import NS_PER_DAY
+from foresail.core.errors import IntegrityError
 from foresail.core.ids import InstrumentId
 from foresail.domain.calendars import frame_ns
 from foresail.domain.instruments import AssetClass, Instrument
@@ -284,8 +285,20 @@ class PanelMarket:
         return {"position": self._position, "last": last, "silent": self.silent.tolist()}
 
     def restore(self, plain: Mapping[str, Any]) -> None:
-        """Take over a state that ``to_plain`` returned."""
-        self._position = int(plain["position"])
+        """Take over a state that ``to_plain`` returned.
+
+        Raises
+        ------
+        IntegrityError
+            If the bars end before the position at which it stands.
+        """
+        position, length = int(plain["position"]), self.bars.shape[1]
+        if position >= length:
+            raise IntegrityError(
+                f"the account stands at bar {position + 1}, its bars end with the {length}th",
+                hint="say bars and strategy with a later --until, or none; or restore the bars that were there",
+            )
+        self._position = position
         self.last = np.array([math.nan if one is None else float(one) for one in plain["last"]])
         self.silent = np.array(plain["silent"], dtype=np.int64)
 
