@@ -127,6 +127,7 @@ class VenueReport(Event):
     ----------
     left : units unfilled where an order ended, total units where it was replaced or a change was refused
     execution : of a bust or correction, the execution that it is about
+    trigger_price : what sets the order off; of a plain stop, which keeps it in ``stop_price``, too
     revision : of the change that was made or refused; 0 where the venue does not say, or did it by itself
     quantity : total units of an order that ended: ``left`` of how many, should a change have been on its way; 0 where
         the venue does not say

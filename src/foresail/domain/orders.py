@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -82,6 +82,20 @@ class Order:
     group: str = ""
     strategy: str = ""
     revision: int = 0
+
+    @property
+    def is_plain_stop(self) -> bool:
+        """Whether ``stop_price`` is what sets it off: a stop order without a trigger of its own."""
+        return self.kind is OrderKind.STOP and self.trigger_price is None
+
+    @property
+    def trigger(self) -> Decimal | None:
+        """Price that sets it off, wherever it is kept; None where nothing has to."""
+        return self.stop_price if self.is_plain_stop else self.trigger_price
+
+    def with_trigger(self, level: Decimal) -> Order:
+        """Return it set off at another price, kept where it was; a plain stop gets no stop that hangs on a position."""
+        return replace(self, stop_price=level) if self.is_plain_stop else replace(self, trigger_price=level)
 
 
 @dataclass(frozen=True, slots=True)

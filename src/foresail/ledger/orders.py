@@ -309,9 +309,10 @@ class OrderBook:
             state.order,
             quantity=entry.quantity,
             limit_price=entry.limit_price if entry.limit_price is not None else state.order.limit_price,
-            trigger_price=entry.trigger_price if entry.trigger_price is not None else state.order.trigger_price,
             revision=max(state.order.revision, entry.revision),
         )
+        if entry.trigger_price is not None:
+            state.order = state.order.with_trigger(entry.trigger_price)
         if state.replacing is None or entry.revision >= state.replacing.revision:
             state.replacing, state.largest = None, _ZERO
         self._count(state)

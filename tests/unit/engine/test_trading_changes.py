@@ -177,6 +177,38 @@ def changing(*, revisions: bool) -> tuple[Folding, list[VenueReport]]:
     return folding, told
 
 
+@pytest.mark.parametrize("is_waiting", [True, False])
+@pytest.mark.parametrize("quantity", [1, 4])
+def test_a_split_restates_what_sets_off_a_plain_stop_even_where_its_units_stay(quantity: int, is_waiting: bool) -> None:
+    link, name, panel = make_link()
+    at = int(panel.end[0])
+    stop = Order(OrderId(f"{1:032x}"), name, Side.BUY, D(quantity), OrderKind.STOP, at, stop_price=D(120))
+    folding = Folding(name)
+    folding.write(OrderIntended, at, order=stop)
+    link.send(stop)
+    told = [*link.take_reports(), *(() if is_waiting else close_bar(link, panel, 1))]
+    at = int(panel.start[2])
+    link.take_in(Fact(at, at, Rank.CORPORATE_ACTION, "bars", name, kind="split", value=1.5))
+    for report in (*told, *link.take_reports()):
+        folding.reader.read(report)
+    state = folding.orders.get(stop.id)
+    assert state is not None
+    assert (state.order.quantity, state.order.stop_price, state.order.trigger_price) == (quantity * 3 // 2, D(80), None)
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_what_sets_off_a_plain_stop_is_told_where_it_is_changed(is_waiting: bool) -> None:
+    link, name, panel = make_link()
+    stop = Order(OrderId(f"{1:032x}"), name, Side.BUY, D(5), OrderKind.STOP, int(panel.end[0]), stop_price=D(120))
+    link.send(stop)
+    if not is_waiting:
+        close_bar(link, panel, 1)
+    link.take_reports()
+    link.replace(ReplaceSend(stop.id, name, D(5), trigger_price=D(130), revision=1))
+    (told,) = link.take_reports()
+    assert (told.outcome, told.trigger_price, told.revision) == (VenueOutcome.REPLACED, D(130), 1)
+
+
 @pytest.mark.parametrize("revisions", [True, False])
 def test_an_old_word_on_a_change_told_again_undoes_nothing(revisions: bool) -> None:
     folding, told = changing(revisions=revisions)

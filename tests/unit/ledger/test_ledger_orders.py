@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 
@@ -143,6 +144,16 @@ def test_a_replace_on_its_way_reserves_the_larger_quantity():
     book.apply(OrderReplaced(9, 9, ID, D(20), limit_price=D(101)))
     state = book.get(ID)
     assert (state.order.quantity, state.order.limit_price, state.filled) == (20, 101, 10)
+
+
+def test_a_trigger_that_moved_stays_where_the_order_keeps_it():
+    plain = Order(ID, A, Side.SELL, D(10), OrderKind.STOP, 0, stop_price=D(90))
+    for stop in (plain, replace(plain, trigger_price=D(90), stop_price=D(95))):
+        book = OrderBook()
+        book.apply(OrderIntended(0, 0, stop))
+        book.apply(OrderReplaced(1, 1, ID, D(10), trigger_price=D(60)))
+        now = book.get(ID).order
+        assert (now.is_plain_stop, now.trigger) == (stop.is_plain_stop, D(60))
 
 
 def test_a_replace_below_what_was_filled_ends_the_order():

@@ -238,6 +238,6 @@ def _news(report: VenueReport, state: OrderState) -> int | None:
     is_known = (
         order.quantity == report.left
         and report.limit_price in (None, order.limit_price)
-        and report.trigger_price in (None, order.trigger_price)
+        and report.trigger_price in (None, order.trigger)
     )
     return None if is_known or report.event_time < state.at else 0

@@ -146,8 +146,7 @@ class SimulatedLink:
             return
         self._waiting[place] = changed
         self._known[order.id] = (changed.quantity, Decimal(0))
-        prices = {"limit_price": changed.limit_price, "trigger_price": changed.trigger_price}
-        self._tell(order.id, VenueOutcome.REPLACED, self._at, **{**about, "left": changed.quantity}, **prices)
+        self._tell(order.id, VenueOutcome.REPLACED, self._at, **{**about, "left": changed.quantity}, **_prices(changed))
 
     def ask(self, order_id: OrderId, instrument: InstrumentId) -> None:
         """Say that an order is open, or that there never was one; the end of an order was told when it came."""
@@ -216,8 +215,7 @@ class SimulatedLink:
             filled, now = self._known[identity][1], still.get(identity)
             total = filled if now is None else filled + now.quantity - split_quantity(filled, ratio, lot)[0]
             self._known[identity] = (total, filled)
-            prices = {} if now is None else {"limit_price": now.limit_price, "trigger_price": now.trigger_price}
-            self._tell(identity, VenueOutcome.REPLACED, at, left=total, **prices)
+            self._tell(identity, VenueOutcome.REPLACED, at, left=total, **({} if now is None else _prices(now)))
             if now is None:
                 self._end(identity, VenueOutcome.CANCELLED, at)
 
@@ -389,3 +387,8 @@ class SimulatedLink:
         self._fed.update({InstrumentId(name): int(rows) for name, rows in plain.get("books", {}).items()})
         self._counted, self._at = int(plain["counted"]), int(plain["at"])
         self._reports = []
+
+
+def _prices(order: Order) -> dict[str, Decimal | None]:
+    """Return what a report tells of an order's prices; what sets off a plain stop is told as its trigger."""
+    return {"limit_price": order.limit_price, "trigger_price": order.trigger}

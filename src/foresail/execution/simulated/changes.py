@@ -52,8 +52,7 @@ def change_row(row: list[int], order: Order, change: ReplaceSend, one: Instrumen
         changed = replace(changed, limit_price=limit * one.tick)
     if trigger:
         row[c.TRIGGER if order.kind is OrderKind.STOP_LIMIT else c.PRICE] = trigger
-        level = trigger * one.tick
-        changed = replace(changed, stop_price=level) if _is_plain(order) else replace(changed, trigger_price=level)
+        changed = changed.with_trigger(trigger * one.tick)
     return changed, lots > total or bool(limit) or bool(trigger)
 
 
@@ -69,11 +68,6 @@ def changed_order(order: Order, change: ReplaceSend, one: Instrument) -> Order:
     return change_row(row, order, change, one)[0]
 
 
-def _is_plain(order: Order) -> bool:
-    """Return whether an order is a plain stop, which keeps its trigger in ``stop_price``."""
-    return order.kind is OrderKind.STOP and order.trigger_price is None
-
-
 def restated_order(row: list[int], order: Order, one: Instrument) -> Order:
     """Return an order with the numbers of its row."""
     numbers: dict[str, Decimal] = {"quantity": (row[c.LEFT] + row[c.FILLED]) * one.lot}
@@ -81,7 +75,7 @@ def restated_order(row: list[int], order: Order, one: Instrument) -> Order:
     for name, column in (
         ("limit_price", c.PRICE),
         ("trigger_price", trigger),
-        ("stop_price", c.PRICE if _is_plain(order) else c.STOP),
+        ("stop_price", c.PRICE if order.is_plain_stop else c.STOP),
         ("target_price", c.TARGET),
         ("trail", c.TRAIL),
     ):

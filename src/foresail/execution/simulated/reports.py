@@ -116,7 +116,7 @@ class ReportLog:
                 None,
                 left,
                 order.limit_price,
-                order.trigger_price,
+                order.trigger,
                 venue_order=order.id,
             )
         )

@@ -94,7 +94,8 @@ class ReplaceIntended(BaseEntry):
 class OrderReplaced(BaseEntry):
     """The venue changed the order; its quantity (total) and prices are these now.
 
-    ``revision`` is that of the change that was asked for; 0 where the venue did it by itself (split, group).
+    ``trigger_price`` is what sets it off, of a plain stop too. ``revision`` is that of the change that was asked for; 0
+    where the venue did it by itself (split, group).
     """
 
     order_id: OrderId
