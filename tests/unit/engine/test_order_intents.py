@@ -143,6 +143,15 @@ def test_a_change_moves_the_open_order_of_a_leg() -> None:
     assert nothing.fills == ()
 
 
+@pytest.mark.parametrize("trigger", [103, 107])
+def test_a_stop_order_may_be_moved_to_either_side(trigger: int) -> None:
+    order = replace(BUY, kind="stop", stop_price=D(105), leg="up")
+    moved = Replace(A, "up", trigger_price=D(trigger))
+    book = run([100, 100, 99, 104, 109, 109], {0: [order], 1: [moved]})
+    assert [fill.reference_price for fill in book.fills] == [D(trigger)]
+    assert [one.trigger_price for one in book.journal if isinstance(one, OrderReplaced)] == [D(trigger)]
+
+
 def test_one_leg_is_taken_back_and_the_others_stay() -> None:
     orders = [replace(BUY, kind="limit", limit_price=D(one), leg=str(one)) for one in (97, 96)]
     book = run([100, 100, 101, 90, 90], {0: orders, 1: [Cancel(A, "97")]})

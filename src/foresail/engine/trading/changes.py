@@ -136,8 +136,9 @@ def _added(state: OrderState, change: ReplaceSend, lot: Decimal) -> Order | None
     """Return what a change adds, as an order to be reviewed; None where it only makes the order smaller."""
     order = state.order
     limit = order.limit_price if change.limit_price is None else change.limit_price
-    trigger = order.trigger_price if change.trigger_price is None else change.trigger_price
+    trigger = order.trigger if change.trigger_price is None else change.trigger_price
     more = change.quantity - order.quantity
-    if more <= 0 and (limit, trigger) == (order.limit_price, order.trigger_price):
+    if more <= 0 and (limit, trigger) == (order.limit_price, order.trigger):
         return None
-    return replace(order, quantity=more if more > 0 else lot, limit_price=limit, trigger_price=trigger)
+    moved = order if trigger is None else order.with_trigger(trigger)
+    return replace(moved, quantity=more if more > 0 else lot, limit_price=limit)
