@@ -231,6 +231,8 @@ _MONEY = (
          lambda right: lambda holding, *told: (right(holding, *told), (Decimal(0), Decimal(0)))[1]),
     _bug("a split leaves orders as they were", "splits and dividends", SimulatedVenue, "apply_split",
          lambda right: lambda venue, name, ratio: right(venue, name, Decimal(1))),
+    _bug("nobody hears what sets off a stop after a split", "splits and dividends", simulated, "_prices",
+         lambda right: lambda order: {**right(order), "trigger_price": order.trigger_price}),
     _bug("trades in another currency are paid in one's own", "currency conversion", Books, "_on_fill_booked",
          _in_own_currency),
     _bug("money of another currency is added up as one's own", "currency conversion", Books, "_converted",

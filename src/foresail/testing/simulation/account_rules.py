@@ -7,8 +7,8 @@ core: the journal and the market are all that a judge knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -60,6 +60,7 @@ __all__ = [
 _DAY = 86_400 * 10**9
 _MINUTE = 60 * 10**9
 _VIX = "SIZE-10 VIX"
+_TICK = Decimal("0.01")  # of the names of an account
 _PATIENCE = 3  # decisions after which what had to go must be on its way
 
 
@@ -331,36 +332,71 @@ class OrderFlow:
             _demand(most is None or len(self._opened) <= most, f"order rate: {len(self._opened)} in a minute")
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """An open order as the journal tells it; prices are its limit and what sets it off."""
+
+    instrument: InstrumentId
+    since: int
+    quantity: Decimal
+    prices: tuple[Decimal | None, ...]
+
+    def replaced(self, entry: OrderReplaced) -> _Waiting:
+        """Return it as a change made it."""
+        told = entry.limit_price, entry.trigger_price
+        kept = tuple(old if new is None else new for new, old in zip(told, self.prices, strict=True))
+        return replace(self, quantity=entry.quantity, prices=kept)
+
+
 class SplitOrders:
-    """A split restates every order that waits, or ends it."""
+    """A split restates what is left of every order that waits, and its prices, or ends it.
+
+    One without prices, of which as many units are left in new units as in old, has nothing to restate.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[OrderId, tuple[InstrumentId, Decimal, int]] = {}
-        self._restated: dict[OrderId, int] = {}
+        self._open: dict[OrderId, _Waiting] = {}
+        self._before: dict[OrderId, tuple[int, _Waiting]] = {}  # as it was before the instant of its newest change
         self._filled: dict[OrderId, Decimal] = {}
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Follow which orders wait, and compare at a split."""
         if isinstance(entry, OrderIntended):
-            self._open[entry.order.id] = (entry.order.instrument, entry.order.quantity, entry.at)
-        elif isinstance(entry, OrderReplaced):
-            self._restated[entry.order_id] = entry.at
-            if entry.order_id in self._open:
-                name, _quantity, since = self._open[entry.order_id]
-                self._open[entry.order_id] = (name, entry.quantity, since)
+            order = entry.order
+            trigger = order.trigger_price
+            if order.kind is OrderKind.STOP and trigger is None:
+                trigger = order.stop_price
+            prices = order.limit_price, trigger
+            self._open[order.id] = _Waiting(order.instrument, entry.at, order.quantity, prices)
+        elif isinstance(entry, OrderReplaced) and entry.order_id in self._open:
+            now = self._open[entry.order_id]
+            if self._before.get(entry.order_id, (-1, now))[0] != entry.at:
+                self._before[entry.order_id] = entry.at, now
+            self._open[entry.order_id] = now.replaced(entry)
         elif isinstance(entry, OrderCancelled | OrderExpired | OrderRejected):
             self._open.pop(entry.order_id, None)
         elif isinstance(entry, FillBooked) and entry.fill.order_id in self._open:
             filled = entry.fill.order_id
             self._filled[filled] = self._filled.get(filled, Decimal(0)) + entry.fill.quantity
-            if self._filled[filled] >= self._open[filled][1]:
+            if self._filled[filled] >= self._open[filled].quantity:
                 del self._open[filled]
         elif isinstance(entry, SplitApplied):
             old = [
-                name for name, (one, _units, since) in self._open.items()
-                if one == entry.instrument and since < entry.at and self._restated.get(name) != entry.at
+                name for name, now in self._open.items()
+                if now.instrument == entry.instrument and now.since < entry.at and self._is_old(name, now, entry)
             ]  # fmt: skip
             _demand(not old, f"splits: orders {old} wait in units of before {entry}")
+
+    def _is_old(self, name: OrderId, now: _Waiting, split: SplitApplied) -> bool:
+        """Return whether an order waits with other units or prices than a split leaves it."""
+        at, before = self._before.get(name, (-1, now))
+        before = before if at == split.at else now
+        filled = self._filled.get(name, Decimal(0))
+        lots = (before.quantity - filled) * split.ratio / split.lot
+        if now.quantity != filled + lots.to_integral_value(ROUND_FLOOR) * split.lot:
+            return True
+        levels = [(one, old) for one, old in zip(now.prices, before.prices, strict=True) if one and old]
+        return any(abs(one - old / split.ratio) > _TICK for one, old in levels)
 
 
 class Holding:
