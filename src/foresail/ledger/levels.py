@@ -74,6 +74,10 @@ class PositionLevels:
         elif isinstance(entry, FillBusted | FillCorrected | ListingEnded) and self.standing:
             self._drop_closed(books)
 
+    def was_split(self, order_id: OrderId) -> bool:
+        """Return whether an order waited through a split, wherever it was then."""
+        return order_id in self._split
+
     def to_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return {

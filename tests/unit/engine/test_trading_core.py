@@ -12,7 +12,7 @@ import pytest
 from foresail.core.errors import ConfigError, IntegrityError
 from foresail.core.ids import InstrumentId, OrderId, order_id
 from foresail.domain.effects import Ask, CancelSend, Notify, Send
-from foresail.domain.events import Operator, Rank, Timer, VenueOutcome, VenueReport
+from foresail.domain.events import Fact, Operator, Rank, Timer, VenueOutcome, VenueReport
 from foresail.domain.instruments import AssetClass, Instrument
 from foresail.domain.orders import Fill, FillReason, Order, OrderKind, Ruling
 from foresail.domain.signals import Side
@@ -136,6 +136,20 @@ def test_a_proven_absence_sends_the_same_id_again_and_drops_what_is_too_old(core
     assert isinstance(effect, Send)
     assert effect.order.id == name
     assert told(core, name, VenueOutcome.ABSENT, 62 * S) == ()
+    state = core.orders.get(name)
+    assert state is not None
+    assert state.status is OrderStatus.REJECTED
+
+
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_what_a_split_found_on_its_way_is_not_sent_again_as_it_was(core: TradingCore, is_restored: bool) -> None:
+    name = decide(core, 10 * S)
+    told(core, name, VenueOutcome.NO_ANSWER, 11 * S)
+    core.step(Fact(20 * S, 20 * S, Rank.CORPORATE_ACTION, "bars", A, kind="split", value=0.1))
+    if is_restored:
+        plain, core = core.to_plain(), TradingCore(parts(), Journal(core._writer))  # type: ignore[call-overload]
+        core.recover(plain)
+    assert told(core, name, VenueOutcome.ABSENT, 30 * S) == ()
     state = core.orders.get(name)
     assert state is not None
     assert state.status is OrderStatus.REJECTED

@@ -118,7 +118,10 @@ class TradingCore:
         self.expiries = SignalExpiries()
         own = self.parts.strategies
         self.strategies = StrategyBooks(own, self.parts.instruments, self.parts.currency) if own else None
-        self.reader = ReportReader(self.parts.instruments, orders, self.write, self.parts.resend_ns)
+        self.reader = ReportReader(
+            self.parts.instruments, orders, self.write, self.parts.resend_ns,
+            lambda name: self.levels.was_split(name),  # noqa: PLW0108 a restored core has other levels
+        )  # fmt: skip
 
     # -- the fold -----------------------------------------------------------------------------------------------------
 

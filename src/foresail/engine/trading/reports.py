@@ -52,12 +52,15 @@ class ReportReader:
     Parameters
     ----------
     resend_ns : an order that the venue proves to lack is sent again so long after its decision
+    was_split : whether an order waited through a split: one that no venue had then was restated by nobody
     """
 
     def __init__(
-        self, instruments: Mapping[InstrumentId, Instrument], orders: OrderBook, write: Writing, resend_ns: int
-    ) -> None:
+        self, instruments: Mapping[InstrumentId, Instrument], orders: OrderBook, write: Writing, resend_ns: int,
+        was_split: Callable[[OrderId], bool] = lambda _order_id: False,
+    ) -> None:  # fmt: skip
         self._instruments, self._orders, self._write, self._resend_ns = instruments, orders, write, resend_ns
+        self._was_split = was_split
         self._exits: dict[OrderId, list[str]] = {}  # executions of exits that hang on positions at the venue
         self._readers: dict[VenueOutcome, Callable[[VenueReport, OrderState], tuple[Effect, ...]]] = {
             VenueOutcome.ACCEPTED: self._accepted,
@@ -195,7 +198,8 @@ class ReportReader:
             return ()
         order, now = state.order, report.available_at
         expires = order.expires_at if order.expires_at else order.decided_at + self._resend_ns
-        if not state.is_cancelling and now <= expires:
+        is_split = self._was_split(order.id)  # its units and prices are those of before, and nobody decided on others
+        if not state.is_cancelling and not is_split and now <= expires:
             return (Send(order),)  # under its own id: two of it can never be
         text = report.text or "the venue proved that it never had it"
         self._write(OrderRejected, report.event_time, order_id=report.order_id, text=text)
