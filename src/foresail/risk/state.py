@@ -1,7 +1,7 @@
 """What breakers and caps remember: a fold over the journal, so that a restart knows what was known before.
 
-``apply`` takes every entry after the books did; after ``Marked`` entries, and deposits in a foreign currency, the
-account's equity is given too. Nothing here reads a clock: an instant comes with each entry, and questions name theirs.
+``apply`` takes every entry after the books did; with ``Marked`` entries it is given the account's equity, with money in
+another currency its worth. Nothing here reads a clock: an instant comes with each entry, and questions name theirs.
 
 A mark at the last instant of a day belongs to that day; anything else at this instant belongs to the next.
 """
@@ -209,25 +209,29 @@ class RiskState:
 
     # -- the fold -----------------------------------------------------------------------------------------------------
 
-    def apply(self, entry: Entry, equity: Decimal | None = None) -> None:
-        """Take in the next entry; ``equity`` is the account's after it, where it is known."""
+    def apply(self, entry: Entry, worth: Decimal | None = None) -> None:
+        """Take in the next entry.
+
+        Parameters
+        ----------
+        worth : in the account's currency: with a mark the equity after it, with money that came or went in another
+            currency the value of that money alone, for what was won or lost since the mark is not part of it
+        """
         memory, kind, at = self.memory, type(entry), entry.at
         memory.at = max(memory.at, at)
         at = at - 1 if kind is Marked and memory.day else at
         if not memory.day or at >= memory.day_end:
             self._roll(at)
-        before, handler = memory.equity, self._HANDLERS.get(kind)
+        handler = self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, entry)
-        flow = flow_of(entry)
-        if flow is not None:
-            amount, currency = flow
-            if currency in ("", self._currency):
+        if kind is Marked:
+            if worth is not None:
+                self._mark(worth)
+        elif (flow := flow_of(entry)) is not None:
+            amount = flow[0] if flow[1] in ("", self._currency) else worth
+            if amount is not None:
                 self._flow(amount)
-            elif equity is not None and before is not None:
-                self._flow(equity - before)
-        elif equity is not None:
-            self._mark(equity)
 
     def pass_over(self, at: int, equity: Decimal) -> None:
         """Take in marks of the same day that left equity where it was; ``at`` is the last one's instant."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from tests.unit.engine.test_trading_deleveraging import LIMITS, holding
-from tests.unit.engine.trading_tens import A, B, S, bar, kinds
+from tests.unit.engine.trading_tens import A, B, S, bar, filled, kinds, order
 
+from foresail.core.errors import DataError
 from foresail.domain.effects import Notify
 from foresail.domain.events import Operator, Rank
+from foresail.domain.signals import Side
 from foresail.engine.trading.core import TradingCore
 from foresail.engine.trading.paying import REFUSED_WITHDRAWAL, withdrawable
 from foresail.ledger.entries import AlertRaised, Deposited
@@ -57,3 +59,23 @@ def test_without_limits_equity_is_the_most_and_another_currency_has_none() -> No
     assert isinstance(asked(core, "withdraw 1 EUR")[0], Notify)
     assert LIMITS.book.margin_rate[0] == 0.5
     assert core.books.quantity(A) == Decimal(-600)
+
+
+@pytest.mark.parametrize(("price", "equity"), [(9, 9_400), (11, 10_600)])
+def test_money_of_another_currency_takes_no_profit_or_loss_since_the_mark_with_it(price: int, equity: int) -> None:
+    core = holding(None, a=600)
+    core.parts.market.rates = lambda prices=None: {"EUR": Decimal("1.1")}  # type: ignore[method-assign]
+    sale = order(A, 4 * S, Side.SELL, 600)
+    core.intend(4 * S, [sale])
+    filled(core, sale, 4 * S, price=price)  # bought at 10; no mark tells of it yet
+    asked(core, "deposit 500 EUR")
+    assert core.risk is not None
+    assert (core.risk.memory.peak, core.risk.memory.day_equity, core.risk.drawdown) == (10_550, 10_550, 0.0)
+    bar(core, 10 * S, 1)
+    assert core.risk.memory.equity == equity + 550
+    assert core.risk.drawdown == pytest.approx(600 / 10_550 if price < 10 else 0.0)
+
+
+def test_money_of_a_currency_without_a_rate_is_refused_as_data() -> None:
+    with pytest.raises(DataError, match="no rate from EUR"):
+        asked(holding(None, a=600), "deposit 500 EUR")

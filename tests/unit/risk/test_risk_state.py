@@ -174,7 +174,7 @@ def test_money_paid_in_or_out_is_no_profit_and_no_loss():
     journal.add(Deposited, NOON + 1, D(-50000))
     assert (journal.state.drawdown, journal.state.memory.peak) == (0.0, 60000)
     assert journal.mark(NOON + 2, "60000").trips == ()
-    journal.state.apply(Deposited(NOON + 3, 99, D(1000), "EUR"), D(61100))
+    journal.state.apply(Deposited(NOON + 3, 99, D(1000), "EUR"), D(1100))
     assert journal.state.memory.peak == 61100
 
 

@@ -33,6 +33,7 @@ from foresail.engine.trading.level_keeping import keep_levels, unlever
 from foresail.engine.trading.notes import CoreNotes, memory_text
 from foresail.engine.trading.operators import obey
 from foresail.engine.trading.parts import Attach, Desk, DeskCall, TradingParts
+from foresail.engine.trading.paying import foreign_worth
 from foresail.engine.trading.polling import Poller
 from foresail.engine.trading.protection import propose_profile, protect, reduce_sizes
 from foresail.engine.trading.reductions import Reductions, facts_act
@@ -59,7 +60,6 @@ from foresail.ledger.entries import (
     StreamAdvanced,
     TradingHalted,
     TradingResumed,
-    flow_of,
 )
 from foresail.ledger.expiries import EXPIRY_ENTRIES, SignalExpiries
 from foresail.ledger.levels import LEVEL_ENTRIES, PositionLevels
@@ -234,9 +234,9 @@ class TradingCore:
         if kind in _LATCHING:
             self.latches.apply(entry)
         if self.risk is not None:
-            flow = flow_of(entry)
-            is_valued = kind is Marked or (flow is not None and bool(flow[1]))
-            self.risk.apply(entry, self.books.equity(rates=self.parts.market.rates()) if is_valued else None)
+            is_mark = kind is Marked
+            equity = self.books.equity(rates=self.parts.market.rates()) if is_mark else None
+            self.risk.apply(entry, equity if is_mark else foreign_worth(self, entry))
         self.notes.apply(entry)
         if kind in LEVEL_ENTRIES:
             self.levels.apply(entry, self.books, self.orders)

@@ -10,16 +10,17 @@ import math
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING
 
+from foresail.core.errors import DataError
 from foresail.core.numbers import MONEY_CONTEXT
 from foresail.domain.alerts import Alert, Severity
 from foresail.engine.trading.alerting import tell
-from foresail.ledger.entries import HoldingCharged, HoldingKind
+from foresail.ledger.entries import Entry, HoldingCharged, HoldingKind, flow_of
 from foresail.risk.rules.margin import margin_of
 
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["REFUSED_WITHDRAWAL", "pay", "withdrawable"]
+__all__ = ["REFUSED_WITHDRAWAL", "foreign_worth", "pay", "withdrawable"]
 
 REFUSED_WITHDRAWAL = "RISK-19 withdrawal"
 _UNIT, _ZERO = Decimal("1e-8"), Decimal(0)
@@ -40,6 +41,25 @@ def pay(core: TradingCore, at: int, amount: Decimal, currency: str, *, fee: Deci
     if fee:
         core.write(HoldingCharged, at, amount=fee, kind=HoldingKind.TRANSFER, currency=currency)
     return []
+
+
+def foreign_worth(core: TradingCore, entry: Entry) -> Decimal | None:
+    """Return what money of another currency is worth that came or went with an entry; None of all other entries.
+
+    Raises
+    ------
+    DataError
+        If its currency has no rate.
+    """
+    flow = flow_of(entry)
+    if flow is None or flow[1] in ("", core.parts.currency):
+        return None
+    amount, currency = flow
+    rate = core.parts.market.rates().get(currency)
+    if rate is None:
+        own = core.parts.currency
+        raise DataError(f"no rate from {currency} to {own}", hint=f"add a pair of {currency} and {own} to the data")
+    return (amount * rate).quantize(_UNIT)
 
 
 def withdrawable(core: TradingCore, currency: str = "") -> Decimal:
