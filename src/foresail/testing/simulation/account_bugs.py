@@ -152,6 +152,25 @@ def _as_profit(state: RiskState, amount: Decimal) -> None:
     state._mark((state.memory.equity or Decimal(0)) + amount)  # noqa: SLF001 a bug may reach anywhere
 
 
+def _with_profit(right: Callable[[Any, Entry], Decimal | None]) -> Any:
+    def foreign_worth(core: Any, entry: Entry) -> Decimal | None:
+        if right(core, entry) is None:
+            return None
+        equity: Decimal = core.books.equity(rates=core.parts.market.rates())
+        return equity - (core.risk.memory.equity or 0)
+
+    return foreign_worth
+
+
+def _from_the_next_mark(right: Callable[[RiskState, Any], None]) -> Any:
+    def reset(state: RiskState, entry: Any) -> None:
+        right(state, entry)
+        if entry.rule.startswith("RISK-19"):
+            state.memory.peak = None
+
+    return reset
+
+
 def _without_fee(right: Callable[..., Any]) -> Any:
     def pay(core: Any, at: int, amount: Decimal, currency: str, *, fee: Decimal) -> Any:
         del fee
@@ -180,6 +199,10 @@ _LIMITS = (
          _does(_as_profit)),
     _bug("the fee of a transfer counts as a loss", "breakers", risk_state, "flow_of",
          lambda right: lambda entry: right(entry) if isinstance(entry, Deposited) else None),
+    _bug("profit since the mark goes with money of another currency", "breakers", core_module, "foreign_worth",
+         _with_profit, 300),
+    _bug("what is lost between a reassessment and the next mark is forgotten", "breakers", RiskState, "_reset",
+         _from_the_next_mark, 60),
     _bug("what the network takes is not charged", "account commands", operators, "pay",
          _without_fee),
     _bug("breakers end with a restart", "breakers", RiskState, "to_plain", _to_plain(breakers={})),

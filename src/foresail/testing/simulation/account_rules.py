@@ -204,7 +204,7 @@ class Ladder:
         self._peak: Fraction | None = None
         self._fall = 0.0
         self._acted: dict[str, float] = {}
-        self._equity = Fraction(0)
+        self._equity: Fraction | None = None  # of the newest mark, and what came or went since
         self._due: set[str] = set()
         self._may: set[str] = set()  # money that goes makes the share that is lost larger; it trips with the next fill
         self._until: dict[str, int] = {}
@@ -214,11 +214,7 @@ class Ladder:
         if isinstance(entry, HoldingCharged) and entry.kind is HoldingKind.TRANSFER:
             entry = Deposited(entry.at, entry.sequence, -entry.amount, entry.currency)  # went the same way
         if isinstance(entry, Deposited):
-            rate = Fraction(self._now.get(entry.currency, Decimal(1)))
-            if self._peak is not None:
-                self._peak, self._equity = (one + Fraction(entry.amount) * rate for one in (self._peak, self._equity))
-                self._fall = float((self._peak - self._equity) / self._peak)
-                self._may = self._beyond(entry.at)
+            self._paid(entry)
         elif isinstance(entry, BreakerTripped) and entry.rule in self._steps:
             _demand(entry.rule in self._due | self._may, f"breakers: {entry} at a drawdown of {self._fall:.2%}")
             self._due.discard(entry.rule)
@@ -226,7 +222,7 @@ class Ladder:
             self._acted[entry.rule] = self._steps[entry.rule]
             self._until[entry.rule] = entry.until
         elif isinstance(entry, BreakerReset) and entry.operator:
-            self._peak, self._fall = None, 0.0
+            self._peak, self._fall = self._equity, 0.0  # what is lost from here on counts, not from the next mark on
             self._acted.clear()
             self._until.clear()
         elif isinstance(entry, OrderIntended) and not account.reduces(entry.order) and not entry.order.reduce_only:
@@ -245,6 +241,16 @@ class Ladder:
             if self._until.get(rule) == 0:
                 del self._until[rule]
         self._due, self._may = self._beyond(entry.at), set()
+
+    def _paid(self, entry: Deposited) -> None:
+        """Move equity and its peak by what money is worth that came or went."""
+        worth = Fraction(entry.amount) * Fraction(self._now.get(entry.currency, Decimal(1)))
+        if self._peak is None or self._equity is None:
+            self._peak = self._equity = worth
+            return
+        self._peak, self._equity = self._peak + worth, self._equity + worth
+        self._fall = float((self._peak - self._equity) / self._peak)
+        self._may = self._beyond(entry.at)
 
     def _beyond(self, at: int) -> set[str]:
         """Return the steps that are due now."""
