@@ -9,12 +9,11 @@ import pytest
 from tests.unit.engine.test_trading_deleveraging import LIMITS, holding
 from tests.unit.engine.trading_tens import A, B, S, bar, filled, kinds, order
 
-from foresail.core.errors import DataError
 from foresail.domain.effects import Notify
 from foresail.domain.events import Operator, Rank
 from foresail.domain.signals import Side
 from foresail.engine.trading.core import TradingCore
-from foresail.engine.trading.paying import REFUSED_WITHDRAWAL, withdrawable
+from foresail.engine.trading.paying import REFUSED_DEPOSIT, REFUSED_WITHDRAWAL, withdrawable
 from foresail.ledger.entries import AlertRaised, Deposited
 
 
@@ -76,6 +75,11 @@ def test_money_of_another_currency_takes_no_profit_or_loss_since_the_mark_with_i
     assert core.risk.drawdown == pytest.approx(600 / 10_550 if price < 10 else 0.0)
 
 
-def test_money_of_a_currency_without_a_rate_is_refused_as_data() -> None:
-    with pytest.raises(DataError, match="no rate from EUR"):
-        asked(holding(None, a=600), "deposit 500 EUR")
+def test_money_of_a_currency_without_a_rate_is_refused_and_told() -> None:
+    """What was journalled could not be folded: no later start would open the account."""
+    core = holding(None, a=600)
+    before = core.books.equity()
+    asked(core, "deposit 500 EUR")
+    assert core.books.equity() == before
+    (told,) = [one for one in kinds(core, AlertRaised) if one.kind == REFUSED_DEPOSIT]
+    assert "no rate from EUR to USD" in told.text

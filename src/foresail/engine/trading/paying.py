@@ -20,9 +20,9 @@ from foresail.risk.rules.margin import margin_of
 if TYPE_CHECKING:
     from foresail.engine.trading.core import CoreEffect, TradingCore
 
-__all__ = ["REFUSED_WITHDRAWAL", "foreign_worth", "pay", "withdrawable"]
+__all__ = ["REFUSED_DEPOSIT", "REFUSED_WITHDRAWAL", "foreign_worth", "pay", "withdrawable"]
 
-REFUSED_WITHDRAWAL = "RISK-19 withdrawal"
+REFUSED_DEPOSIT, REFUSED_WITHDRAWAL = "RISK-19 deposit", "RISK-19 withdrawal"
 _UNIT, _ZERO = Decimal("1e-8"), Decimal(0)
 
 
@@ -37,6 +37,10 @@ def pay(core: TradingCore, at: int, amount: Decimal, currency: str, *, fee: Deci
     if amount < 0 and -amount > (most := withdrawable(core, currency)):
         text = f"a withdrawal of {-amount} {currency} was refused: at most {most.normalize():f} may go"
         return tell(core, at, [Alert(REFUSED_WITHDRAWAL, Severity.WARNING, text)])
+    own = core.parts.currency
+    if core.risk is not None and currency not in ("", own) and core.parts.market.rates().get(currency) is None:
+        text = f"a deposit of {amount} {currency} was refused: no rate from {currency} to {own} is known"
+        return tell(core, at, [Alert(REFUSED_DEPOSIT, Severity.WARNING, text)])  # its worth could never be told
     core.deposit(at, amount + fee, currency)
     if fee:
         core.write(HoldingCharged, at, amount=fee, kind=HoldingKind.TRANSFER, currency=currency)
