@@ -298,29 +298,35 @@ class Renewals:
     def __init__(self) -> None:
         self._until: dict[InstrumentId, int] = {}
         self._waited: dict[InstrumentId, int] = {}
-        self._is_long: dict[InstrumentId, bool] = {}  # at the newest decision
+        self._is_long: dict[InstrumentId, bool] = {}  # at the newest decision at which it was held
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Count decisions that pass while nothing is done about an end."""
+        is_decision = isinstance(entry, Decided)
+        for name in [name for name in self._until if self._is_over(name, account, is_decision=is_decision)]:
+            del self._until[name]  # closed or turned: what is held later has signals of its own
+            self._waited.pop(name, None)
+            self._is_long.pop(name, None)
         if isinstance(entry, SignalsRenewed):
             for name, at in entry.expires:
                 self._until[name] = max(at, self._until.get(name, 0)) if at else 2**63 - 1
         elif isinstance(entry, OrderIntended) and (entry.order.reduce_only or account.reduces(entry.order)):
             self._waited.pop(entry.order.instrument, None)
         elif isinstance(entry, Decided):
-            for name in list(self._until):
-                is_long = account.held.get(name, Fraction(0)) > 0
-                if name not in account.held or self._is_long.get(name, is_long) != is_long:
-                    del self._until[name]  # closed or turned: what is held later has signals of its own
-                    self._waited.pop(name, None)
-                    self._is_long.pop(name, None)
-                    continue
-                self._is_long[name] = is_long
+            for name in self._until:
+                self._is_long[name] = account.held[name] > 0
                 if self._until[name] > entry.at:
                     self._waited.pop(name, None)
                 else:
                     self._waited[name] = self._waited.get(name, 0) + 1
                     _demand(self._waited[name] <= _PATIENCE, f"expiries: {name} is held on after its signals ended")
+
+    def _is_over(self, name: InstrumentId, account: NaiveAccount, *, is_decision: bool) -> bool:
+        """Return whether what signals spoke of is gone, or the other way round; what is ordered may still come."""
+        held, was_long = account.held.get(name, Fraction(0)), self._is_long.get(name)
+        if was_long is None:
+            return is_decision and held == 0
+        return held == 0 or (held > 0) is not was_long
 
 
 class OrderFlow:
