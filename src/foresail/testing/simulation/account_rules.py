@@ -298,7 +298,7 @@ class Renewals:
     def __init__(self) -> None:
         self._until: dict[InstrumentId, int] = {}
         self._waited: dict[InstrumentId, int] = {}
-        self._is_long: dict[InstrumentId, bool] = {}  # at the newest decision at which it was held
+        self._is_long: dict[InstrumentId, bool] = {}  # at the newest decision or renewal at which it was held
 
     def take(self, entry: Entry, account: NaiveAccount) -> None:
         """Count decisions that pass while nothing is done about an end."""
@@ -310,6 +310,8 @@ class Renewals:
         if isinstance(entry, SignalsRenewed):
             for name, at in entry.expires:
                 self._until[name] = max(at, self._until.get(name, 0)) if at else 2**63 - 1
+                if name in account.held:
+                    self._is_long[name] = account.held[name] > 0
         elif isinstance(entry, OrderIntended) and (entry.order.reduce_only or account.reduces(entry.order)):
             self._waited.pop(entry.order.instrument, None)
         elif isinstance(entry, Decided):
