@@ -82,8 +82,9 @@ class AccountFolder:
                 continue
             if getattr(wanted, name) not in (None, getattr(held, name)):
                 raise ConfigError(
-                    f"account {self.name} trades with {name} {getattr(held, name)}, received {getattr(wanted, name)}",
-                    hint="start it without that option, or use another --account",
+                    f"account {self.name} trades with {name} {_told(getattr(held, name))}, "
+                    f"received {_told(getattr(wanted, name))}",
+                    hint="say what it was made with or leave bars and strategy out, or use another --account",
                 )
         return replace(held, until=wanted.until), False
 
@@ -200,6 +201,13 @@ def is_running(journal: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _told(value: Any) -> str:
+    """Return what a person was to say, as text; several of them between commas."""
+    several = value if isinstance(value, tuple) else (value,)
+    words = ["=".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in several]
+    return ", ".join(word for word in words if word) or "none"
 
 
 def _held(content: dict[str, Any]) -> StreamRequest:

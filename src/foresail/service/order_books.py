@@ -118,7 +118,9 @@ def _read(path: Path, one: Instrument) -> tuple[BookStream, tuple[Path, ...]]:
     from foresail.adapters.lobster.reader import read_lobster
 
     if not path.is_file():
-        raise DataError(f"{path}: no such file", file=str(path))
+        raise DataError(
+            f"{path}: no such file", file=str(path), hint="--book names a recorded book; an account needs its own again"
+        )
     if "_message_" in path.name:
         beside = path.with_name(path.name.replace("_message_", "_orderbook_"))
         if not beside.is_file():

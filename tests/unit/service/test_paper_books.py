@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_an_account_keeps_its_book(place: Path) -> None:
     kept = json.loads((place / "accounts" / "books" / "account.json").read_text())
     assert kept["request"]["books"] == [str(place / MESSAGE)]
     foresail.paper("start", account="books")  # takes it up from any folder
-    with pytest.raises(ConfigError, match="trades with books"):
+    with pytest.raises(ConfigError, match=rf"trades with books {re.escape(str(place / MESSAGE))}, received none"):
         foresail.paper("start", **{**asked, "book": ()})
     with pytest.raises(ConfigError, match="do not grow"):
         foresail.paper("start", account="books", follow=1.0)
